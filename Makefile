@@ -1,0 +1,35 @@
+# Two commands are all a newcomer needs: `make repro` (environment, default run) and `make test` (environment, tests).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help repro test fast lint bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+# The environment: exactly the locked versions, default models and text among them.
+$(VENV)/.installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(f"softalign needs Python 3.11 or newer, this is {sys.version.split()[0]}; name one with make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[demo,dev]'
+	@touch $@
+
+repro: $(VENV)/.installed  ## build the environment and run the default pipeline: prepare … report
+	dvc repro
+	@softalign results
+
+test: $(VENV)/.installed  ## build the environment and run all tests
+	pytest
+
+fast: $(VENV)/.installed  ## run the tests but for those that run the whole pipeline
+	pytest -m 'not slow'
+
+lint: $(VENV)/.installed  ## check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+clean:  ## remove the environment (data and store stay)
+	rm -rf $(VENV)
