@@ -1,0 +1,609 @@
+"""params.yaml, read once and strictly into typed objects.
+
+Every key has one place and one type; an unknown key, a wrong type or a value out of range is an error that names the key,
+what was found and what is allowed. Defaults live here; params.yaml of the repository spells out what users change.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from pipeline.errors import InputError, ParamsError
+from pipeline.languages import LanguagePair, canonical_language, parse_pair
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Temperature = Annotated[float, Field(gt=0)]
+Language = Annotated[str, AfterValidator(canonical_language)]
+Format = Literal[
+    "moses",
+    "tsv",
+    "csv",
+    "jsonl",
+    "parquet",
+    "arrow",
+    "tmx",
+    "xliff",
+    "po",
+    "opus-zip",
+    "huggingface",
+    "node-docs",
+    "text",
+]
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        raise ValueError(f"{name!r} is not an encoding that Python knows; expected one like 'utf-8'") from None
+
+
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: no unknown keys, no silent conversions, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Corpus(Section):
+    """A source of parallel text.
+
+    Attributes:
+        name: what provenance, metrics and rejects call it.
+        format: how it is read (see docs/corpora.md).
+        path: a file, folder or glob, relative to params.yaml. ``{a}`` and ``{b}`` stand for a pair's languages in whatever
+            order and spelling the files have them, ``{lang}`` for one of them. For formats with a file per language the path
+            is a template that holds ``{lang}``.
+        files: instead of a path, the file of each language (``moses``), whatever their names.
+        package: instead of a path, an installed Python package whose files are read (``node-docs``).
+        dataset: instead of a path, the name of a dataset on the Hugging Face hub (``huggingface``).
+        revision: of ``dataset``: a branch, tag or commit.
+        languages: the languages in it that are used; all of params.yaml's if empty. For TSV and CSV without
+            ``columns``, the languages of its columns in order.
+        columns: for formats with columns, the column (name, or number from 0) of each language.
+        encoding: of text files, if it isn't UTF-8 (a byte order mark is understood without it).
+        heldout: whether documents of it are held out.
+        licence: an SPDX expression, for the report and the model card.
+        weight: how much more often than others its pairs are drawn in training.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    format: Format
+    path: str | None = None
+    files: dict[Language, str] = {}
+    package: str | None = None
+    dataset: str | None = None
+    revision: str | None = None
+    languages: list[Language] = []
+    columns: dict[Language, str | int] = {}
+    encoding: Encoding = "utf-8"
+    heldout: bool = True
+    licence: str = "unknown"
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if sum(place is not None for place in (self.path, self.files or None, self.package, self.dataset)) != 1:
+            raise ValueError("give exactly one of 'path', 'files', 'package' and 'dataset'")
+        if self.files and (self.format != "moses" or len(self.files) < 2):
+            raise ValueError("'files' names the files of two or more languages, and is only for the format moses")
+        if self.package is not None and self.format != "node-docs":
+            raise ValueError("'package' is only for the format node-docs")
+        if self.dataset is not None and self.format != "huggingface":
+            raise ValueError("'dataset' is only for the format huggingface")
+        if self.revision is not None and self.dataset is None:
+            raise ValueError("'revision' is only for a 'dataset'")
+        return self
+
+
+class TextFile(Section):
+    """One-sided text to be mined: a file, folder or glob of sentences of one language.
+
+    Attributes:
+        name: what provenance calls it.
+        language: its language.
+        format: ``text`` (one sentence a line) or another one.
+        path: where it is, relative to params.yaml.
+        column: for formats with columns, the column (name, or number from 0) that holds the text.
+        encoding: of text files, if it isn't UTF-8.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    language: Language
+    format: Format = "text"
+    path: str
+    column: str | int | None = None
+    encoding: Encoding = "utf-8"
+
+
+class Benchmark(Section):
+    """Sentences that must not be trained on.
+
+    Attributes:
+        name: what metrics and rejects call it.
+        path: files or a glob, relative to params.yaml.
+        format: ``text`` (a sentence a line), or a tabular one.
+        columns: for formats with columns, those that hold sentences (names, or numbers from 0).
+        encoding: of text files, if it isn't UTF-8.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    path: str
+    format: Literal["text", "tsv", "csv", "jsonl", "parquet", "arrow"] = "text"
+    columns: list[str | int] = []
+    encoding: Encoding = "utf-8"
+
+
+class HeldOut(Section):
+    """Whole documents kept from training: half of them tunes (``dev``), half tests (``test``).
+
+    Attributes:
+        share: the share of documents held out, chosen by a hash of their name. In a corpus without documents, all pairs
+            with the same sentence in their first language are a document.
+        orphans: of each side's held-out sentences, the share that loses its counterpart before mining.
+        limit: at most so many pairs of each set and language pair.
+    """
+
+    share: Share = 0.25
+    orphans: Annotated[float, Field(ge=0, le=0.5)] = 0.2
+    limit: Positive = 10_000
+
+
+class Clean(Section):
+    """The cleaning rules, in the order in which they are applied; the first that a pair breaks is its reason.
+
+    Attributes:
+        normalization: the Unicode form that text is brought to.
+        control_characters: remove control and format characters.
+        min_chars: shortest side kept, in characters (``too-short``).
+        max_chars: longest side kept, in characters (``too-long``).
+        copies: leave out pairs whose sides are the same but for case, punctuation and spaces (``copy``).
+        max_length_ratio: longest side over shortest, in UTF-8 bytes, that is kept (``length-ratio``); 0 keeps all.
+        length_ratios: the same for single language pairs (``{en-ja: 4}``).
+        min_letters: the share of a side's characters (spaces not counted) that must be letters (``letters``); 0: any.
+        min_number_overlap: how much of the two sides' numbers must be the same (Dice, 0-1; ``numbers``); 0: any.
+        urls: leave out pairs whose sides have not equally many web addresses (``urls``).
+        min_script: the share of a side's letters that must be of its language's script (``script``); 0: any.
+        min_language: the least probability that a side is in its language (``language``); 0 leaves the identification
+            out. Needs the package of softalign's extra ``langid``.
+    """
+
+    normalization: Literal["NFC", "NFKC", "none"] = "NFC"
+    control_characters: bool = True
+    min_chars: Positive = 2
+    max_chars: Positive = 2_000
+    copies: bool = True
+    max_length_ratio: Annotated[float, Field(ge=0)] = 6.0
+    length_ratios: dict[str, Annotated[float, Field(ge=1)]] = {}
+    min_letters: Share = 0.3
+    min_number_overlap: Share = 0.5
+    urls: bool = True
+    min_script: Share = 0.25
+    min_language: Share = 0.0
+
+
+class Duplicates(Section):
+    """Which pairs say the same thing twice.
+
+    Attributes:
+        normalized: pairs that differ only in case, punctuation and spaces are duplicates too.
+        near: pairs whose texts have at least this estimated Jaccard similarity of character 5-grams are duplicates too; 0:
+            none.
+        permutations: MinHash values a pair; more estimate better and cost more.
+    """
+
+    normalized: bool = True
+    near: Share = 0.0
+    permutations: Annotated[int, Field(ge=16, le=512)] = 64
+
+
+class Decontaminate(Section):
+    """What must not be trained on.
+
+    Attributes:
+        benchmarks: the files with its sentences.
+        near: a side with at least this Jaccard similarity of character 5-grams to a benchmark sentence goes too; 0: none.
+    """
+
+    benchmarks: list[Benchmark] = []
+    near: Share = 0.0
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        names = Counter(benchmark.name for benchmark in self.benchmarks)
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise ValueError(f"the name {twice[0]!r} is given to more than one benchmark")
+        return self
+
+
+class Prepare(Section):
+    """What is read, what is kept (stage prepare).
+
+    Attributes:
+        corpora: the parallel text.
+        text: one-sided text to be mined; without any, the held-out test sentences are mined.
+        heldout: what is kept from training.
+        clean: the cleaning rules.
+        duplicates: which pairs count as the same.
+        decontaminate: what must not be trained on.
+        max_bad_share: a corpus with a larger share of unreadable (not merely filtered) units stops the run.
+        shard_rows: sentences or pairs a shard, at most on average.
+        memory_bytes: for the rows that are sorted at a time; no result depends on it.
+    """
+
+    corpora: Annotated[list[Corpus], Field(min_length=1)]
+    text: list[TextFile] = []
+    heldout: HeldOut = HeldOut()
+    clean: Clean = Clean()
+    duplicates: Duplicates = Duplicates()
+    decontaminate: Decontaminate = Decontaminate()
+    max_bad_share: Share = 0.2
+    shard_rows: Positive = 65_536
+    memory_bytes: Annotated[int, Field(ge=1 << 20)] = 256 << 20
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        names = Counter([corpus.name for corpus in self.corpora] + [text.name for text in self.text])
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise ValueError(f"the name {twice[0]!r} is given to more than one corpus")
+        return self
+
+
+class Teacher(Section):
+    """The model whose similarities are the labels.
+
+    Attributes:
+        model: a hub name, a folder, or ``package:NAME/SUBFOLDER`` for a folder inside an installed Python package.
+        revision: the hub revision (branch, tag or commit).
+        pooling: how token vectors become one; ``auto`` reads the model's own sentence-transformers configuration.
+        prefix: put before every sentence (mE5 wants ``"query: "``).
+        max_length: tokens kept of a sentence, special tokens included.
+        dtype: the precision that it runs in.
+        batch_tokens: tokens (padding included) that go through the model at once.
+        sha256: if given, the digest that the folder's ``model.safetensors`` must have.
+    """
+
+    model: str
+    revision: str | None = None
+    pooling: Literal["auto", "mean", "cls", "last"] = "auto"
+    prefix: str = ""
+    max_length: Annotated[int, Field(ge=4)] = 128
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_tokens: Annotated[int, Field(ge=16)] = 2048
+    sha256: str | None = None
+
+
+class Transformer(Section):
+    """The shape of a student that is built from a config."""
+
+    hidden_size: Positive = 384
+    layers: Positive = 6
+    heads: Positive = 12
+    intermediate_size: Positive = 1536
+
+
+class Student(Section):
+    """The encoder that is trained.
+
+    Attributes:
+        kind: ``static`` (the mean of token vectors), ``transformer`` (built from ``transformer``, from nothing), or
+            ``pretrained`` (``model``).
+        model: a pretrained student: a hub name, a folder, or ``package:NAME/SUBFOLDER``.
+        revision: the hub revision of ``model``.
+        dimension: of the static student's vectors.
+        vocabulary: of the tokenizer that is trained for static and transformer students.
+        tokenizer_sentences: how many sentences of each language it is trained on.
+        transformer: the shape of a transformer from nothing.
+        pooling: how token vectors become one; ``auto`` reads the pretrained model's own configuration, else ``mean``.
+        prefix: put before every sentence.
+        max_length: tokens kept of a sentence, special tokens included.
+    """
+
+    kind: Literal["static", "transformer", "pretrained"] = "static"
+    model: str | None = None
+    revision: str | None = None
+    dimension: Positive = 256
+    vocabulary: Annotated[int, Field(ge=256)] = 24_000
+    tokenizer_sentences: Positive = 200_000
+    transformer: Transformer = Transformer()
+    pooling: Literal["auto", "mean", "cls", "last"] = "auto"
+    prefix: str = ""
+    max_length: Annotated[int, Field(ge=4)] = 128
+
+    @model_validator(mode="after")
+    def _model_if_pretrained(self) -> Self:
+        if (self.kind == "pretrained") != (self.model is not None):
+            raise ValueError("'model' is given if and only if kind is 'pretrained'")
+        return self
+
+
+class Labels(Section):
+    """Where label similarities come from.
+
+    Attributes:
+        strategy: ``priority`` (the teacher's similarity of the sentences in the pairs' first language) or ``average``
+            (of both sides; the teacher must know both languages).
+    """
+
+    strategy: Literal["priority", "average"] = "priority"
+
+
+class Neighborhoods(Section):
+    """The nearest label points of every label point, over the whole corpus.
+
+    Attributes:
+        k: neighbours of a point, itself not counted.
+        temperature: of the softmax (over the point itself and its neighbours) that gives their weights.
+        block_bytes: memory for one block of similarities.
+    """
+
+    k: Positive = 32
+    temperature: Temperature = 0.1
+    block_bytes: Annotated[int, Field(ge=1 << 20)] = 256 << 20
+
+
+class Temperatures(Section):
+    """τ of the teacher's labels and of the student's similarities."""
+
+    teacher: Temperature = 0.1
+    student: Temperature = 0.1
+
+
+class LossTerm(Section):
+    """One term of the loss.
+
+    Attributes:
+        name: of the loss (see `pipeline.losses`).
+        weight: its factor in the sum.
+        tcm: λ of TCM, which adds the same objective inside each language; without it only L_cross is taken.
+        margin: the additive margin of ``hard``.
+        mask_duplicates: whether ``hard`` leaves other pairs of the same label point out of its negatives.
+    """
+
+    name: Literal["soft", "hard", "mse", "similarity_mse", "kl"]
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    tcm: Annotated[float, Field(gt=0)] | None = None
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    mask_duplicates: bool = False
+
+
+class Train(Section):
+    """How the student is trained (stage train).
+
+    Attributes:
+        loss: the terms of the loss, each name once: ``soft`` (the teacher's labels), ``hard`` (InfoNCE), ``mse``
+            (distillation), ``similarity_mse``, ``kl``.
+        temperature: τ of labels and of similarities.
+        batches: ``random`` pairs, or ``neighbors``: random pairs with ``neighbors_per_pair`` of their neighbours each.
+        neighbors_per_pair: see ``batches``.
+        batch_size: pairs a batch, over all processes together.
+        gradient_accumulation: batches an optimiser step.
+        steps: optimiser steps.
+        learning_rate: peak.
+        schedule: after the warm-up: ``linear`` or ``cosine`` decay to zero, or ``constant``.
+        warmup_steps: of linear growth of the learning rate.
+        weight_decay: AdamW's.
+        max_grad_norm: the gradient's norm is clipped to it; 0 leaves it as it is.
+        mixed_precision: ``auto`` takes bf16 on a GPU that has it, and full precision on a CPU.
+        eval_every: steps between evaluations on the dev set (mean retrieval accuracy); the best checkpoint is kept.
+        dev_limit: dev pairs of each language pair that are used for it.
+        checkpoint_every: steps between checkpoints to resume from.
+    """
+
+    loss: Annotated[list[LossTerm], Field(min_length=1)] = [LossTerm(name="soft")]
+    temperature: Temperatures = Temperatures()
+    batches: Literal["random", "neighbors"] = "random"
+    neighbors_per_pair: Positive = 7
+    batch_size: Annotated[int, Field(ge=2)] = 512
+    gradient_accumulation: Positive = 1
+    steps: Positive = 1_000
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-3
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(ge=0)] = 0.0
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
+    eval_every: Positive = 100
+    dev_limit: Positive = 2_000
+    checkpoint_every: Positive = 200
+
+
+class Embed(Section):
+    """How the student embeds text to be mined (stage embed)."""
+
+    batch_tokens: Annotated[int, Field(ge=16)] = 4096
+
+
+class Mine(Section):
+    """How translation pairs are found (stage mine).
+
+    Attributes:
+        k: neighbours that a margin looks at.
+        score: ``ratio`` or ``distance`` (Artetxe & Schwenk 2019), or the plain ``cosine``.
+        retrieval: whose best candidates are proposed.
+        threshold: a fixed threshold instead of one tuned on the dev set.
+        memory_bytes: for one tile of similarities and its candidates.
+        search: ``exact``, or ``approximate`` through an index, with a report of what that cost.
+        index: a FAISS factory string (``IVF4096,PQ64``); without it, one is chosen by size and by ``index_bytes``.
+        index_bytes: an index whose lists are larger is compressed, and past that kept on disk.
+        recall: the share of the k nearest neighbours that an approximate search has to find, on a sample.
+        sample: rows of each side that are also searched exactly, to tune an index and to report its cost.
+    """
+
+    k: Positive = 4
+    score: Literal["ratio", "distance", "cosine"] = "ratio"
+    retrieval: Literal["union", "intersection", "forward", "backward"] = "union"
+    threshold: float | None = None
+    memory_bytes: Annotated[int, Field(ge=1 << 20)] = 512 << 20
+    search: Literal["exact", "approximate"] = "exact"
+    index: str | None = None
+    index_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
+    recall: Annotated[float, Field(gt=0, le=1)] = 0.99
+    sample: Positive = 512
+
+
+class Evaluate(Section):
+    """What the student is measured on (stage evaluate).
+
+    Attributes:
+        bootstrap: resamples for confidence intervals.
+    """
+
+    bootstrap: Annotated[int, Field(ge=100)] = 1_000
+
+
+class Report(Section):
+    """What the report shows.
+
+    Attributes:
+        title: its heading.
+        samples: pairs or neighbourhoods shown of each kind.
+    """
+
+    title: str = "softalign report"
+    samples: Positive = 5
+
+
+class Compute(Section):
+    """Where shard work runs. No result depends on it.
+
+    Attributes:
+        engine: ``local``: this machine.
+        workers: processes; 1 works inside the stage's own process, whose libraries use all cores.
+    """
+
+    engine: Literal["local"] = "local"
+    workers: Positive = 1
+
+
+class Params(Section):
+    """The whole of params.yaml.
+
+    Attributes:
+        softalign: the version a project was written for; another one installed is an error, so that an upgrade is a
+            change that DVC sees.
+        languages: in order of priority: of a pair's two languages, the earlier one's sentence gives the label.
+        pairs: language pairs as ``a-b``, a before b in ``languages``.
+        seed: the one source of randomness.
+    """
+
+    softalign: str | None = None
+    languages: Annotated[list[Language], Field(min_length=2)]
+    pairs: Annotated[list[str], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    prepare: Prepare
+    teacher: Teacher
+    student: Student = Student()
+    labels: Labels = Labels()
+    neighborhoods: Neighborhoods = Neighborhoods()
+    train: Train = Train()
+    embed: Embed = Embed()
+    mine: Mine = Mine()
+    evaluate: Evaluate = Evaluate()
+    report: Report = Report()
+    compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _pairs_of_languages(self) -> Self:
+        if len(set(self.languages)) < len(self.languages):
+            raise ValueError(f"languages: {self.languages} names a language twice")
+        for pair in self.pairs:
+            parse_pair(pair, self.languages)
+        if len(set(self.pairs)) < len(self.pairs):
+            raise ValueError(f"pairs: {self.pairs} names a pair twice")
+        return self
+
+    @property
+    def language_pairs(self) -> list[LanguagePair]:
+        """The pairs, parsed."""
+        return [parse_pair(pair, self.languages) for pair in self.pairs]
+
+    @property
+    def teacher_languages(self) -> list[str]:
+        """The languages whose sentences the teacher embeds: each pair's first, or both for the strategy average."""
+        wanted = {pair.a for pair in self.language_pairs}
+        if self.labels.strategy == "average":
+            wanted |= {pair.b for pair in self.language_pairs}
+        return [language for language in self.languages if language in wanted]
+
+    @property
+    def used_languages(self) -> list[str]:
+        """The languages that stand in any pair, in order of priority."""
+        wanted = {language for pair in self.language_pairs for language in (pair.a, pair.b)}
+        return [language for language in self.languages if language in wanted]
+
+
+def load_params(path: Path) -> Params:
+    """Read and check a parameter file.
+
+    Raises:
+        InputError: if it is missing or not YAML.
+        ParamsError: if a key is unknown or missing, or a value is not allowed; one line for each.
+    """
+    try:
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(path, "no such file; expected the project's parameters") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(path, f"can't be read: {error}") from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise InputError(path, f"not valid YAML: {error.problem}", line) from None
+    return check_params(raw, path)
+
+
+def check_params(raw: Any, path: Path | str = "params.yaml") -> Params:
+    """Turn parsed YAML into `Params`; ``path`` is only for messages.
+
+    Raises:
+        ParamsError: if a key is unknown or missing, or a value is not allowed; one line for each.
+    """
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{path}: found {type(raw).__name__}, expected a mapping of sections")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError("\n".join(_explain(path, problem) for problem in error.errors())) from None
+
+
+def _explain(path: Path | str, problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "top level"
+    found = problem["input"]
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        allowed = ", ".join(_allowed_keys(problem["loc"]))
+        return f"{path}: {key}: unknown key; allowed here: {allowed}"
+    if problem["type"] == "missing":
+        return f"{path}: {key}: missing; it has no default"
+    if isinstance(found, dict | list):
+        return f"{path}: {key}: {message}"
+    return f"{path}: {key}: found {found!r}; {message[0].lower()}{message[1:]}"
+
+
+def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
+    model: Any = Params
+    for part in location[:-1]:
+        if isinstance(part, str):
+            field = model.model_fields[part]
+            model = _section_of(field.annotation)
+    return list(model.model_fields)
+
+
+def _section_of(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _section_of(inner)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,90 @@
+"""Progress of long work: a bar with rate and time left on a terminal, a plain line now and then in a log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Task as RichTask
+from rich.text import Text
+
+log = logging.getLogger(__name__)
+
+LOG_SECONDS = 10.0
+"""Seconds between two lines of the same work in a log."""
+
+
+class Advance(Protocol):
+    """Called with how many units were done since the last call, and what to say beside them."""
+
+    def __call__(self, count: int = 1, /, note: str = "") -> None: ...
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: RichTask) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} {task.fields['unit']}/s", style="progress.data.speed")
+
+
+@contextmanager
+def progress(label: str, total: int, unit: str = "rows") -> Iterator[Advance]:
+    """Show the progress of ``total`` units of work on standard error.
+
+    Args:
+        label: what is being done.
+        total: how many units there are.
+        unit: what they are called.
+    """
+    if sys.stderr.isatty():
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(label, total=total, unit=unit, note="")
+
+            def advance_bar(count: int = 1, /, note: str = "") -> None:
+                bar.update(task, advance=count, note=note)
+
+            yield advance_bar
+        return
+    yield _LogLines(label, total, unit)
+
+
+class _LogLines:
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self.done, self.start = 0, time.monotonic()
+        self.last = self.start
+
+    def __call__(self, count: int = 1, /, note: str = "") -> None:
+        self.done += count
+        now = time.monotonic()
+        if now - self.last < LOG_SECONDS and self.done < self.total:
+            return
+        if self.done >= self.total and now - self.start < 1.0:
+            return
+        self.last = now
+        rate = self.done / max(now - self.start, 1e-9)
+        left = (self.total - self.done) / max(rate, 1e-9)
+        tail = f", {note}" if note else ""
+        log.info(
+            "%s: %s of %s %s, %s/s, %s s left%s",
+            self.label,
+            f"{self.done:,}",
+            f"{self.total:,}",
+            self.unit,
+            f"{rate:,.0f}",
+            f"{left:,.0f}",
+            tail,
+        )
