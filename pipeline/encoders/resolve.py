@@ -1,0 +1,108 @@
+"""From what params.yaml calls a model to a folder on this machine, without running anything that it holds.
+
+Weights are safetensors or nothing: a folder whose only weights are pickles, or whose config asks for code of its own, is
+refused with a line that says so.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.hashing import file_hash, folder_hash
+
+WANTED_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors")
+"""What is downloaded of a hub model and hashed of a folder: configuration, weights, tokenizer."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model on this machine.
+
+    Attributes:
+        path: its folder.
+        name: as users know it: the hub name, the package reference, or the folder's own name (never its path).
+        revision: the hub commit, if it came from the hub.
+        content: a hash of its files; equal content is the same model wherever it lies.
+    """
+
+    path: Path
+    name: str
+    revision: str | None
+    content: str
+
+
+def resolve_model(key: str, model: str, revision: str | None, root: Path, sha256: str | None = None) -> ModelFolder:
+    """Find a model's folder, downloading from the hub if it is a hub name.
+
+    Args:
+        key: the key in params.yaml that named it, for messages (``teacher.model``).
+        model: a folder (relative to ``root``, or absolute), ``package:NAME/SUBFOLDER``, or a hub name.
+        revision: the hub revision.
+        root: the project's folder.
+        sha256: if given, what the digest of ``model.safetensors`` must be.
+
+    Raises:
+        UserError: if it can't be found, downloaded or used safely, or its digest differs.
+    """
+    folder = root / model
+    commit = None
+    if model.startswith("package:"):
+        path, name = _inside_package(key, model), model
+    elif folder.is_dir():
+        path, name = folder, folder.resolve().name
+    elif model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise UserError(f"{key}: {model!r} is no folder here; expected a folder, a hub name or package:NAME/SUBFOLDER")
+    else:
+        path = _from_hub(key, model, revision)
+        name, commit = model, path.name
+    _refuse_unsafe(key, path)
+    if sha256 is not None and (found := file_hash(path / "model.safetensors")) != sha256:
+        raise UserError(f"{key}: model.safetensors of {model!r} has SHA-256 {found}, expected {sha256}")
+    return ModelFolder(path=path, name=name, revision=commit, content=folder_hash(path, WANTED_FILES))
+
+
+def _inside_package(key: str, model: str) -> Path:
+    package, _, subfolder = model.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(
+            f"{key}: {model!r}: the Python package {package!r} is not installed; `pip install 'softalign[demo]'` "
+            "brings the default one"
+        )
+    path = Path(next(iter(spec.submodule_search_locations))) / subfolder
+    if not path.is_dir():
+        raise UserError(f"{key}: {model!r}: the package {package!r} has no folder {subfolder!r}")
+    return path
+
+
+def _from_hub(key: str, model: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download  # imported here: it costs start-up time that folders need not pay
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, revision=revision, allow_patterns=list(WANTED_FILES)))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"{key}: {model!r} is no folder here and could not be had from the hub ({reason}); "
+            "check the name, the revision and the network, or give a folder"
+        ) from None
+
+
+def _refuse_unsafe(key: str, folder: Path) -> None:
+    config_file = folder / "config.json"
+    if config_file.exists():
+        try:
+            config = json.loads(config_file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{key}: {folder.name}/config.json is not JSON ({error})") from None
+        if "auto_map" in config:
+            raise UserError(f"{key}: {folder.name}/config.json asks for code of its own (auto_map), which is never run")
+    if not any(folder.glob("*.safetensors")):
+        pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
+        found = f"only {pickled[0]}, a pickle, which is never loaded" if pickled else "no weights"
+        raise UserError(f"{key}: {folder.name} holds {found}; expected model.safetensors")

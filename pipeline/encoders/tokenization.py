@@ -1,0 +1,138 @@
+"""Tokenizers: those that come with models, and the one that is trained here.
+
+The trained one is byte-pair encoding: its trainer gives the same merges at every run, which those of Unigram and WordPiece
+in the same library do not. Text is NFKC-normalised and lower-cased, cut at white space, at changes of script (Japanese and
+Korean mix scripts without spaces) and around punctuation and digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+from pipeline.encoders.base import TokenBatch
+from pipeline.errors import InputError, UserError
+from pipeline.hashing import identity_hash
+
+TOKENIZER_FILE = "tokenizer.json"
+UNKNOWN = "[UNK]"
+SPECIAL_TOKENS = ("[PAD]", UNKNOWN, "[CLS]", "[SEP]", "[MASK]")
+CHUNK = 10_000
+
+
+class TextTokenizer:
+    """A fast tokenizer with a prefix and a maximum length.
+
+    Args:
+        tokenizer: of the `tokenizers` library; its truncation and padding settings are replaced.
+        prefix: put before every sentence.
+        max_length: tokens kept, special tokens included.
+        special_tokens: whether sentences are wrapped as the tokenizer's post-processor says.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, prefix: str, max_length: int, special_tokens: bool) -> None:
+        self.backend, self.prefix, self.max_length, self.special_tokens = tokenizer, prefix, max_length, special_tokens
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length)
+
+    @property
+    def content(self) -> str:
+        """A hash of all that token ids depend on besides the text."""
+        return identity_hash(
+            {
+                "tokenizer": self.backend.to_str(),
+                "prefix": self.prefix,
+                "max_length": self.max_length,
+                "special_tokens": self.special_tokens,
+            }
+        )
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of the unknown token, if it has one."""
+        for token in (UNKNOWN, "<unk>"):
+            if (found := self.backend.token_to_id(token)) is not None:
+                return int(found)
+        return None
+
+    def __call__(self, texts: Sequence[str]) -> TokenBatch:
+        """Token ids of sentences; uses all cores."""
+        prefixed = [self.prefix + text for text in texts] if self.prefix else list(texts)
+        encodings = self.backend.encode_batch_fast(prefixed, add_special_tokens=self.special_tokens)
+        return TokenBatch.from_lists([encoding.ids for encoding in encodings])
+
+
+def load_tokenizer(folder: Path, prefix: str, max_length: int, special_tokens: bool = True) -> TextTokenizer:
+    """The tokenizer of a model's folder.
+
+    Raises:
+        InputError: if the folder has none that the fast tokenizers can read.
+    """
+    file = folder / TOKENIZER_FILE
+    if file.exists():
+        try:
+            tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises plain Exception
+            raise InputError(file, f"not a tokenizer ({error})") from None
+        return TextTokenizer(tokenizer, prefix, max_length, special_tokens)
+    from transformers import AutoTokenizer  # only for models that ship a vocabulary in an older form
+
+    try:
+        loaded = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(folder, f"no tokenizer.json, and no other tokenizer could be read ({error})") from None
+    if not getattr(loaded, "is_fast", False):
+        raise InputError(folder, "its tokenizer has no fast (tokenizers) form; expected a tokenizer.json")
+    return TextTokenizer(loaded.backend_tokenizer, prefix, max_length, special_tokens)
+
+
+def train_tokenizer(texts: Iterator[str], vocabulary: int) -> Tokenizer:
+    """Train a byte-pair encoding for static and transformer students.
+
+    Args:
+        texts: the training sentences; the library counts their words, so memory grows with distinct words only.
+        vocabulary: how many tokens it has, the five special ones included.
+
+    Raises:
+        UserError: if there is no text.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.UnicodeScripts(),
+            pre_tokenizers.Punctuation("isolated"),
+            pre_tokenizers.Digits(individual_digits=False),
+        ]
+    )
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
+    tokenizer.train_from_iterator(_chunks(texts), trainer)
+    if tokenizer.get_vocab_size() <= len(SPECIAL_TOKENS):
+        raise UserError("student: no training text to train a tokenizer on")
+    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", cls), ("[SEP]", sep)]
+    )
+    return tokenizer
+
+
+def unknown_share(batch: TokenBatch, unknown: int | None) -> float:
+    """The share of tokens that are the unknown token."""
+    if unknown is None or len(batch.tokens) == 0:
+        return 0.0
+    return float(np.count_nonzero(batch.tokens == unknown) / len(batch.tokens))
+
+
+def _chunks(texts: Iterator[str]) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    for text in texts:
+        chunk.append(text)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

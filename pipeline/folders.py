@@ -1,0 +1,143 @@
+"""Row access to a whole folder of shards: rows are numbered through the shards, whose keys are sorted.
+
+Values stay memory-mapped; only keys (16 bytes a row) and what is asked for are in memory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.artifacts import Shard, all_keys, open_folder
+from pipeline.encoders.base import TokenBatch
+from pipeline.errors import ArtifactError
+from pipeline.hashing import Keys, locate
+
+
+def shard_tokens(shard: Shard) -> TokenBatch:
+    """A token shard as a batch; the ids are a view of the memory map."""
+    column = shard.table.column("tokens")
+    if len(column) == 0:
+        return TokenBatch(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64))
+    array = column.chunk(0)
+    offsets = np.asarray(array.offsets)
+    values = np.asarray(array.values)[offsets[0] : offsets[-1]]
+    return TokenBatch(values, np.diff(offsets).astype(np.int64))
+
+
+class _Folder:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shards = open_folder(folder)
+        self.keys: Keys = all_keys(self.shards)
+        self.first_rows = np.cumsum([0] + [len(shard) for shard in self.shards])
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """The metadata of the shards."""
+        return self.shards[0].made_by
+
+    def rows_of(self, wanted: Keys) -> NDArray[np.int64]:
+        """The row [m] of each wanted key [m].
+
+        Raises:
+            ArtifactError: if any is not here.
+        """
+        rows = locate(self.keys, wanted)
+        if (missing := int(np.count_nonzero(rows < 0))) > 0:
+            raise ArtifactError(self.folder, f"{missing} of {len(wanted)} sentences are not here; run its stage again")
+        return rows
+
+    def _by_shard(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.searchsorted(self.first_rows, rows, side="right") - 1
+
+
+class TokenFolder(_Folder):
+    """The token ids of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._batches = [shard_tokens(shard) for shard in self.shards]
+        self._starts = [batch.starts for batch in self._batches]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each row [n]."""
+        return np.concatenate([batch.lengths for batch in self._batches])
+
+    def select(self, rows: NDArray[np.int64]) -> TokenBatch:
+        """The tokens of some rows, in their order."""
+        if len(self._batches) == 1:
+            return _gather(self._batches[0], self._starts[0], rows)
+        where = self._by_shard(rows)
+        order = np.argsort(where, kind="stable")
+        parts = []
+        for index in np.unique(where):
+            local = rows[where == index] - self.first_rows[index]
+            parts.append(_gather(self._batches[index], self._starts[index], local))
+        together = TokenBatch(
+            np.concatenate([part.tokens for part in parts]), np.concatenate([part.lengths for part in parts])
+        )
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return together.select(back)
+
+
+class VectorFolder(_Folder):
+    """The vectors of a folder."""
+
+    @property
+    def dimension(self) -> int:
+        """Of its vectors."""
+        return int(self.shards[0].table.schema.field("vector").type.list_size)
+
+    def select(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The vectors [m, d] of some rows [m], in their order."""
+        vectors = np.empty((len(rows), self.dimension), dtype=np.float16)
+        where = self._by_shard(rows)
+        for index in np.unique(where):
+            mine = where == index
+            vectors[mine] = self.shards[index].vectors[rows[mine] - self.first_rows[index]]
+        return vectors
+
+
+class TextFolder(_Folder):
+    """The texts of a folder, and whatever else its rows say."""
+
+    def select(self, rows: NDArray[np.int64]) -> list[str]:
+        """The texts of some rows, in their order."""
+        texts: list[str] = self.column("text", rows).to_pylist()
+        return texts
+
+    def column(self, name: str, rows: NDArray[np.int64]) -> pa.Array:
+        """The values of a column in some rows [m], in their order."""
+        where = self._by_shard(rows)
+        kind = self.shards[0].table.schema.field(name).type
+        order = np.argsort(where, kind="stable")
+        parts = [
+            self.shards[index].table.column(name).take(pa.array(rows[where == index] - self.first_rows[index]))
+            for index in np.unique(where)
+        ]
+        chunks = [chunk for part in parts for chunk in part.chunks]
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return pa.chunked_array(chunks, kind).combine_chunks().take(pa.array(back))
+
+    def flagged(self, name: str) -> NDArray[np.int64]:
+        """The rows where a boolean column is true."""
+        flags = [shard.table.column(name).to_numpy() for shard in self.shards]
+        return np.flatnonzero(np.concatenate(flags))
+
+
+def _gather(batch: TokenBatch, starts: NDArray[np.int64], rows: NDArray[np.int64]) -> TokenBatch:
+    lengths = batch.lengths[rows]
+    ends = np.cumsum(lengths)
+    inside = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+    return TokenBatch(batch.tokens[np.repeat(starts[rows], lengths) + inside], lengths)
