@@ -1,0 +1,1 @@
+"""What an encoder is worth: retrieval, mining, and intervals around the numbers."""

@@ -1,0 +1,75 @@
+"""The student on held-out documents: translation retrieval and mining, with bootstrap intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.evaluation.retrieval import Retrieval, retrieve
+from pipeline.folders import VectorFolder
+from pipeline.mining.threshold import bootstrap, evaluate
+from pipeline.pairs import HeldOutFolder
+
+LEVEL = 0.95
+
+
+def heldout_retrieval(heldout: HeldOutFolder, name: str, a: VectorFolder, b: VectorFolder) -> Retrieval | None:
+    """Retrieval over all pairs of a held-out set, orphans included; None if it is empty. Holds its vectors in memory."""
+    rows = heldout.rows(name)
+    if len(rows) == 0:
+        return None
+    return retrieve(_widened(a, a.rows_of(heldout.a[rows])), _widened(b, b.rows_of(heldout.b[rows])))
+
+
+def retrieval_metrics(found: Retrieval, resamples: int, seed: int) -> dict[str, Any]:
+    """Accuracy of both directions, their mean, and its 95 % bootstrap interval over pairs."""
+    right = (found.forward.astype(np.float64) + found.backward) / 2
+    generator = np.random.default_rng(seed)
+    means = [right[generator.integers(0, len(right), len(right))].mean() for _ in range(resamples)]
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return {
+        "accuracy": round(found.accuracy, 6),
+        "forward": round(found.accuracy_forward, 6),
+        "backward": round(found.accuracy_backward, 6),
+        "low": round(float(low), 6),
+        "high": round(float(high), 6),
+        "candidates": len(right),
+    }
+
+
+def mining_metrics(path: Path, name: str, gold: int, threshold: float, resamples: int, seed: int) -> dict[str, Any]:
+    """Precision, recall and F1 of a mined set at a frozen threshold, with F1's 95 % bootstrap interval.
+
+    Args:
+        path: the mined Parquet.
+        name: the set in it.
+        gold: how many gold pairs there are.
+        threshold: frozen.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    table = pq.read_table(path, columns=["score", "gold"], filters=[("set", "=", name)])
+    # Scores are stored in single precision; the threshold is compared with them as the pipeline's users would.
+    scores = table.column("score").to_numpy().astype(np.float64)
+    is_gold = table.column("gold").to_numpy(zero_copy_only=False).astype(np.bool_)
+    quality = evaluate(scores, is_gold, gold, threshold)
+    interval = bootstrap(scores, is_gold, gold, resamples, seed, threshold, LEVEL).f1
+    return {
+        "precision": round(quality.precision, 6),
+        "recall": round(quality.recall, 6),
+        "f1": round(quality.f1, 6),
+        "low": round(interval.low, 6),
+        "high": round(interval.high, 6),
+        "threshold": round(threshold, 6),
+    }
+
+
+def _widened(folder: VectorFolder, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    vectors = folder.select(rows).astype(np.float32)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = vectors / np.maximum(norms, np.float32(1e-12))
+    return unit

@@ -1,0 +1,181 @@
+"""Stage neighborhoods: the nearest label points of every label point, over the whole corpus of a language pair.
+
+A label point is what the teacher's labels distinguish. With the strategy priority it is a unique sentence of the pair's first
+language (an English sentence with three translations is one point, not three neighbours at similarity 1); with average it is
+a unique pair, whose label vector is concat(g(x), g(y))/√2, so that its dot products are ½[g(x)·g(x′) + g(y)·g(y′)]
+(arXiv 2405.16155, soft labels "Priority" and "Average"). Everything after this module sees only label vectors.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.artifacts import KEY, fixed_list_array, key_array, neighborhood_schema, shard_path, write_shard
+from pipeline.atomic import atomic_folder
+from pipeline.config import Neighborhoods
+from pipeline.folders import VectorFolder
+from pipeline.hashing import Keys, shard_count, shard_of
+from pipeline.mining.neighbors import self_neighbors
+from pipeline.pairs import PairFolder
+from pipeline.progress import progress
+
+Strategy = Literal["priority", "average"]
+BLOCK_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class LabelPoints:
+    """The label points of one language pair; vectors are read when asked for.
+
+    Attributes:
+        strategy: priority or average.
+        keys: of the points, sorted [p].
+        of_pair: the point of each pair [n].
+        first_pair: a pair of each point [p] (its first).
+    """
+
+    strategy: Strategy
+    keys: Keys
+    of_pair: NDArray[np.int64]
+    first_pair: NDArray[np.int64]
+    teacher_a: VectorFolder
+    teacher_b: VectorFolder | None
+    rows_a: NDArray[np.int64]
+    rows_b: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def dimension(self) -> int:
+        """Of the label vectors."""
+        return self.teacher_a.dimension + (self.teacher_b.dimension if self.teacher_b else 0)
+
+    def teacher_vectors(self, points: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The teacher's vectors [m, d] of the first side of some points [m], L2-normalised (for MSE distillation)."""
+        return _unit(self.teacher_a.select(self.rows_a[self.first_pair[points]]))
+
+    def vectors(self, points: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Label vectors [m, e] of some points [m], L2-normalised."""
+        pairs = self.first_pair[points]
+        vectors = _unit(self.teacher_a.select(self.rows_a[pairs]))
+        if self.teacher_b is None:
+            return vectors
+        other = _unit(self.teacher_b.select(self.rows_b[pairs]))
+        joined: NDArray[np.float32] = np.concatenate([vectors, other], axis=1) / np.float32(np.sqrt(2))
+        return joined
+
+
+def label_points(
+    pairs: PairFolder, strategy: Strategy, teacher_a: VectorFolder, teacher_b: VectorFolder | None
+) -> LabelPoints:
+    """The label points of a language pair.
+
+    Holds 40 bytes a pair in memory.
+
+    Args:
+        pairs: the pairs.
+        strategy: priority or average.
+        teacher_a: the teacher's vectors of the pair's first language.
+        teacher_b: of the second, for average.
+    """
+    keys, first, of_pair = np.unique(
+        pairs.a if strategy == "priority" else pairs.keys, return_index=True, return_inverse=True
+    )
+    rows_b = np.empty(0, dtype=np.int64)
+    if strategy == "average":
+        if teacher_b is None:
+            raise ValueError("the strategy average needs the teacher's vectors of both languages")
+        rows_b = teacher_b.rows_of(pairs.b)
+    return LabelPoints(
+        strategy=strategy,
+        keys=keys,
+        of_pair=of_pair.astype(np.int64),
+        first_pair=first.astype(np.int64),
+        teacher_a=teacher_a,
+        teacher_b=teacher_b if strategy == "average" else None,
+        rows_a=teacher_a.rows_of(pairs.a),
+        rows_b=rows_b,
+    )
+
+
+def soft_weights(similarity: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Soft-label weights of a point's neighbours: softmax over the point itself (similarity 1) and its neighbours.
+
+    Args:
+        similarity: [n, k], -inf where there is no neighbour.
+        temperature: τ.
+
+    Returns:
+        [n, k]; a row's sum is what the labels give to other points than the row's own.
+
+    >>> soft_weights(np.array([[1.0, -np.inf]], dtype=np.float32), 0.1).tolist()
+    [[0.5, 0.0]]
+    """
+    exponent = np.exp((similarity.astype(np.float64) - 1.0) / temperature)
+    weights: NDArray[np.float32] = (exponent / (1.0 + exponent.sum(axis=1, keepdims=True))).astype(np.float32)
+    return weights
+
+
+def write_neighborhoods(
+    points: LabelPoints, config: Neighborhoods, out: Path, shard_rows: int, made_by: dict[str, Any], label: str
+) -> dict[str, float | int]:
+    """Find and write the neighbourhoods of one language pair, exactly.
+
+    Label vectors are gathered into a memory-mapped temporary file (float16), so memory is bounded by
+    ``config.block_bytes`` and the result (20 bytes a neighbour).
+
+    Returns:
+        Metrics: points, and the mean share of soft-label weight that lies on other points than the row's own.
+    """
+    with atomic_folder(out) as folder, tempfile.TemporaryDirectory(dir=folder) as scratch:
+        vectors = _gather(points, Path(scratch) / "labels.f16")
+        with progress(label, len(points), "points") as advance:
+            found = self_neighbors(vectors, config.k, config.block_bytes, advance=advance)
+        del vectors
+        weights = soft_weights(found.similarity, config.temperature)
+        shards = shard_count(len(points), shard_rows)
+        where = shard_of(points.keys, shards)
+        schema = neighborhood_schema(config.k)
+        metadata = {**made_by, "kind": "neighborhoods", "strategy": points.strategy, "temperature": config.temperature}
+        for index in range(shards):
+            mine = where == index
+            keys = points.keys[np.maximum(found.row[mine], 0)]
+            keys[found.row[mine] < 0] = b""
+            columns = [
+                key_array(points.keys[mine]),
+                fixed_list_array(keys, KEY),
+                fixed_list_array(found.similarity[mine], pa.float32()),
+                fixed_list_array(weights[mine], pa.float32()),
+            ]
+            write_shard(shard_path(folder, index), pa.Table.from_arrays(columns, schema=schema), metadata)
+    return {
+        "points": len(points),
+        "k": config.k,
+        "weight_on_neighbors": round(float(weights.sum(axis=1).mean()) if len(points) else 0.0, 6),
+        "nearest_similarity": round(float(found.similarity[:, 0].mean()) if len(points) > 1 else 0.0, 6),
+    }
+
+
+def _gather(points: LabelPoints, path: Path) -> NDArray[np.float16]:
+    if len(points) == 0:
+        return np.empty((0, points.dimension), dtype=np.float16)
+    vectors = np.memmap(path, dtype=np.float16, mode="w+", shape=(len(points), points.dimension))
+    for start in range(0, len(points), BLOCK_ROWS):
+        rows = np.arange(start, min(start + BLOCK_ROWS, len(points)))
+        vectors[rows] = points.vectors(rows)
+    return vectors
+
+
+def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float32]:
+    wide = vectors.astype(np.float32)
+    norms = np.linalg.norm(wide, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = wide / np.maximum(norms, np.float32(1e-12))
+    return unit

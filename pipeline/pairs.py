@@ -1,0 +1,58 @@
+"""The training pairs of one language pair, as keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifacts import binary_view, open_folder
+from pipeline.hashing import Keys
+
+
+class PairFolder:
+    """All pairs of a folder; 48 bytes a pair in memory.
+
+    Attributes:
+        keys: of the pairs, sorted [n].
+        a: key of each pair's sentence in the first language [n].
+        b: in the second [n].
+    """
+
+    def __init__(self, folder: Path) -> None:
+        shards = open_folder(folder)
+        self.folder = folder
+        self.keys: Keys = np.concatenate([shard.keys for shard in shards])
+        self.a: Keys = np.concatenate([binary_view(shard.table.column("a")) for shard in shards])
+        self.b: Keys = np.concatenate([binary_view(shard.table.column("b")) for shard in shards])
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class HeldOutFolder:
+    """The known pairs of held-out documents of one language pair.
+
+    Attributes:
+        sets: ``dev`` or ``test`` of each pair [n].
+        a: key of the sentence in the first language [n].
+        b: in the second [n].
+        in_a: whether mining sees side a [n].
+        in_b: whether mining sees side b [n].
+    """
+
+    def __init__(self, folder: Path) -> None:
+        shards = open_folder(folder)
+        self.folder = folder
+        self.sets: NDArray[np.str_] = np.concatenate(
+            [np.asarray(shard.table.column("set").to_pylist(), dtype=np.str_) for shard in shards]
+        )
+        self.a: Keys = np.concatenate([binary_view(shard.table.column("a")) for shard in shards])
+        self.b: Keys = np.concatenate([binary_view(shard.table.column("b")) for shard in shards])
+        self.in_a = np.concatenate([shard.table.column("in_a").to_numpy() for shard in shards]).astype(np.bool_)
+        self.in_b = np.concatenate([shard.table.column("in_b").to_numpy() for shard in shards]).astype(np.bool_)
+
+    def rows(self, name: str) -> NDArray[np.int64]:
+        """The rows of one set."""
+        return np.flatnonzero(self.sets == name)

@@ -1,0 +1,148 @@
+"""Which pairs make which batch: a pure function of the seed and the step.
+
+A batch holds pairs of one language pair (as in arXiv 2405.16155). An epoch visits every pair once: each language pair's rows
+are permuted and cut into batches, and the batches of all are shuffled. Nothing but the step is needed to go on after a stop,
+and the batches are the same whatever the number of processes: each takes its part of a batch.
+
+With neighbours, a batch is made of random pairs (seeds, the epoch's permutation) and of pairs of their nearest label points,
+so that the teacher's labels inside the batch are not nearly one-hot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifacts import KEY_DTYPE, Shard, fixed_list_view
+from pipeline.hashing import Keys, locate
+from pipeline.neighborhoods import LabelPoints
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """The pairs of one step.
+
+    Attributes:
+        language_pair: index of the language pair.
+        rows: of its pairs [n].
+    """
+
+    language_pair: int
+    rows: NDArray[np.int64]
+
+
+class Neighbors:
+    """The neighbourhoods of one language pair, by point number.
+
+    Holds 12 bytes a neighbour in memory.
+
+    Attributes:
+        point: number of each neighbour [p, k], -1 where there is none.
+        weight: its soft-label weight [p, k].
+    """
+
+    def __init__(self, shards: Sequence[Shard], points: Keys) -> None:
+        keys = np.concatenate([fixed_list_view(shard.table.column("neighbor"), KEY_DTYPE) for shard in shards])
+        self.weight: NDArray[np.float32] = np.concatenate(
+            [fixed_list_view(shard.table.column("weight"), np.dtype(np.float32)) for shard in shards]
+        )
+        self.point: NDArray[np.int64] = locate(points, keys.reshape(-1)).reshape(keys.shape)
+
+    def coverage(self, points: NDArray[np.int64]) -> tuple[float, float]:
+        """How much of the teacher's corpus-wide soft-label weight a batch of points [n] covers.
+
+        Returns:
+            The weight on neighbours that are in the batch, and the weight on all neighbours, each summed over the
+            batch's distinct points; their ratio is the covered share.
+        """
+        unique = np.unique(points)
+        inside = np.isin(self.point[unique], unique) & (self.point[unique] >= 0)
+        weights = self.weight[unique]
+        return float(weights[inside].sum()), float(weights.sum())
+
+
+class BatchPlan:
+    """Batches by step.
+
+    Holds one epoch's order: 8 bytes a pair.
+
+    Args:
+        sizes: pairs of each language pair.
+        batch_size: pairs a batch, over all processes.
+        seed: of all randomness.
+        neighbors_per_pair: 0 for random batches, else how many neighbours join each seed pair.
+        points: the label points of each language pair; needed with neighbours.
+        neighbors: their neighbourhoods; needed with neighbours.
+
+    Raises:
+        ValueError: if no language pair has a pair.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        batch_size: int,
+        seed: int,
+        neighbors_per_pair: int = 0,
+        points: Sequence[LabelPoints] = (),
+        neighbors: Sequence[Neighbors] = (),
+    ) -> None:
+        if not any(sizes):
+            raise ValueError("no training pairs")
+        self.sizes, self.batch_size, self.seed = list(sizes), batch_size, seed
+        self.neighbors_per_pair, self.points, self.neighbors = neighbors_per_pair, points, neighbors
+        self.seeds_per_batch = max(1, batch_size // (1 + neighbors_per_pair))
+        self._epoch = -1
+        self._orders: list[NDArray[np.int64]] = []
+        self._schedule: NDArray[np.int64] = np.empty((0, 2), dtype=np.int64)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches in which every pair is a seed once (a language pair's incomplete last batch is left for the next
+        epoch's permutation, unless it is the only one).
+        """
+        return sum(self._batches_of(size) for size in self.sizes)
+
+    def batch(self, step: int) -> PairBatch:
+        """The batch of a step (from 0)."""
+        epoch, place = divmod(step, self.batches_per_epoch)
+        self._prepare(epoch)
+        language_pair, number = (int(value) for value in self._schedule[place])
+        order = self._orders[language_pair]
+        rows = order[number * self.seeds_per_batch : (number + 1) * self.seeds_per_batch]
+        if self.neighbors_per_pair:
+            rows = self._with_neighbors(language_pair, rows, np.random.default_rng([self.seed, 2, step]))
+        return PairBatch(language_pair, rows)
+
+    def _batches_of(self, size: int) -> int:
+        return 0 if size == 0 else max(1, size // self.seeds_per_batch)
+
+    def _prepare(self, epoch: int) -> None:
+        if epoch == self._epoch:
+            return
+        generator = np.random.default_rng([self.seed, 1, epoch])
+        self._orders = [generator.permutation(size) for size in self.sizes]
+        places = [
+            np.stack([np.full(count, index), np.arange(count)], axis=1)
+            for index, count in enumerate(self._batches_of(size) for size in self.sizes)
+        ]
+        self._schedule = generator.permutation(np.concatenate(places))
+        self._epoch = epoch
+
+    def _with_neighbors(
+        self, language_pair: int, seeds: NDArray[np.int64], generator: np.random.Generator
+    ) -> NDArray[np.int64]:
+        points, neighbors = self.points[language_pair], self.neighbors[language_pair]
+        near = neighbors.point[points.of_pair[seeds]][:, : self.neighbors_per_pair].reshape(-1)
+        near = near[near >= 0]
+        taken = np.unique(points.of_pair[seeds])
+        near = np.unique(near[~np.isin(near, taken)])
+        rows = np.concatenate([seeds, points.first_pair[near]])[: self.batch_size]
+        if (short := min(self.batch_size, self.sizes[language_pair]) - len(rows)) > 0:
+            # Neighbours that several seeds share came once: fill up with random pairs that are not there yet.
+            others = generator.permutation(self.sizes[language_pair])[: self.batch_size + short]
+            rows = np.concatenate([rows, others[~np.isin(others, rows)][:short]])
+        return rows
