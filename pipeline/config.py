@@ -103,6 +103,8 @@ class Corpus(Section):
             raise ValueError("'dataset' is only for the format huggingface")
         if self.revision is not None and self.dataset is None:
             raise ValueError("'revision' is only for a 'dataset'")
+        if self.format == "text":
+            raise ValueError("format 'text' is one-sided; for two aligned files use 'moses'")
         return self
 
 
@@ -124,6 +126,14 @@ class TextFile(Section):
     path: str
     column: str | int | None = None
     encoding: Encoding = "utf-8"
+
+    @model_validator(mode="after")
+    def _one_sided(self) -> Self:
+        if self.format in {"moses", "po", "node-docs"}:
+            raise ValueError(
+                f"format {self.format!r} is for parallel text; for one side of it use another, such as 'text'"
+            )
+        return self
 
 
 class Benchmark(Section):
@@ -168,7 +178,9 @@ class Clean(Section):
         min_chars: shortest side kept, in characters (``too-short``).
         max_chars: longest side kept, in characters (``too-long``).
         copies: leave out pairs whose sides are the same but for case, punctuation and spaces (``copy``).
-        max_length_ratio: longest side over shortest, in UTF-8 bytes, that is kept (``length-ratio``); 0 keeps all.
+        max_length_ratio: longest side over shortest that is kept (``length-ratio``); 0 keeps all.
+        length_unit: what lengths are compared in for that: UTF-8 bytes (a Korean or Japanese character says about as much as
+            three Latin ones), or characters.
         length_ratios: the same for single language pairs (``{en-ja: 4}``).
         min_letters: the share of a side's characters (spaces not counted) that must be letters (``letters``); 0: any.
         min_number_overlap: how much of the two sides' numbers must be the same (Dice, 0-1; ``numbers``); 0: any.
@@ -184,6 +196,7 @@ class Clean(Section):
     max_chars: Positive = 2_000
     copies: bool = True
     max_length_ratio: Annotated[float, Field(ge=0)] = 6.0
+    length_unit: Literal["bytes", "characters"] = "bytes"
     length_ratios: dict[str, Annotated[float, Field(ge=1)]] = {}
     min_letters: Share = 0.3
     min_number_overlap: Share = 0.5
@@ -389,6 +402,7 @@ class Train(Section):
         batch_size: pairs a batch, over all processes together.
         gradient_accumulation: batches an optimiser step.
         steps: optimiser steps.
+        epochs: instead of steps, how often every pair is seen.
         learning_rate: peak.
         schedule: after the warm-up: ``linear`` or ``cosine`` decay to zero, or ``constant``.
         warmup_steps: of linear growth of the learning rate.
@@ -407,6 +421,7 @@ class Train(Section):
     batch_size: Annotated[int, Field(ge=2)] = 512
     gradient_accumulation: Positive = 1
     steps: Positive = 1_000
+    epochs: Annotated[float, Field(gt=0)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 5e-3
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
@@ -416,6 +431,12 @@ class Train(Section):
     eval_every: Positive = 100
     dev_limit: Positive = 2_000
     checkpoint_every: Positive = 200
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.epochs is not None and "steps" in self.model_fields_set:
+            raise ValueError("give 'steps' or 'epochs', not both")
+        return self
 
 
 class Embed(Section):
@@ -433,8 +454,9 @@ class Mine(Section):
         retrieval: whose best candidates are proposed.
         threshold: a fixed threshold instead of one tuned on the dev set.
         memory_bytes: for one tile of similarities and its candidates.
-        search: ``exact``, or ``approximate`` through an index, with a report of what that cost.
-        index: a FAISS factory string (``IVF4096,PQ64``); without it, one is chosen by size and by ``index_bytes``.
+        search: ``exact``, or ``approximate``, with a report of what that cost.
+        index: for approximate search, a FAISS factory string (``IVF4096,PQ64``), or ``auto``: one that is chosen by size
+            and by ``index_bytes``; without it, one pass over clusters that both sides share, which needs no index.
         index_bytes: an index whose lists are larger is compressed, and past that kept on disk.
         recall: the share of the k nearest neighbours that an approximate search has to find, on a sample.
         sample: rows of each side that are also searched exactly, to tune an index and to report its cost.

@@ -34,11 +34,10 @@ def canonical_language(code: str) -> str:
         valid = False
     if not valid or not code:
         raise ValueError(f"{code!r} is not a language code; expected one like 'en', 'ko' or 'zh-Hant'")
-    if language.script is not None:
-        if SAME_SCRIPT.get(language.script, language.script) == _usual_script(language):
-            language = langcodes.Language.make(
-                language=language.language, territory=language.territory, variants=language.variants
-            )
+    if language.script is not None and SAME_SCRIPT.get(language.script, language.script) == _usual_script(language):
+        language = langcodes.Language.make(
+            language=language.language, territory=language.territory, variants=language.variants
+        )
     return language.to_tag()
 
 
@@ -91,10 +90,22 @@ def parse_pair(name: str, languages: Sequence[str]) -> LanguagePair:
     Raises:
         ValueError: if it isn't such a pair; the message says what would be.
     """
+    spelled = _spelled(name)
     for position, a in enumerate(languages):
         for b in languages[position + 1 :]:
-            if name == f"{a}-{b}":
+            if (a, b) in spelled:
                 return LanguagePair(a, b)
-            if name == f"{b}-{a}":
+            if (b, a) in spelled:
                 raise ValueError(f"pairs: {name!r} must be written {a}-{b}: languages lists {a} first")
     raise ValueError(f"pairs: {name!r} is not two of the languages {', '.join(languages)} joined by '-'")
+
+
+def _spelled(name: str) -> set[tuple[str, str]]:
+    """The two canonical languages that a name may mean: codes hold hyphens, so there may be more than one reading."""
+    parts, readings = name.split("-"), set()
+    for cut in range(1, len(parts)):
+        try:
+            readings.add((canonical_language("-".join(parts[:cut])), canonical_language("-".join(parts[cut:]))))
+        except ValueError:
+            continue
+    return readings

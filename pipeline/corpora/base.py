@@ -1,0 +1,214 @@
+"""What all readers share: what is asked of them, what they find, what they yield."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import polars as pl
+
+from pipeline.errors import InputError, UserError
+
+SCHEMA = pl.Schema(
+    {
+        "a": pl.String,
+        "b": pl.String,
+        "file": pl.String,
+        "line": pl.Int64,
+        "doc": pl.String,
+        "reason": pl.String,
+        "detail": pl.String,
+    }
+)
+"""A row as read: both sides (``b`` is null in one-sided text), where it stands, its document (empty: none), and, if it could
+not be read, the reason and what exactly was found; then the sides hold what could be shown of them."""
+
+NOT_BAD = ("untranslated", "fuzzy", "obsolete", "missing-side")
+"""Reasons that readers give for units that are well-formed and have no pair to offer; all their other ones are damage."""
+
+CHUNK_ROWS = 65_536
+"""Rows of a chunk, about: what a reader holds at a time."""
+
+CHUNK_BYTES = 64 << 20
+"""Text of a chunk, about, where lines are so long that rows don't bound it."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows of one language pair (or of one language), in the order of the file.
+
+    Attributes:
+        languages: of column ``a`` and, unless the text is one-sided, of column ``b``.
+        frame: rows of `SCHEMA`.
+    """
+
+    languages: tuple[str, ...]
+    frame: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, or a member of an archive, that can be opened as often as needed.
+
+    Attributes:
+        name: what provenance and messages call it: relative to the project, the same on every machine.
+        path: the file on disk.
+        open: opens its bytes as they are stored (perhaps compressed).
+        size: in bytes, as stored.
+    """
+
+    name: str
+    path: Path
+    open: Callable[[], BinaryIO]
+    size: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a reader.
+
+    Attributes:
+        name: the corpus.
+        root: the folder that paths are relative to.
+        path: as in params.yaml.
+        files: see `pipeline.config.Corpus`; empty: ``path`` says where they are.
+        package: see `pipeline.config.Corpus`.
+        dataset: see `pipeline.config.Corpus`.
+        revision: see `pipeline.config.Corpus`.
+        languages: the languages that the user listed for this corpus, in his order; empty: all.
+        groups: the language pairs wanted, each in the project's order; of one-sided text, its one language.
+        columns: the column of each language.
+        encoding: of text files.
+    """
+
+    name: str
+    root: Path
+    groups: tuple[tuple[str, ...], ...]
+    path: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    package: str | None = None
+    dataset: str | None = None
+    revision: str | None = None
+    languages: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str | int], ...] = ()
+    encoding: str = "utf-8"
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """All languages of the groups, in order of first appearance."""
+        return tuple(dict.fromkeys(language for group in self.groups for language in group))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Files that are read together.
+
+    Attributes:
+        sources: the files.
+        groups: the language pairs (or the language) that come of them.
+        columns: where each of the unit's languages stands in the files: a position in ``sources`` or a column.
+        kind: where a format has files of several kinds: which this is.
+    """
+
+    sources: tuple[Source, ...]
+    groups: tuple[tuple[str, ...], ...]
+    columns: tuple[tuple[str, str | int], ...] = ()
+    kind: str = ""
+
+
+class Reader(Protocol):
+    """A format."""
+
+    def units(self, request: Request) -> list[Unit]:
+        """Find what is to be read, without reading it.
+
+        Raises:
+            UserError: if there is nothing, or something that can't be what was meant.
+        """
+        ...
+
+    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+        """Read a unit; holds one chunk at a time.
+
+        Raises:
+            InputError: if a file is damaged in a way that leaves the rest unreadable.
+        """
+        ...
+
+
+def file_source(path: Path, name: str) -> Source:
+    """A regular file as a source.
+
+    Raises:
+        InputError: if it is missing, unreadable, a folder, a socket or anything else than a file.
+    """
+    if not path.exists():
+        raise InputError(name, "no such file")
+    if path.is_dir():
+        raise InputError(name, "is a folder, expected a file")
+    if not path.is_file():
+        raise InputError(name, "is neither a file nor a folder (a socket, pipe or device?), expected a file")
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise InputError(name, f"can't be read ({error.strerror})") from None
+    return Source(name, path, lambda: path.open("rb"), path.stat().st_size)
+
+
+def make_frame(rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
+    """Rows (in the order of `SCHEMA`) as a frame."""
+    return pl.DataFrame(list(rows), schema=SCHEMA, orient="row")
+
+
+def chunked_groups(rows: Iterable[tuple[tuple[str, ...], tuple[Any, ...]]]) -> Iterator[Chunk]:
+    """Rows of several groups, mixed, as chunks of one group each.
+
+    Holds at most `CHUNK_ROWS` rows or `CHUNK_BYTES` characters, whichever is reached first.
+
+    Args:
+        rows: a group and a row, in the order of `SCHEMA`, at a time.
+    """
+    held: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+    count = size = 0
+    for group, row in rows:
+        held.setdefault(group, []).append(row)
+        count, size = count + 1, size + len(row[0] or "") + len(row[1] or "")
+        if count >= CHUNK_ROWS or size >= CHUNK_BYTES:
+            yield from (Chunk(languages, make_frame(some)) for languages, some in held.items())
+            held, count, size = {}, 0, 0
+    yield from (Chunk(languages, make_frame(some)) for languages, some in held.items())
+
+
+def coalesced(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """The same rows in fewer chunks: of each group in order.
+
+    Holds at most about `CHUNK_ROWS` rows or `CHUNK_BYTES` bytes, whichever is reached first, and a chunk.
+    """
+    held: dict[tuple[str, ...], list[pl.DataFrame]] = {}
+    count, size = 0, 0.0
+    for chunk in chunks:
+        held.setdefault(chunk.languages, []).append(chunk.frame)
+        count, size = count + chunk.frame.height, size + chunk.frame.estimated_size()
+        if count >= CHUNK_ROWS or size >= CHUNK_BYTES:
+            yield from (Chunk(languages, pl.concat(frames)) for languages, frames in held.items())
+            held, count, size = {}, 0, 0.0
+    yield from (Chunk(languages, pl.concat(frames)) for languages, frames in held.items())
+
+
+def require_languages(request: Request, units: list[Unit], where: str) -> list[Unit]:
+    """The units themselves, if there are any and each language that the user listed stands in one.
+
+    Raises:
+        UserError: otherwise.
+    """
+    if not units:
+        pairs = ", ".join("-".join(group) for group in request.groups)
+        raise UserError(f"corpus {request.name}: {where}: nothing found for {pairs}")
+    found = {language for unit in units for group in unit.groups for language in group}
+    asked = set(request.languages) & set(request.wanted)
+    if missing := sorted(asked - found):
+        raise UserError(f"corpus {request.name}: {where}: nothing found for the language {missing[0]}, which it lists")
+    return units

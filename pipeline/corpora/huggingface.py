@@ -1,0 +1,123 @@
+"""Datasets in the Hugging Face layout: a folder, or a name on the hub with its revision.
+
+Data files are known by their names' ends (``.parquet``, ``.arrow``, ``.jsonl``, ``.csv``, ``.tsv``). A part of a file's path
+that is two language codes joined by ``-`` or ``_`` says which pair it holds (``Books/en-fr/train.parquet``); files of other
+pairs, and of splits other than ``train``, are left out. From the hub, only the files that are read are fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from pipeline.corpora.base import Chunk, Reader, Request, Source, Unit, file_source, require_languages
+from pipeline.corpora.columnar import columnar_unit, read_columns
+from pipeline.corpora.jsonl import JsonLinesReader
+from pipeline.corpora.places import display_name
+from pipeline.corpora.tabular import CsvReader, TsvReader
+from pipeline.errors import InputError, UserError
+from pipeline.languages import match_language
+
+KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv"}
+LINE_READERS: dict[str, Reader] = {"jsonl": JsonLinesReader(), "csv": CsvReader(), "tsv": TsvReader()}
+OTHER_SPLITS = re.compile(r"(?:^|[^a-z])(?:test|validation|valid|dev|eval)(?:[^a-z]|$)")
+PAIR = re.compile(r"([A-Za-z]{2,3}(?:_[A-Za-z]{4})?)[-_]([A-Za-z]{2,3}(?:_[A-Za-z]{4})?)\Z")
+
+
+class HuggingFaceReader:
+    """Format ``huggingface``."""
+
+    def units(self, request: Request) -> list[Unit]:
+        """See `pipeline.corpora.base.Reader`.
+
+        Raises:
+            UserError: if the folder or dataset is missing, or can't be fetched.
+        """
+        files = _hub_files(request) if request.dataset else _folder_files(request)
+        units = []
+        for relative, source in files:
+            unit = _unit(source, KINDS[PurePosixPath(relative).suffix], request, _order(relative, request))
+            if unit is not None:
+                units.append(unit)
+        return require_languages(request, units, request.dataset or str(request.path))
+
+    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+        """See `pipeline.corpora.base.Reader`."""
+        if unit.kind in {"parquet", "arrow"}:
+            yield from read_columns(unit, unit.kind)
+        else:
+            yield from LINE_READERS[unit.kind].read(unit, request)
+
+
+def _wanted(relative: str, request: Request) -> bool:
+    """Whether a file of the dataset is data of a wanted pair, going by its path."""
+    path = PurePosixPath(relative)
+    if path.suffix not in KINDS or any(OTHER_SPLITS.search(part.lower()) for part in path.parts):
+        return False
+    named = [match.groups() for part in path.with_suffix("").parts if (match := PAIR.match(part)) and _codes(match)]
+    return not named or bool(_order(relative, request))
+
+
+def _codes(match: re.Match[str]) -> bool:
+    """Whether two names are language codes that any project could want."""
+    return all(match_language(code, (code.lower(),)) is not None for code in match.groups())
+
+
+def _order(relative: str, request: Request) -> tuple[str, ...]:
+    """The wanted pair that a path names, in its own order; empty if it names none."""
+    for part in reversed(PurePosixPath(relative).with_suffix("").parts):
+        if match := PAIR.match(part):
+            pair = tuple(match_language(code, request.wanted) for code in match.groups())
+            if any(set(pair) == set(group) for group in request.groups):
+                return tuple(str(language) for language in pair)
+    return ()
+
+
+def _unit(source: Source, kind: str, request: Request, order: tuple[str, ...]) -> Unit | None:
+    if kind in {"parquet", "arrow"}:
+        unit = columnar_unit(source, kind, request, order)
+        return None if unit is None else replace(unit, kind=kind)
+    groups = tuple(group for group in request.groups if not order or set(order) == set(group))
+    columns = request.columns
+    if kind in {"csv", "tsv"} and not columns:
+        if not order:
+            raise UserError(f"corpus {request.name}: {source.name}: which column is which language? give 'columns'")
+        columns = ((order[0], 0), (order[1], 1))
+    return Unit((source,), groups, columns, kind) if groups else None
+
+
+def _folder_files(request: Request) -> list[tuple[str, Source]]:
+    folder = request.root / str(request.path)
+    if not folder.is_dir():
+        raise InputError(f"corpus {request.name}: {request.path}", "no such folder; expected a dataset's")
+    relatives = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [
+        (relative, file_source(folder / relative, display_name(folder / relative, request.root)))
+        for relative in relatives
+        if _wanted(relative, request)
+    ]
+
+
+def _hub_files(request: Request) -> list[tuple[str, Source]]:
+    import huggingface_hub  # slow to import, and only needed here
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    dataset, revision = str(request.dataset), request.revision or "main"
+    try:
+        names = huggingface_hub.HfApi().list_repo_files(dataset, repo_type="dataset", revision=revision)
+        relatives = sorted(name for name in names if _wanted(name, request))
+        paths = [
+            Path(huggingface_hub.hf_hub_download(dataset, name, repo_type="dataset", revision=revision))
+            for name in relatives
+        ]
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"corpus {request.name}: the dataset {dataset} at revision {revision} can't be fetched ({reason[:200]})"
+        ) from None
+    return [
+        (relative, file_source(path, f"{dataset}@{revision}/{relative}"))
+        for relative, path in zip(relatives, paths, strict=True)
+    ]

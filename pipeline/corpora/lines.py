@@ -1,0 +1,122 @@
+"""Lines of text, in frames.
+
+A line ends with a line feed, and a carriage return before it belongs to the end; no other character ends a line (U+2028,
+U+0085 and form feeds stay inside, where cleaning makes them spaces), so line numbers are those of every editor and of ``wc``.
+Blocks of valid UTF-8 are split as a whole; only a block with bad bytes is looked at line by line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from pipeline.corpora.base import Source
+from pipeline.corpora.streams import read_utf8
+
+MAX_LINE_BYTES = 1 << 20
+SHOWN_BYTES = 2_000
+"""What is kept of a line that is too long, for the rejects."""
+
+LINES = pl.Schema({"line": pl.Int64, "text": pl.String, "reason": pl.String, "detail": pl.String})
+"""A line's number (from 1), its text, and why it can't be used (null: it can)."""
+
+
+def read_lines(source: Source, encoding: str = "utf-8") -> Iterator[pl.DataFrame]:
+    """The lines of a source as frames of `LINES`, a few thousand lines each.
+
+    Reasons: ``encoding`` (bytes that aren't the encoding's, or U+FFFD, which says that they once weren't), ``nul-bytes``,
+    ``line-too-long`` (over 1 MiB). Holds one block (about 1 MiB, and a line of at most as much).
+
+    Raises:
+        InputError: if the stream is damaged (see `pipeline.corpora.streams`).
+    """
+    number, tail, skipped = 1, b"", 0
+    for block in read_utf8(source, encoding):
+        data = tail + block
+        if skipped:
+            end = data.find(b"\n")
+            if end < 0:
+                skipped, tail = skipped + len(data), b""
+                continue
+            data = data[end + 1 :]
+            number, skipped = number + 1, 0
+        cut = data.rfind(b"\n")
+        if cut >= 0:
+            frame = _frame(data[:cut], number)
+            number += frame.height
+            yield frame
+        tail = data[cut + 1 :]
+        if len(tail) > MAX_LINE_BYTES:
+            yield _too_long(tail, number)
+            skipped, tail = len(tail), b""
+    if tail:
+        yield _frame(tail, number)
+
+
+def _too_long(data: bytes, number: int) -> pl.DataFrame:
+    shown = data[:SHOWN_BYTES].decode("utf-8", "replace")
+    detail = f"over {MAX_LINE_BYTES:,} bytes"
+    return pl.DataFrame([(number, shown, "line-too-long", detail)], schema=LINES, orient="row")
+
+
+def _frame(data: bytes, number: int) -> pl.DataFrame:
+    try:
+        texts = data.decode("utf-8").split("\n")
+        bad = None
+    except UnicodeDecodeError:
+        texts, bad = _decode_each(data.split(b"\n"))
+    text = pl.Series("text", texts, dtype=pl.String).str.strip_suffix("\r")
+    frame = pl.DataFrame({"line": pl.int_range(number, number + len(texts), eager=True), "text": text})
+    if bad is None:
+        frame = frame.with_columns(reason=pl.lit(None, pl.String), detail=pl.lit(None, pl.String))
+    else:
+        frame = frame.with_columns(
+            reason=pl.Series([None if found is None else "encoding" for found in bad], dtype=pl.String),
+            detail=pl.Series(bad, dtype=pl.String),
+        )
+    long = pl.col("text").str.len_bytes() > MAX_LINE_BYTES
+    reason = (
+        pl.when(pl.col("reason").is_not_null())
+        .then("reason")
+        .when(long)
+        .then(pl.lit("line-too-long"))
+        .when(pl.col("text").str.contains("\x00", literal=True))
+        .then(pl.lit("nul-bytes"))
+        .when(pl.col("text").str.contains("\ufffd", literal=True))
+        .then(pl.lit("encoding"))
+    )
+    return frame.with_columns(
+        reason=reason, text=pl.when(long).then(pl.col("text").str.head(SHOWN_BYTES)).otherwise("text")
+    )
+
+
+def _decode_each(lines: list[bytes]) -> tuple[list[str], list[str | None]]:
+    texts: list[str] = []
+    bad: list[str | None] = []
+    for line in lines:
+        try:
+            texts.append(line.decode("utf-8"))
+            bad.append(None)
+        except UnicodeDecodeError as error:
+            texts.append(line.decode("utf-8", "replace"))
+            bad.append(f"byte 0x{line[error.start]:02x} at {error.start + 1} is not UTF-8")
+    return texts, bad
+
+
+def zip_frames(streams: tuple[Iterator[pl.DataFrame], ...]) -> Iterator[tuple[pl.DataFrame, ...]]:
+    """Frames of several streams, cut to equal heights, in step; ends with the first stream that ends.
+
+    The caller sees which stream had more by asking the streams for the rest, which `zip_frames` hands back by yielding
+    a last tuple of unequal heights: what was left over, where a stream that was used up gives an empty frame.
+    """
+    held: list[pl.DataFrame | None] = [next(stream, None) for stream in streams]
+    while all(frame is not None for frame in held):
+        frames = [frame for frame in held if frame is not None]
+        height = min(frame.height for frame in frames)
+        if height:
+            yield tuple(frame.head(height) for frame in frames)
+        rest = [frame.slice(height) for frame in frames]
+        held = [frame if frame.height else next(stream, None) for frame, stream in zip(rest, streams, strict=True)]
+    if any(frame is not None for frame in held):
+        yield tuple(pl.DataFrame(schema=LINES) if frame is None else frame for frame in held)

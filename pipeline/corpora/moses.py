@@ -1,0 +1,82 @@
+"""Moses format: a text file per language, the same number of lines, aligned by line number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import polars as pl
+
+from pipeline.corpora.base import SCHEMA, Chunk, Request, Source, Unit, file_source, require_languages
+from pipeline.corpora.drift import explain_drift
+from pipeline.corpora.lines import read_lines, zip_frames
+from pipeline.corpora.places import display_name, find_files
+from pipeline.errors import InputError, UserError
+
+
+class MosesReader:
+    """Format ``moses``: files named by language, or a path that is a template with ``{lang}``; two files or more."""
+
+    def units(self, request: Request) -> list[Unit]:
+        """See `pipeline.corpora.base.Reader`."""
+        if request.files:
+            sources = {
+                language: file_source(request.root / name, display_name(request.root / name, request.root))
+                for language, name in request.files
+            }
+            return require_languages(request, _family_units(sources, request), "files")
+        if "{lang}" not in (request.path or ""):
+            raise UserError(f"corpus {request.name}: path: {request.path!r} holds no {{lang}}, which moses needs")
+        found = sorted(find_files(request), key=lambda match: match.family)
+        units = []
+        for _, family in groupby(found, key=lambda match: match.family):
+            sources = {match.languages["lang"]: match.source for match in family}
+            units += _family_units(sources, request)
+        return require_languages(request, units, str(request.path))
+
+    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+        """See `pipeline.corpora.base.Reader`."""
+        yield from read_aligned(unit.sources[0], unit.sources[1], unit.groups[0], request.encoding)
+
+
+def _family_units(sources: dict[str, Source], request: Request) -> list[Unit]:
+    return [
+        Unit((sources[group[0]], sources[group[1]]), (group,))
+        for group in request.groups
+        if group[0] in sources and group[1] in sources
+    ]
+
+
+def read_aligned(first: Source, second: Source, group: tuple[str, ...], encoding: str) -> Iterator[Chunk]:
+    """Two aligned files as chunks; provenance is the first one's.
+
+    Raises:
+        InputError: if one has more lines than the other; the message says where they drift, if that can be told.
+    """
+    frames = zip_frames((read_lines(first, encoding), read_lines(second, encoding)))
+    for left, right in frames:
+        if left.height != right.height:
+            counts = _count(first, encoding), _count(second, encoding)
+            drift = explain_drift(first, second, encoding)
+            raise InputError(
+                first.name, f"has {counts[0]:,} lines, but {second.name} has {counts[1]:,}; expected as many{drift}"
+            )
+        yield Chunk(group, _join(left, right, first.name))
+
+
+def _join(left: pl.DataFrame, right: pl.DataFrame, name: str) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "a": left["text"],
+            "b": right["text"],
+            "line": left["line"],
+            "reason": left.select(pl.coalesce("reason", right["reason"])).to_series(),
+            "detail": left.select(pl.coalesce("detail", right["detail"])).to_series(),
+        }
+    ).select(
+        "a", "b", pl.lit(name).alias("file"), "line", pl.lit("").alias("doc"), "reason", "detail"
+    ).cast(SCHEMA)  # fmt: skip
+
+
+def _count(source: Source, encoding: str) -> int:
+    return sum(frame.height for frame in read_lines(source, encoding))

@@ -1,0 +1,98 @@
+"""Documentation pages by language: ``<document>/<language>.md``, aligned by structure.
+
+Both sides of a document are parsed to blocks; where the blocks' kinds, nesting and columns are equal, blocks are paired in
+order (line by line where both have as many lines); where they differ anywhere, the whole document is rejected, because
+everything after the difference may be shifted.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, file_source, require_languages
+from pipeline.corpora.markdown import Block, difference, parse_blocks
+from pipeline.corpora.places import display_name
+from pipeline.errors import InputError, UserError
+from pipeline.languages import match_language
+
+Row = tuple[tuple[str, ...], tuple[Any, ...]]
+
+
+class NodeDocsReader:
+    """Format ``node-docs``: the folder ``docs`` of an installed package, or a folder."""
+
+    def units(self, request: Request) -> list[Unit]:
+        """A unit for each document; see `pipeline.corpora.base.Reader`."""
+        folder = self._folder(request)
+        units = []
+        for document in sorted(path for path in folder.iterdir() if path.is_dir()):
+            pages = {
+                language: page
+                for page in sorted(document.glob("*.md"))
+                if (language := match_language(page.stem, request.wanted)) is not None
+            }
+            if not pages:
+                continue
+            base = folder if request.package else request.root
+            sources = tuple(file_source(page, display_name(page, base)) for page in pages.values())
+            units.append(Unit(sources, request.groups, tuple((language, i) for i, language in enumerate(pages))))
+        return require_languages(request, units, str(folder.name))
+
+    def _folder(self, request: Request) -> Path:
+        if request.package is not None:
+            spec = importlib.util.find_spec(request.package)
+            if spec is None or not spec.submodule_search_locations:
+                raise UserError(f"corpus {request.name}: the Python package {request.package!r} is not installed")
+            folder = Path(spec.submodule_search_locations[0]) / "docs"
+        else:
+            folder = request.root / str(request.path)
+        if not folder.is_dir():
+            raise InputError(
+                f"corpus {request.name}: {folder.name}", "no such folder; expected <document>/<language>.md in it"
+            )
+        return folder
+
+    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+        """See `pipeline.corpora.base.Reader`."""
+        yield from chunked_groups(self._rows(unit))
+
+    def _rows(self, unit: Unit) -> Iterator[Row]:
+        sources = {language: unit.sources[int(position)] for language, position in unit.columns}
+        document = unit.sources[0].path.parent.name
+        pages: dict[str, list[Block] | str] = {}
+        for language, source in sources.items():
+            try:
+                pages[language] = parse_blocks(source.path.read_bytes().decode("utf-8-sig"))
+            except UnicodeDecodeError as error:
+                pages[language] = f"byte {error.start + 1} is not UTF-8"
+        for group in unit.groups:
+            here = [sources[language] for language in group if language in sources]
+            if len(here) < len(group):
+                found = here[0].name if here else unit.sources[0].name
+                missing = next(language for language in group if language not in sources)
+                yield group, ("", "", found, 0, document, "missing-side", f"no page in {missing}")
+                continue
+            first, second = pages[group[0]], pages[group[1]]
+            if isinstance(first, str) or isinstance(second, str):
+                detail = f"{group[0]}: {first}" if isinstance(first, str) else f"{group[1]}: {second}"
+                yield group, ("", "", here[0].name, 0, document, "encoding", detail)
+            else:
+                yield from self._pairs(group, first, second, here[0].name, document)
+
+    def _pairs(
+        self, group: tuple[str, ...], first: list[Block], second: list[Block], name: str, document: str
+    ) -> Iterator[Row]:
+        if (differs := difference(first, second)) is not None:
+            line, detail = differs
+            yield group, ("", "", name, line, document, "structure", detail)
+            return
+        for left, right in zip(first, second, strict=True):
+            if len(left.lines) == len(right.lines):
+                pairs = list(zip(left.lines, right.lines, strict=True))
+            else:
+                pairs = [(" ".join(left.lines), " ".join(right.lines))]
+            for offset, (a, b) in enumerate(pairs):
+                yield group, (a, b, name, left.line + offset, document, None, None)

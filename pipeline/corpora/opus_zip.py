@@ -1,0 +1,75 @@
+"""OPUS' zip of Moses files, read without unpacking: ``Books.en-fr.en`` and ``Books.en-fr.fr`` inside ``en-fr.txt.zip``."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import BinaryIO, cast
+
+from pipeline.corpora.base import Chunk, Request, Source, Unit, require_languages
+from pipeline.corpora.moses import read_aligned
+from pipeline.corpora.places import find_files
+from pipeline.corpora.plain import read_text
+from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO
+from pipeline.errors import InputError
+from pipeline.languages import match_language
+
+
+class OpusZipReader:
+    """Format ``opus-zip``: members whose names differ only in the language after the last dot belong together."""
+
+    def units(self, request: Request) -> list[Unit]:
+        """See `pipeline.corpora.base.Reader`.
+
+        Raises:
+            InputError: if a file is no zip archive, or a member is encrypted, leaves the archive, or is a bomb.
+        """
+        units = []
+        for found in find_files(request):
+            families: dict[str, dict[str, Source]] = {}
+            for source, stem, language in _members(found.source, request.wanted):
+                families.setdefault(stem, {})[language] = source
+            for family in families.values():
+                units += [
+                    Unit(tuple(family[language] for language in group), (group,))
+                    for group in request.groups
+                    if set(group) <= family.keys()
+                ]
+        return require_languages(request, units, str(request.path))
+
+    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+        """See `pipeline.corpora.base.Reader`."""
+        if len(unit.sources) == 1:
+            yield from read_text(unit, request)
+        else:
+            yield from read_aligned(unit.sources[0], unit.sources[1], unit.groups[0], request.encoding)
+
+
+def _members(archive: Source, wanted: tuple[str, ...]) -> Iterator[tuple[Source, str, str]]:
+    try:
+        with zipfile.ZipFile(archive.path) as opened:
+            infos = opened.infolist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(archive.name, f"is not a readable zip archive ({error})") from None
+    for info in sorted(infos, key=lambda info: info.filename):
+        name = PurePosixPath(info.filename.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+            raise InputError(archive.name, f"its member {info.filename!r} leaves the archive")
+        language = match_language(name.suffix.removeprefix("."), wanted)
+        if info.is_dir() or language is None:
+            continue
+        if info.flag_bits & 1:
+            raise InputError(archive.name, f"its member {info.filename!r} is encrypted")
+        if info.file_size > BOMB_BYTES and info.file_size > BOMB_RATIO * max(info.compress_size, 1):
+            sizes = f"{info.compress_size:,} bytes become {info.file_size:,}"
+            raise InputError(archive.name, f"its member {info.filename!r} is no text, perhaps a bomb: {sizes}")
+        yield _member_source(archive, info), str(name.with_suffix("")), language
+
+
+def _member_source(archive: Source, info: zipfile.ZipInfo) -> Source:
+    def open_member() -> BinaryIO:
+        # The member keeps the archive's file open, and closes it with itself.
+        return cast(BinaryIO, zipfile.ZipFile(archive.path).open(info))
+
+    return Source(f"{archive.name}!{info.filename}", archive.path, open_member, info.compress_size)

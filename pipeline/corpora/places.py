@@ -1,0 +1,122 @@
+"""From a path in params.yaml to files: globs, and templates that hold languages.
+
+``{a}`` and ``{b}`` in a template stand for the two languages of a pair, ``{lang}`` for the language of the file. They are
+matched against what is there and unified by `pipeline.languages`, so ``{a}-{b}`` finds ``en-fr``, ``fr-en`` and
+``eng_Latn-fra_Latn`` alike.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.corpora.base import Request, Source, file_source
+from pipeline.errors import InputError, UserError
+from pipeline.languages import match_language
+
+PLACEHOLDER = re.compile(r"\{(a|b|lang)\}")
+CODE = r"[A-Za-z]{2,3}(?:[-_][A-Za-z]{4})?(?:[-_](?:[A-Za-z]{2}|[0-9]{3}))?"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that a template matched.
+
+    Attributes:
+        source: the file.
+        languages: the canonical language of each placeholder.
+        family: its name with ``{lang}`` left open: the same for files that belong together.
+    """
+
+    source: Source
+    languages: dict[str, str]
+    family: str
+
+
+def display_name(path: Path, root: Path) -> str:
+    """A path as provenance shows it: relative to the project."""
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def find_files(request: Request) -> list[Found]:
+    """The files that a request's path means, in the order of their names; a folder means all files under it.
+
+    Files whose placeholders are no wanted language are left out: they are other people's languages.
+
+    Raises:
+        UserError: if nothing matches, or what matches is not a readable file.
+    """
+    template = request.path or ""
+    if unknown := re.findall(r"\{(?!a\}|b\}|lang\})[^}]*\}", template):
+        raise UserError(
+            f"corpus {request.name}: path: {unknown[0]} stands for nothing; allowed are {{a}}, {{b}}, {{lang}}"
+        )
+    absolute = Path(template).is_absolute()
+    pattern = template if absolute else f"{glob.escape(str(request.root))}/{template}"
+    paths = _paths(
+        PLACEHOLDER.sub("*", pattern), plain=not PLACEHOLDER.search(template) and not glob.has_magic(template)
+    )
+    if not paths:
+        raise InputError(f"corpus {request.name}: {template}", "no file matches")
+    regex = _regex(pattern)
+    found = [_match(path, regex, request) for path in paths]
+    return [match for match in found if match is not None]
+
+
+def _paths(pattern: str, plain: bool) -> list[str]:
+    if plain:
+        path = re.sub(r"\[([*?[])\]", r"\1", pattern)  # undo the escape of the project's own folder
+        if Path(path).is_dir():
+            return sorted(str(inner) for inner in Path(path).rglob("*") if not inner.is_dir())
+        return [path]
+    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - a pattern may be absolute, which Path.glob refuses
+    return sorted(path for path in matches if not Path(path).is_dir())
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
+    seen: set[str] = set()
+
+    def placeholder(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name in seen:
+            return f"(?P={name})"
+        seen.add(name)
+        return f"(?P<{name}>{CODE})"
+
+    parts = re.split(r"(\{(?:a|b|lang)\}|\*\*/?|\*|\?|\[[^\]]+\])", pattern)
+    out = []
+    for part in parts:
+        if match := PLACEHOLDER.fullmatch(part):
+            out.append(placeholder(match))
+        elif part.startswith("**"):
+            out.append("(?:.*/)?" if part.endswith("/") else ".*")
+        elif part in {"*", "?"}:
+            out.append("[^/]*" if part == "*" else "[^/]")
+        elif part.startswith("[") and part.endswith("]"):
+            out.append(part.replace("[!", "[^") if len(part) > 3 else re.escape(part[1:-1]))
+        else:
+            out.append(re.escape(part))
+    return re.compile("".join(out) + r"\Z")
+
+
+def _match(path: str, regex: re.Pattern[str], request: Request) -> Found | None:
+    name = display_name(Path(path), request.root)
+    if not regex.groups:
+        return Found(file_source(Path(path), name), {}, name)
+    match = regex.fullmatch(path)
+    if match is None:
+        return None
+    languages = {}
+    for placeholder, code in match.groupdict().items():
+        language = match_language(code, request.wanted)
+        if language is None:
+            return None
+        languages[placeholder] = language
+    family = path
+    if "lang" in languages:
+        start, end = match.span("lang")
+        family = f"{path[:start]}{{lang}}{path[end:]}"
+    return Found(file_source(Path(path), name), languages, family)

@@ -1,0 +1,39 @@
+"""One-sided text: a sentence a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from pipeline.corpora.base import SCHEMA, Chunk, Request, Unit
+from pipeline.corpora.lines import read_lines
+from pipeline.corpora.places import find_files
+from pipeline.errors import UserError
+
+
+class TextReader:
+    """Format ``text``."""
+
+    def units(self, request: Request) -> list[Unit]:
+        """See `pipeline.corpora.base.Reader`."""
+        if any(len(group) != 1 for group in request.groups):
+            raise UserError(f"corpus {request.name}: the format text is one-sided; use moses for two aligned files")
+        return [Unit((found.source,), request.groups) for found in find_files(request)]
+
+    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+        """See `pipeline.corpora.base.Reader`."""
+        yield from read_text(unit, request)
+
+
+def read_text(unit: Unit, request: Request) -> Iterator[Chunk]:
+    """The lines of a unit's one file."""
+    source = unit.sources[0]
+    for frame in read_lines(source, request.encoding):
+        columns = {
+            "a": pl.col("text"),
+            "b": pl.lit(None, pl.String),
+            "file": pl.lit(source.name),
+            "doc": pl.lit(""),
+        }
+        yield Chunk(unit.groups[0], frame.with_columns(**columns).select(SCHEMA.names()))

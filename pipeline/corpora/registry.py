@@ -1,0 +1,70 @@
+"""The formats by name, and from params.yaml to readers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.config import Corpus, TextFile
+from pipeline.corpora.base import Reader, Request
+from pipeline.corpora.columnar import ColumnarReader
+from pipeline.corpora.huggingface import HuggingFaceReader
+from pipeline.corpora.jsonl import JsonLinesReader
+from pipeline.corpora.moses import MosesReader
+from pipeline.corpora.node_docs import NodeDocsReader
+from pipeline.corpora.opus_zip import OpusZipReader
+from pipeline.corpora.plain import TextReader
+from pipeline.corpora.po import PoReader
+from pipeline.corpora.tabular import CsvReader, TsvReader
+from pipeline.corpora.tmx import TmxReader
+from pipeline.corpora.xliff import XliffReader
+from pipeline.languages import LanguagePair
+
+READERS: dict[str, Reader] = {
+    "moses": MosesReader(),
+    "tsv": TsvReader(),
+    "csv": CsvReader(),
+    "jsonl": JsonLinesReader(),
+    "parquet": ColumnarReader("parquet"),
+    "arrow": ColumnarReader("arrow"),
+    "tmx": TmxReader(),
+    "xliff": XliffReader(),
+    "po": PoReader(),
+    "opus-zip": OpusZipReader(),
+    "huggingface": HuggingFaceReader(),
+    "node-docs": NodeDocsReader(),
+    "text": TextReader(),
+}
+
+
+def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) -> Request:
+    """What params.yaml asks of a parallel corpus: those of the project's pairs that it may hold."""
+    languages = tuple(corpus.languages or corpus.files or corpus.columns)
+    groups = tuple((pair.a, pair.b) for pair in pairs if not languages or (pair.a in languages and pair.b in languages))
+    return Request(
+        name=corpus.name,
+        root=root,
+        groups=groups,
+        path=corpus.path,
+        files=tuple(corpus.files.items()),
+        package=corpus.package,
+        dataset=corpus.dataset,
+        revision=corpus.revision,
+        languages=languages,
+        columns=tuple(corpus.columns.items()),
+        encoding=corpus.encoding,
+    )
+
+
+def text_request(text: TextFile, root: Path) -> Request:
+    """What params.yaml asks of one-sided text."""
+    columns = () if text.column is None else ((text.language, text.column),)
+    return Request(
+        name=text.name,
+        root=root,
+        groups=((text.language,),),
+        path=text.path,
+        languages=(text.language,),
+        columns=columns,
+        encoding=text.encoding,
+    )

@@ -1,0 +1,191 @@
+"""TSV and CSV: a row a pair, with a column per language, named or numbered.
+
+TSV has no quoting: a tab always separates (the convention of NLP corpora, where quotes are text). CSV follows RFC 4180:
+fields may be quoted, and quoted fields may hold line feeds.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from itertools import chain
+
+import polars as pl
+
+from pipeline.corpora.base import SCHEMA, Chunk, Request, Source, Unit, chunked_groups, require_languages
+from pipeline.corpora.lines import MAX_LINE_BYTES, read_lines
+from pipeline.corpora.places import Found, find_files
+from pipeline.errors import InputError, UserError
+
+
+def column_units(request: Request, default_by_order: bool = True) -> list[Unit]:
+    """Units of a format with columns: a file each, with the languages that its columns (or its name) promise.
+
+    Raises:
+        UserError: if it can't be told which column is which language.
+    """
+    units = [unit for found in find_files(request) if (unit := _column_unit(found, request, default_by_order))]
+    return require_languages(request, units, str(request.path))
+
+
+def _column_unit(found: Found, request: Request, default_by_order: bool) -> Unit | None:
+    columns = dict(request.columns)
+    names = found.languages
+    if not columns and {"a", "b"} <= names.keys():
+        columns = {names["a"]: 0, names["b"]: 1}
+    elif not columns and request.groups and len(request.groups[0]) == 1:
+        columns = {request.groups[0][0]: 0}
+    elif not columns and default_by_order:
+        if len(request.languages) < 2:
+            raise UserError(
+                f"corpus {request.name}: which column is which language? give 'columns' (or 'languages', in their order)"
+            )
+        columns = {language: position for position, language in enumerate(request.languages)}
+    groups = [group for group in request.groups if set(group) <= columns.keys()]
+    if {"a", "b"} <= names.keys():
+        groups = [group for group in groups if set(group) == {names["a"], names["b"]}]
+    if not groups:
+        return None
+    return Unit((found.source,), tuple(groups), tuple(columns.items()))
+
+
+class TsvReader:
+    """Format ``tsv``."""
+
+    def units(self, request: Request) -> list[Unit]:
+        """See `pipeline.corpora.base.Reader`."""
+        return column_units(request)
+
+    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+        """See `pipeline.corpora.base.Reader`."""
+        source = unit.sources[0]
+        frames = read_lines(source, request.encoding)
+        if any(isinstance(column, str) for _, column in unit.columns):
+            first = next(frames, None)
+            if first is None:
+                raise InputError(source.name, "is empty, expected a header with the columns' names", 1)
+            positions = header_positions(source.name, first["text"][0].split("\t"), unit)
+            frames = chain([first.slice(1)], frames)
+        else:
+            positions = {language: int(column) for language, column in unit.columns}
+        for frame in frames:
+            yield from self._chunks(frame, unit, positions, source.name)
+
+    def _chunks(self, frame: pl.DataFrame, unit: Unit, positions: dict[str, int], name: str) -> Iterator[Chunk]:
+        needed = max(positions[language] for group in unit.groups for language in group) + 1
+        fields = frame["text"].str.splitn("\t", needed + 1)
+        frame = frame.with_columns(fields=fields)
+        for group in unit.groups:
+            sides = [pl.col("fields").struct.field(f"field_{positions[language]}") for language in group]
+            missing = pl.any_horizontal(side.is_null() for side in sides)
+            detail = pl.format(
+                "{} columns, expected {}", pl.col("text").str.count_matches("\t", literal=True) + 1, needed
+            )
+            unusable = pl.col("reason").is_not_null()
+            columns = {
+                "a": pl.when(unusable | missing).then("text").otherwise(sides[0]),
+                "b": pl.when(unusable | missing).then(pl.lit("")).otherwise(sides[1])
+                if len(group) > 1
+                else pl.lit(None),
+                "file": pl.lit(name),
+                "doc": pl.lit(""),
+                "reason": pl.coalesce("reason", pl.when(missing).then(pl.lit("missing-column"))),
+                "detail": pl.coalesce("detail", pl.when(missing & ~unusable).then(detail)),
+            }
+            yield Chunk(group, frame.with_columns(**columns).select(SCHEMA.names()).cast(SCHEMA))
+
+
+def header_positions(name: str, header: list[str], unit: Unit) -> dict[str, int]:
+    """The position of each language's column, by the header.
+
+    Raises:
+        InputError: if a column isn't there; the message says which are.
+    """
+    positions = {}
+    for language, column in unit.columns:
+        if isinstance(column, int):
+            positions[language] = column
+        elif column in header:
+            positions[language] = header.index(column)
+        else:
+            shown = ", ".join(field[:40] for field in header[:10])
+            raise InputError(name, f"has no column {column!r}; its columns are {shown}", 1)
+    return positions
+
+
+class CsvReader:
+    """Format ``csv``."""
+
+    def units(self, request: Request) -> list[Unit]:
+        """See `pipeline.corpora.base.Reader`."""
+        return column_units(request)
+
+    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+        """See `pipeline.corpora.base.Reader`."""
+        yield from chunked_groups(self._rows(unit, request))
+
+    def _rows(self, unit: Unit, request: Request) -> Iterator[tuple[tuple[str, ...], tuple[object, ...]]]:
+        source = unit.sources[0]
+        bad: dict[int, tuple[str, str | None]] = {}
+        rows = csv_rows(source, request.encoding, bad)
+        positions = {language: column for language, column in unit.columns if isinstance(column, int)}
+        if len(positions) < len(unit.columns):
+            header = next(rows, None)
+            if header is None:
+                raise InputError(source.name, "is empty, expected a header with the columns' names", 1)
+            positions = header_positions(source.name, header[1], unit)
+        for line, fields in rows:
+            reason, detail = bad.pop(line, (None, None))
+            for group in unit.groups:
+                sides = [
+                    fields[positions[language]] if positions[language] < len(fields) else None for language in group
+                ]
+                if reason is None and None in sides:
+                    yield (
+                        group,
+                        (",".join(fields), "", source.name, line, "", "missing-column", f"{len(fields)} columns"),
+                    )
+                else:
+                    side_b = sides[1] if len(group) > 1 else None
+                    yield group, (sides[0], side_b, source.name, line, "", reason, detail)
+
+
+def csv_rows(source: Source, encoding: str, bad: dict[int, tuple[str, str | None]]) -> Iterator[tuple[int, list[str]]]:
+    """The records of a CSV file with the line on which each starts; blank lines are none.
+
+    Args:
+        source: the file.
+        encoding: its encoding.
+        bad: gets the reason and detail of the record that starts at a line, if any of its lines can't be used.
+
+    Raises:
+        InputError: if a field is longer than 1 MiB (a quote that is never closed).
+    """
+    state = {"line": 0}
+    pending: list[tuple[str, str | None]] = []
+
+    def lines() -> Iterator[str]:
+        for frame in read_lines(source, encoding):
+            for line, text, reason, detail in frame.iter_rows():
+                state["line"] = line
+                if reason is not None:
+                    pending.append((reason, detail))
+                yield text + "\n"
+
+    csv.field_size_limit(MAX_LINE_BYTES)
+    reader, start = csv.reader(lines()), 1
+    while True:
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InputError(
+                source.name, f"not valid CSV from here on ({error}); a quote never closed?", start
+            ) from None
+        if pending:
+            bad[start] = pending[0]
+            pending.clear()
+        if record:
+            yield start, record
+        start = state["line"] + 1

@@ -1,0 +1,1 @@
+"""Text itself: its normal forms, the cleaning rules, near-duplicates, languages."""

@@ -1,0 +1,125 @@
+"""The cleaning rules: each a name and an expression that is true where a pair breaks it.
+
+All are vectorised over frames with the columns ``a``, ``b`` (clean text) and ``na``, ``nb`` (normal forms; for one-sided text
+there are no ``b`` and ``nb``). The first rule that a pair breaks is the reason it is rejected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import polars as pl
+
+from pipeline.config import Clean
+from pipeline.text.scripts import script_class
+
+URL = r"(?i)\bhttps?://|\bwww\."
+NUMBER = r"[0-9]+"
+THOUSANDS = r"([0-9])[,.'’ ]([0-9]{3})\b"
+LETTER = r"\p{Alphabetic}"
+
+Rule = tuple[str, pl.Expr]
+
+
+def rules(clean: Clean, languages: tuple[str, ...]) -> list[Rule]:
+    """The rules for a language pair, or for the one language of one-sided text, in their order.
+
+    Args:
+        clean: which rules, and their limits.
+        languages: of column ``a`` and, for pairs, of column ``b``.
+    """
+    sides = ["a", "b"][: len(languages)]
+    found: list[Rule] = [
+        ("empty", _any(pl.col(side).str.len_bytes() == 0 for side in sides)),
+        ("too-short", _any(pl.col(side).str.len_chars() < clean.min_chars for side in sides)),
+        ("too-long", _any(pl.col(side).str.len_chars() > clean.max_chars for side in sides)),
+    ]
+    if len(sides) == 2:
+        found += _pair_rules(clean, languages)
+    scripts = [script_class(language) for language in languages]
+    doubtful = [_doubtful(pl.col(side), script, clean) for side, script in zip(sides, scripts, strict=True)]
+    if clean.min_letters:
+        found.append(("letters", _any(letter_share(text) < clean.min_letters for text in doubtful)))
+    known = [(text, script) for text, script in zip(doubtful, scripts, strict=True) if script is not None]
+    if clean.min_script and known:
+        found.append(("script", _any(script_share(text, script) < clean.min_script for text, script in known)))
+    return found
+
+
+def _doubtful(text: pl.Expr, script: str | None, clean: Clean) -> pl.Expr:
+    """The text, or null where letters of its script alone satisfy both rules about letters.
+
+    That is nearly all text, and one count instead of three.
+    """
+    if script is None:
+        return text
+    enough = max(clean.min_letters, clean.min_script) * solid_chars(text)
+    return pl.when(text.str.count_matches(script) < enough).then(text)
+
+
+def _pair_rules(clean: Clean, languages: tuple[str, ...]) -> Iterator[Rule]:
+    if clean.copies:
+        yield "copy", pl.col("na") == pl.col("nb")
+    limit = clean.length_ratios.get("-".join(languages), clean.max_length_ratio)
+    if limit:
+        yield "length-ratio", length_ratio(clean.length_unit) > limit
+    if clean.urls:
+        yield "urls", pl.col("a").str.count_matches(URL) != pl.col("b").str.count_matches(URL)
+    if clean.min_number_overlap:
+        yield "numbers", number_overlap() < clean.min_number_overlap
+
+
+def first_broken(found: list[Rule]) -> pl.Expr:
+    """The name of the first rule that a row breaks; null if it breaks none."""
+    return pl.coalesce([pl.when(broken).then(pl.lit(name)) for name, broken in found])
+
+
+def length_ratio(unit: Literal["bytes", "characters"] = "bytes") -> pl.Expr:
+    """The longer side over the shorter, in UTF-8 bytes or characters."""
+    if unit == "bytes":
+        a, b = pl.col("a").str.len_bytes(), pl.col("b").str.len_bytes()
+    else:
+        a, b = pl.col("a").str.len_chars(), pl.col("b").str.len_chars()
+    return pl.max_horizontal(a, b) / pl.min_horizontal(a, b)
+
+
+def letter_share(text: pl.Expr) -> pl.Expr:
+    """Letters (Unicode's Alphabetic) among the characters that aren't spaces, 0-1; 0 for empty text."""
+    return text.str.count_matches(LETTER) / pl.max_horizontal(solid_chars(text), pl.lit(1))
+
+
+def solid_chars(text: pl.Expr) -> pl.Expr:
+    """The characters of clean text that aren't spaces."""
+    return text.str.len_chars() - text.str.count_matches(" ", literal=True)
+
+
+def script_share(text: pl.Expr, script: str) -> pl.Expr:
+    """Letters of a script (see `script_class`) among all letters, 0-1; 1 where there are no letters."""
+    letters = text.str.count_matches(LETTER)
+    return pl.when(letters == 0).then(1.0).otherwise(text.str.count_matches(script) / letters)
+
+
+def number_overlap() -> pl.Expr:
+    """How much of the two sides' numbers is the same: the Dice coefficient of the sets of digit groups, 0-1.
+
+    Full-width digits are plain, and 1,000 and 1.000 and 1 000 are 1000. 1 where there are fewer than two numbers in both
+    sides together: "two" and "2" may translate each other.
+    """
+    a, b = (_numbers(pl.col(side)) for side in ("a", "b"))
+    total = a.list.len() + b.list.len()
+    shared = a.list.set_intersection(b).list.len()
+    return pl.when(total < 2).then(1.0).otherwise(2 * shared / total)
+
+
+def _numbers(text: pl.Expr) -> pl.Expr:
+    # Text without digits is left out first: it is most of the text, and the rest costs.
+    plain = pl.when(text.str.contains(r"\d")).then(text).otherwise(pl.lit("")).str.normalize("NFKC")
+    for _ in range(2):  # groups of three overlap, and there is no looking ahead: 1,000,000 takes two rounds
+        plain = plain.str.replace_all(THOUSANDS, "$1$2")
+    return plain.str.extract_all(NUMBER).list.unique()
+
+
+def _any(parts: Iterable[pl.Expr]) -> pl.Expr:
+    # A side that isn't doubtful is null: it breaks nothing.
+    return pl.any_horizontal(part.fill_null(False) for part in parts)

@@ -1,0 +1,35 @@
+"""Which letters a language is written in, as character classes of regular expressions."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import polars as pl
+
+from pipeline.languages import script_of
+
+MIXED = {
+    "Jpan": ("Han", "Hira", "Kana"),
+    "Kore": ("Hang", "Han"),
+    "Hans": ("Han",),
+    "Hant": ("Han",),
+}
+"""ISO 15924 codes that aren't Unicode scripts, and the Unicode scripts that they stand for."""
+
+NAMES = {"Han": "Han", "Hira": "Hiragana", "Kana": "Katakana", "Hang": "Hangul"}
+
+
+@cache
+def script_class(language: str) -> str | None:
+    """A regular expression for one letter of the language's script, or None if the script isn't known.
+
+    The prolonged sound mark (ー), whose Unicode script is Common, counts as Japanese.
+    """
+    script = script_of(language)
+    parts = "".join(rf"\p{{{NAMES.get(part, part)}}}" for part in MIXED.get(script, (script,)))
+    pattern = rf"[{parts}ー々]" if script == "Jpan" else f"[{parts}]"
+    try:
+        pl.Series(["a"]).str.count_matches(pattern)
+    except pl.exceptions.ComputeError:
+        return None
+    return pattern
