@@ -1,0 +1,1 @@
+"""Bitext mining: arrays in, a table out."""

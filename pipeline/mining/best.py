@@ -1,0 +1,117 @@
+"""The k best of many lines of similarities, kept while tiles of similarities come and go.
+
+Exact neighbours of both directions cost one matrix product, and the selection has to be cheap beside it: on a CPU a
+product of 384 dimensions takes about 4 ns an entry, and a top-k over every entry takes more than that. So each tile is
+looked at through the maxima of blocks of 32 entries (one vectorised pass, 0.05 ns an entry), which are compared with
+each line's k-th best so far; only the few blocks that can hold something better are opened. A line sees about
+k·ln(n/k) improvements in all.
+
+A candidate is one int64: the similarity's bits, mapped so that they sort as integers, above the complement of the
+other side's row. The greatest keys are then the best similarities with ties broken by the lower row, in whatever order
+they come.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+BLOCK = 32
+"""Entries that share one maximum."""
+
+EMPTY = torch.iinfo(torch.int64).min
+"""The key of no candidate; below every other."""
+
+MAX_ROWS = 2**32 - 1
+"""Rows of a side that a key can name."""
+
+_LOW = 0xFFFFFFFF
+_MAGNITUDE = 0x7FFFFFFF
+
+
+def encode(similarity: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+    """Keys (int64) of float32 similarities and int64 rows of the same shape.
+
+    >>> keys = encode(torch.tensor([0.5, -1.0, 0.5]), torch.tensor([7, 1, 2]))
+    >>> keys.argsort(descending=True).tolist()
+    [2, 0, 1]
+    """
+    bits = (similarity + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal to 0.0
+    ordered = bits ^ ((bits >> 31) & _MAGNITUDE)
+    return (ordered.to(torch.int64) << 32) | (_LOW - row)
+
+
+def decode_similarity(keys: torch.Tensor) -> torch.Tensor:
+    """The float32 similarities of keys; -inf where there is none."""
+    ordered = (keys >> 32).to(torch.int32)
+    similarity = (ordered ^ ((ordered >> 31) & _MAGNITUDE)).view(torch.float32)
+    return torch.where(keys == EMPTY, float("-inf"), similarity)
+
+
+def decode_row(keys: torch.Tensor) -> torch.Tensor:
+    """The int64 rows of keys; -1 where there is none."""
+    return torch.where(keys == EMPTY, -1, _LOW - (keys & _LOW))
+
+
+class Best:
+    """The k best candidates of each of n lines. Holds 8·k + 4 bytes a line.
+
+    Tiles must come to a line in ascending order of the other side's rows: then a candidate that only equals the k-th
+    best loses the tie, and needs no look.
+
+    Args:
+        lines: n.
+        k: candidates kept of each.
+        device: where tiles are.
+    """
+
+    def __init__(self, lines: int, k: int, device: torch.device) -> None:
+        self.k = k
+        self.keys = torch.full((lines, k), EMPTY, dtype=torch.int64, device=device)
+        self.floor = torch.full((lines,), float("-inf"), dtype=torch.float32, device=device)
+
+    def update(self, first: int | torch.Tensor, blocks: torch.Tensor, maxima: torch.Tensor, rows: torch.Tensor) -> None:
+        """Take a tile into account.
+
+        Args:
+            first: the line that the tile's first line is, or the lines [lines] that all of its lines are, each once.
+            blocks: the tile [lines, BLOCK, b]: b blocks of BLOCK similarities of each line (any strides); -inf is
+                nothing.
+            maxima: their maxima [lines, b].
+            rows: the other side's rows [BLOCK, b] that they belong to.
+        """
+        chosen = slice(first, first + len(maxima)) if isinstance(first, int) else first
+        floor = self.floor[chosen]
+        floor = self._raised(floor, maxima)
+        line, block = (maxima > floor.unsqueeze(1)).nonzero(as_tuple=True)
+        if len(line) == 0:
+            return
+        opened = blocks[line, :, block]
+        hit, place = (opened > floor[line].unsqueeze(1)).nonzero(as_tuple=True)
+        keys = encode(opened[hit, place], rows[place, block[hit]])
+        self._merge(first, line[hit], keys)
+
+    def _raised(self, floor: torch.Tensor, maxima: torch.Tensor) -> torch.Tensor:
+        """A first floor for lines without one: k blocks have maxima at or above the k-th greatest maximum."""
+        if maxima.shape[1] < self.k or not bool(torch.isneginf(floor).any()):
+            return floor
+        kth = maxima.topk(self.k, dim=1).values[:, -1]
+        return torch.maximum(floor, torch.nextafter(kth, torch.full_like(kth, float("-inf"))))
+
+    def _merge(self, first: int | torch.Tensor, line: torch.Tensor, keys: torch.Tensor) -> None:
+        """Merge candidates, in ascending order of their lines, with what those lines hold."""
+        lines, group, counts = torch.unique_consecutive(line, return_inverse=True, return_counts=True)
+        starts = counts.cumsum(0) - counts
+        slot = torch.arange(len(line), device=line.device) - starts[group]
+        lines = lines + first if isinstance(first, int) else first[lines]
+        held = torch.full((len(lines), self.k + int(counts.max())), EMPTY, dtype=torch.int64, device=keys.device)
+        held[:, : self.k] = self.keys[lines]
+        held[group, self.k + slot] = keys
+        best = held.topk(self.k, dim=1).values
+        self.keys[lines] = best
+        self.floor[lines] = decode_similarity(best[:, -1])
+
+    def result(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Similarities [n, k] (best first; -inf where there is none) and the other side's rows [n, k] (-1)."""
+        return decode_similarity(self.keys).cpu().numpy(), decode_row(self.keys).cpu().numpy()

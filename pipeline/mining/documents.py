@@ -1,0 +1,159 @@
+"""Mining inside documents or windows: a key on each row of both sides says what may be paired.
+
+With a document key (the article, the page) only sentences of the same document are candidates; with an ordered one
+(the day) those whose keys differ by no more than a window. Neighbourhoods, and with them margins, are those of the
+document or window: a threshold tuned on whole-corpus mining does not carry over. Where a document has no more than k
+sentences, all of them are neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.mining.best import Best
+from pipeline.mining.neighbors import Neighbors, Plan, Tiler, pick_device
+from pipeline.mining.retrieval import Rows
+from pipeline.mining.vectors import VectorSource, check_pair, gathered
+from pipeline.progress import Advance
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """What of the other side a row may be paired with.
+
+    Attributes:
+        order_a: side a's rows that have candidates [p], by key and then row.
+        starts: where each key's rows begin in ``order_a`` [g + 1].
+        order_b: side b's rows [q], by key and then row.
+        low: for each key of side a, where its candidates begin in ``order_b`` [g].
+        high: where they end [g].
+        alone_a: rows of side a without any candidate.
+        alone_b: rows of side b without any candidate.
+    """
+
+    order_a: Rows
+    starts: Rows
+    order_b: Rows
+    low: Rows
+    high: Rows
+    alone_a: int
+    alone_b: int
+
+
+def same_document(keys_a: NDArray[np.str_], keys_b: NDArray[np.str_]) -> Restriction:
+    """Rows pair with rows of the same key; an empty key is no document and pairs with nothing.
+
+    Args:
+        keys_a: [n] of side a.
+        keys_b: [m] of side b.
+    """
+    names, codes = np.unique(np.concatenate([keys_a, keys_b]), return_inverse=True)
+    codes = np.where(names[codes] == "", -1, codes).astype(np.int64)
+    return _restriction(codes[: len(keys_a)], codes[len(keys_a) :], 0, codes[: len(keys_a)] >= 0)
+
+
+def within_window(keys_a: NDArray[np.int64], keys_b: NDArray[np.int64], window: int) -> Restriction:
+    """Rows pair with rows whose key is at most ``window`` away (days since some date, for instance).
+
+    Args:
+        keys_a: [n] of side a.
+        keys_b: [m] of side b.
+        window: at least 0.
+
+    Raises:
+        ValueError: if the window is negative.
+    """
+    if window < 0:
+        raise ValueError(f"the window is {window}; expected at least 0")
+    return _restriction(keys_a, keys_b, window, np.ones(len(keys_a), dtype=np.bool_))
+
+
+def _restriction(keys_a: Rows, keys_b: Rows, window: int, usable: NDArray[np.bool_]) -> Restriction:
+    order_b = np.argsort(keys_b, kind="stable")
+    sorted_b = keys_b[order_b]
+    order_a = np.argsort(keys_a, kind="stable")
+    order_a = order_a[usable[order_a]]
+    names, starts = np.unique(keys_a[order_a], return_index=True)
+    low, high = np.searchsorted(sorted_b, names - window, "left"), np.searchsorted(sorted_b, names + window, "right")
+    sizes = np.diff(np.append(starts, len(order_a)))
+    matched = high > low
+    kept = np.repeat(matched, sizes)
+    covered = np.zeros(len(order_b) + 1, dtype=np.int64)
+    np.add.at(covered, low[matched], 1)
+    np.add.at(covered, high[matched], -1)
+    return Restriction(
+        order_a=order_a[kept],
+        starts=np.concatenate([[0], np.cumsum(sizes[matched])]).astype(np.int64),
+        order_b=order_b,
+        low=low[matched],
+        high=high[matched],
+        alone_a=len(keys_a) - int(kept.sum()),
+        alone_b=int((np.cumsum(covered)[:-1] == 0).sum()),
+    )
+
+
+def restricted_neighbors(
+    x: VectorSource,
+    y: VectorSource,
+    restriction: Restriction,
+    k: int,
+    memory_bytes: int,
+    device: str | None = None,
+    advance: Advance | None = None,
+) -> Neighbors:
+    """The k nearest neighbours of both directions among what a restriction allows, exactly, from one product.
+
+    Ties go to the earlier key, then to the lower row. Rows without candidates have no neighbours (-1, -inf). Memory as
+    in `mutual_neighbors`, with the vectors of one document (or window) read at a time.
+
+    Args:
+        x: [n, d].
+        y: [m, d].
+        restriction: of these rows.
+        k: neighbours of a row, at least 1.
+        memory_bytes: for what is held besides the result.
+        device: a torch device; CUDA where there is one, if not given.
+        advance: called with rows of x done; rows without candidates are not counted.
+
+    Raises:
+        VectorError: if the sides can't be compared, or a vector that has candidates is zero or not finite.
+    """
+    check_pair(x, y)
+    where = pick_device(device)
+    plan = Plan.of(x.shape[1], memory_bytes, where)
+    tiler = Tiler(plan, where)
+    forward, backward = Best(len(restriction.order_a), k, where), Best(len(restriction.order_b), k, where)
+    for group in range(len(restriction.low)):
+        start, stop = int(restriction.starts[group]), int(restriction.starts[group + 1])
+        for a_start, a_stop in _steps(start, stop, plan.tile):
+            strip = gathered(x, restriction.order_a[a_start:a_stop], "side a", where)
+            for b_start, b_stop in _steps(int(restriction.low[group]), int(restriction.high[group]), plan.tile):
+                tile = gathered(y, restriction.order_b[b_start:b_stop], "side b", where).t().contiguous()
+                tiler.product(strip, tile)
+                tiler.update_rows(forward, a_start, b_start, a_stop - a_start)
+                tiler.update_columns(backward, a_start, b_start, b_stop - b_start)
+        if advance is not None:
+            advance(stop - start)
+    return Neighbors(
+        *_in_rows(forward, restriction.order_a, restriction.order_b, len(x)),
+        *_in_rows(backward, restriction.order_b, restriction.order_a, len(y)),
+    )
+
+
+def _steps(start: int, stop: int, step: int) -> Iterator[tuple[int, int]]:
+    for first in range(start, stop, step):
+        yield first, min(first + step, stop)
+
+
+def _in_rows(best: Best, lines: Rows, others: Rows, rows: int) -> tuple[NDArray[np.float32], Rows]:
+    """From positions in the two orders to rows of the two sides."""
+    similarity, place = best.result()
+    of_row = np.full((rows, best.k), -np.inf, np.float32), np.full((rows, best.k), -1, np.int64)
+    of_row[0][lines] = similarity
+    if len(others):
+        of_row[1][lines] = np.where(place >= 0, others[place], -1)
+    return of_row

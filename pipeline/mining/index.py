@@ -1,0 +1,420 @@
+"""Approximate search through a FAISS index that is chosen by size, trained on a sample, saved and used again.
+
+An index belongs to the vectors it was built from: its folder holds a fingerprint of them, and an index of other
+vectors is refused. How many of its lists a search visits is not fixed but found, on a sample that is also searched
+exactly, so that the share of the true neighbours that params.yaml asks for is reached. Compressed indexes only
+propose: their candidates are scored again with the vectors themselves, so every cosine that leaves this module is
+exact, and only neighbours may be missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+from faiss.contrib.ondisk import merge_ondisk
+from numpy.typing import NDArray
+
+from pipeline.atomic import atomic_folder
+from pipeline.errors import InputError, ParamsError
+from pipeline.hashing import canonical_json, identity_hash
+from pipeline.mining.neighbors import Neighbors, one_way
+from pipeline.mining.vectors import VectorSource, check_pair, gathered, normalised
+from pipeline.progress import Advance
+
+VERSION = 1
+INDEX_FILE, LISTS_FILE, ABOUT_FILE = "index.faiss", "lists.ivfdata", "about.json"
+CPU = torch.device("cpu")
+
+FLAT_ROWS = 10_000
+"""Up to here every vector is compared."""
+
+POINTS_PER_LIST = 64
+"""Vectors that each centroid is trained on, at most (FAISS warns below 39)."""
+
+ROTATION_ROWS = 16_384
+"""Vectors that an OPQ rotation is trained on, at most."""
+
+QUERY_ROWS = 8_192
+"""Rows searched at once."""
+
+WIDER = 4
+"""A compressed index proposes so many times k candidates, which are scored again."""
+
+TOLERANCE = 1e-6
+"""A neighbour as near as the exact k-th one counts as found: copies of a vector are interchangeable."""
+
+
+class IndexFolderError(InputError):
+    """A saved index that is damaged, or that belongs to other vectors."""
+
+
+def choose_factory(rows: int, dimension: int, index_bytes: int) -> str:
+    """The FAISS factory string for so many vectors.
+
+    All vectors as they are (``Flat``) for few; lists around centroids (``IVF``), about 4·√rows of them; their vectors
+    as float32, as float16 or as product-quantised codes after a rotation (``OPQ``, ``PQ``), whichever fits first.
+    Codes that still don't fit are kept on disk (see `build_index`).
+
+    >>> choose_factory(5_000, 384, 1 << 30), choose_factory(100_000, 384, 1 << 30), choose_factory(10**7, 384, 1 << 30)
+    ('Flat', 'IVF1024,Flat', 'OPQ64,IVF8192,PQ64')
+    """
+    if rows <= FLAT_ROWS:
+        return "Flat"
+    lists = 2 ** round(np.log2(4 * rows**0.5) - 0.25)
+    if rows * dimension * 4 <= index_bytes:
+        return f"IVF{lists},Flat"
+    if rows * dimension * 2 <= index_bytes:
+        return f"IVF{lists},SQfp16"
+    parts = next((m for m in (64, 48, 32, 24, 16, 8, 4, 2) if dimension % m == 0), 1)
+    return f"OPQ{parts},IVF{lists},PQ{parts}"
+
+
+def fingerprint(vectors: VectorSource) -> str:
+    """A hash (32 hexadecimal digits) of shape, type and every value; reads the vectors once."""
+    digest = hashlib.blake2b(canonical_json({"shape": list(vectors.shape), "dtype": str(vectors.dtype)}).encode())
+    for start in range(0, len(vectors), 65_536):
+        digest.update(np.ascontiguousarray(vectors[start : start + 65_536]).tobytes())
+    return digest.hexdigest()[:32]
+
+
+@dataclass
+class Index:
+    """A FAISS index and what it was made from.
+
+    Attributes:
+        searcher: the FAISS index, over vectors of length 1 by inner product.
+        vectors: what it holds, to score candidates again.
+        about: factory string, fingerprint, sample, seed: what a saved index must agree with.
+    """
+
+    searcher: Any
+    vectors: VectorSource
+    about: dict[str, Any]
+
+    @property
+    def exact_scores(self) -> bool:
+        """Whether the index keeps the vectors as they are, so that its scores need no second look."""
+        return str(self.about["factory"]).split(",")[-1] == "Flat" or "HNSW" in str(self.about["factory"])
+
+    def search(self, queries: torch.Tensor, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The k best that it finds for queries [q, d] of length 1: similarities and rows, -inf and -1 where fewer."""
+        wanted = k if self.exact_scores else WIDER * k
+        similarity, row = self.searcher.search(queries.numpy(), min(wanted, max(len(self.vectors), 1)))
+        similarity = np.where(row >= 0, similarity, -np.inf).astype(np.float32)
+        if not self.exact_scores:
+            similarity = self._scored_again(queries, row)
+        return _ordered(similarity, row, k)
+
+    def _scored_again(self, queries: torch.Tensor, row: NDArray[np.int64]) -> NDArray[np.float32]:
+        similarity = np.full(row.shape, -np.inf, np.float32)
+        step = max(1, QUERY_ROWS // row.shape[1])
+        for start in range(0, len(row), step):
+            part = row[start : start + step]
+            proposed, place = np.unique(np.where(part >= 0, part, 0), return_inverse=True)
+            others = gathered(self.vectors, proposed, "the index", CPU)[torch.from_numpy(place.reshape(-1))]
+            scores = torch.einsum("qd,qcd->qc", queries[start : start + step], others.view(*part.shape, -1))
+            similarity[start : start + step] = np.where(part >= 0, scores.numpy(), -np.inf)
+        return similarity
+
+    @property
+    def effort(self) -> int:
+        """Lists visited (IVF) or the width of the walk (HNSW); 0 where there is nothing to choose."""
+        if (lists := _lists(self.searcher)) is not None:
+            return int(lists.nprobe)
+        return int(graph.efSearch) if (graph := _graph(self.searcher)) is not None else 0
+
+    @effort.setter
+    def effort(self, value: int) -> None:
+        if (lists := _lists(self.searcher)) is not None:
+            lists.nprobe = value
+        elif (graph := _graph(self.searcher)) is not None:
+            graph.efSearch = value
+
+    @property
+    def most_effort(self) -> int:
+        """The effort that visits everything; 0 where there is nothing to choose."""
+        if (lists := _lists(self.searcher)) is not None:
+            return int(lists.nlist)
+        return len(self.vectors) if _graph(self.searcher) is not None else 0
+
+
+def _ordered(
+    similarity: NDArray[np.float32], row: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The first k columns, by similarity and then the lower row, padded where there are fewer."""
+    short = k - row.shape[1]
+    if short > 0:
+        similarity = np.pad(similarity, ((0, 0), (0, short)), constant_values=-np.inf)
+        row = np.pad(row, ((0, 0), (0, short)), constant_values=-1)
+    order = np.lexsort((row, -similarity), axis=1)[:, :k]
+    return np.take_along_axis(similarity, order, axis=1), np.take_along_axis(row, order, axis=1)
+
+
+def _lists(searcher: Any) -> Any:
+    return faiss.try_extract_index_ivf(searcher)
+
+
+def _graph(searcher: Any) -> Any:
+    inner = faiss.downcast_index(searcher)
+    while isinstance(inner, faiss.IndexPreTransform | faiss.IndexIDMap):
+        inner = faiss.downcast_index(inner.index)
+    return getattr(inner, "hnsw", None)
+
+
+def _rotation(searcher: Any) -> Any:
+    if not isinstance(searcher, faiss.IndexPreTransform):
+        return None
+    chain: Any = searcher.chain
+    first = faiss.downcast_VectorTransform(chain.at(0))
+    return first if isinstance(first, faiss.OPQMatrix) else None
+
+
+def train(sample: NDArray[np.float32], factory: str, seed: int) -> Any:
+    """An empty FAISS index, trained on a sample [s, d] of vectors of length 1.
+
+    Raises:
+        ParamsError: if FAISS doesn't know the factory string, or can't train it on so few vectors.
+    """
+    try:
+        searcher = faiss.index_factory(sample.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+        if (lists := _lists(searcher)) is not None:
+            lists.cp.seed, lists.cp.niter, lists.cp.max_points_per_centroid = seed, 10, POINTS_PER_LIST
+            if (codes := getattr(lists, "pq", None)) is not None:
+                codes.cp.seed, codes.cp.niter = seed, 10
+        if (rotation := _rotation(searcher)) is not None:
+            # FAISS' own 50 rounds over 65,536 rows take minutes.
+            rotation.niter, rotation.niter_pq_0, rotation.max_train_points = 5, 10, ROTATION_ROWS
+        searcher.train(sample)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].split("' failed: ")[-1].removeprefix("Error: ")
+        raise ParamsError(f"mine.index: FAISS can't make {factory!r} of {len(sample):,} vectors: {reason}") from None
+    return searcher
+
+
+def training_rows(rows: int, factory: str, seed: int) -> NDArray[np.int64]:
+    """Which rows an index is trained on: sorted, chosen with a seed, no more than the index uses."""
+    lists = next((int(part[3:].split("_")[0]) for part in factory.split(",") if part.startswith("IVF")), 1)
+    wanted = min(rows, max(lists * POINTS_PER_LIST, 20_000))
+    return np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
+
+
+def build_index(
+    folder: Path,
+    vectors: VectorSource,
+    factory: str,
+    index_bytes: int,
+    seed: int = 0,
+    advance: Advance | None = None,
+) -> Index:
+    """Train, fill and save an index; the folder appears whole or not at all.
+
+    Lists larger than ``index_bytes`` are written in parts and merged into one file that searches read from the disk.
+    Memory: the training sample as float32, and the lists (or one part of them, ``index_bytes``).
+
+    Args:
+        folder: where it is kept.
+        vectors: [n, d].
+        factory: a FAISS factory string.
+        index_bytes: memory for the lists.
+        seed: of the training sample and of k-means.
+        advance: called with rows added.
+
+    Raises:
+        VectorError: if a vector is zero or not finite.
+        ParamsError: see `train`.
+    """
+    about = _about(vectors, factory, seed)
+    rows = training_rows(len(vectors), factory, seed)
+    searcher = train(gathered(vectors, rows, "the index", CPU).numpy(), factory, seed)
+    lists = _lists(searcher)
+    code_bytes = (lists.code_size + 8) if lists is not None else 0
+    with atomic_folder(folder) as temporary:
+        if code_bytes * len(vectors) > index_bytes:
+            _fill_on_disk(temporary, searcher, vectors, max(1, index_bytes // code_bytes), advance)
+        else:
+            _fill(searcher, vectors, 0, len(vectors), advance)
+            faiss.write_index(searcher, str(temporary / INDEX_FILE))
+        (temporary / ABOUT_FILE).write_text(canonical_json(about) + "\n", encoding="utf-8")
+    return _read(folder, vectors, about)
+
+
+def _about(vectors: VectorSource, factory: str, seed: int) -> dict[str, Any]:
+    return {"version": VERSION, "factory": factory, "seed": seed, "vectors": fingerprint(vectors)}
+
+
+def _fill(searcher: Any, vectors: VectorSource, start: int, stop: int, advance: Advance | None) -> None:
+    for first in range(start, stop, 65_536):
+        part = normalised(vectors, first, min(first + 65_536, stop), "the index", CPU)
+        searcher.add(part.numpy())
+        if advance is not None:
+            advance(len(part))
+
+
+def _fill_on_disk(folder: Path, searcher: Any, vectors: VectorSource, part_rows: int, advance: Advance | None) -> None:
+    parts = []
+    trained = faiss.serialize_index(searcher)
+    for number, start in enumerate(range(0, len(vectors), part_rows)):
+        part = faiss.deserialize_index(trained)
+        stop = min(start + part_rows, len(vectors))
+        for first in range(start, stop, 65_536):
+            rows = normalised(vectors, first, min(first + 65_536, stop), "the index", CPU)
+            part.add_with_ids(rows.numpy(), np.arange(first, first + len(rows)))
+            if advance is not None:
+                advance(len(rows))
+        parts.append(folder / f"part{number:05d}.faiss")
+        faiss.write_index(part, str(parts[-1]))
+    merge_ondisk(searcher, [str(part) for part in parts], str(folder / LISTS_FILE))
+    faiss.write_index(searcher, str(folder / INDEX_FILE))
+    for path in parts:
+        path.unlink()
+
+
+def open_index(folder: Path, vectors: VectorSource) -> Index:
+    """A saved index of these vectors.
+
+    Raises:
+        IndexFolderError: if there is none, if it can't be read, or if it belongs to other vectors.
+    """
+    try:
+        about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
+        version, owner = about["version"], about["vectors"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise IndexFolderError(folder, f"no index here that can be read ({ABOUT_FILE} is missing or damaged)") from None
+    if version != VERSION:
+        raise IndexFolderError(folder, f"an index of format {version}, expected {VERSION}; build it again")
+    found = fingerprint(vectors)
+    if owner != found:
+        raise IndexFolderError(folder, f"this index belongs to other vectors ({owner}), not to these ({found})")
+    return _read(folder, vectors, about)
+
+
+def _read(folder: Path, vectors: VectorSource, about: dict[str, Any]) -> Index:
+    try:
+        searcher = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_ONDISK_SAME_DIR)
+    except RuntimeError as error:
+        raise IndexFolderError(folder / INDEX_FILE, f"FAISS can't read it: {str(error).splitlines()[-1]}") from None
+    if searcher.ntotal != len(vectors) or searcher.d != vectors.shape[1]:
+        raise IndexFolderError(
+            folder / INDEX_FILE,
+            f"holds {searcher.ntotal:,} vectors of dimension {searcher.d}, expected {len(vectors):,} of "
+            f"{vectors.shape[1]}",
+        )
+    return Index(searcher, vectors, about)
+
+
+def ensure_index(
+    root: Path, vectors: VectorSource, factory: str, index_bytes: int, seed: int = 0, advance: Advance | None = None
+) -> Index:
+    """The saved index of these vectors under ``root``, built if it isn't there; its folder's name says what it holds."""
+    folder = root / identity_hash(_about(vectors, factory, seed))
+    if (folder / ABOUT_FILE).exists():
+        return open_index(folder, vectors)
+    shutil.rmtree(folder, ignore_errors=True)
+    return build_index(folder, vectors, factory, index_bytes, seed, advance)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What an index' search was set to.
+
+    Attributes:
+        effort: lists visited, or the width of the walk; 0 where there is nothing to choose.
+        recall: the share of the true neighbours found on the sample.
+    """
+
+    effort: int
+    recall: float
+
+
+def tune_effort(
+    index: Index, queries: VectorSource, k: int, recall: float, sample: int, memory_bytes: int, seed: int = 0
+) -> Tuned:
+    """Set the least effort, within a quarter, that finds ``recall`` of the k nearest neighbours of a sample of queries.
+
+    If even visiting everything does not reach it (compressed codes), the effort stops growing where it stops helping.
+    """
+    if len(queries) == 0 or len(index.vectors) == 0:
+        return Tuned(index.effort, 1.0)
+    rows = np.sort(np.random.default_rng(seed).choice(len(queries), min(sample, len(queries)), replace=False))
+    exact, _ = one_way(queries, rows, index.vectors, k, memory_bytes, "cpu")
+    asked = gathered(queries, rows, "the queries", CPU)
+
+    def reached(effort: int) -> float:
+        index.effort = effort
+        return neighbor_recall(exact, index.search(asked, k)[0])
+
+    most = index.most_effort
+    if most == 0:
+        return Tuned(0, neighbor_recall(exact, index.search(asked, k)[0]))
+    high, found = 1, reached(1)
+    while found < recall and high < most:
+        before, high = found, min(2 * high, most)
+        found = reached(high)
+        if high > most // 4 and found <= before:
+            break
+    low = high // 2
+    while found >= recall and high - low > max(1, high // 4):
+        middle = (low + high) // 2
+        if (share := reached(middle)) >= recall:
+            high, found = middle, share
+        else:
+            low = middle
+    index.effort = high
+    return Tuned(high, found)
+
+
+def neighbor_recall(exact: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    """The share of exact neighbours [q, k] for which the search found one at least as near as the k-th; 1 for none."""
+    there = np.isfinite(exact)
+    if not there.any():
+        return 1.0
+    kth = np.where(there, exact, np.inf).min(axis=1, keepdims=True)
+    return float((np.isfinite(found) & (found >= kth - TOLERANCE)).sum() / there.sum())
+
+
+def approximate_neighbors(forward: Index, backward: Index, k: int, advance: Advance | None = None) -> Neighbors:
+    """The neighbours of both directions as two indexes find them.
+
+    Args:
+        forward: an index of side b's vectors, in which side a's are looked up.
+        backward: an index of side a's vectors.
+        k: neighbours of a row.
+        advance: called with rows looked up, n + m in all.
+
+    Raises:
+        VectorError: if the sides can't be compared, or a vector is zero or not finite.
+    """
+    check_pair(backward.vectors, forward.vectors)
+    return Neighbors(
+        *_look_up(forward, backward.vectors, k, "side a", advance),
+        *_look_up(backward, forward.vectors, k, "side b", advance),
+    )
+
+
+def _look_up(
+    index: Index, queries: VectorSource, k: int, side: str, advance: Advance | None
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    similarity = np.full((len(queries), k), -np.inf, np.float32)
+    row = np.full((len(queries), k), -1, np.int64)
+    for start in range(0, len(queries), QUERY_ROWS):
+        stop = min(start + QUERY_ROWS, len(queries))
+        part = normalised(queries, start, stop, side, CPU)
+        if len(index.vectors):
+            similarity[start:stop], row[start:stop] = index.search(part, k)
+        if advance is not None:
+            advance(stop - start)
+    return similarity, row
+
+
+def identity_of(made_by: Mapping[str, Any], index: Index) -> dict[str, Any]:
+    """What provenance says of a search: the vectors' own identity, the index and its effort."""
+    return {"vectors": dict(made_by), "index": {**index.about, "effort": index.effort}}

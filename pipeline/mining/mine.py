@@ -1,0 +1,149 @@
+"""Mining from arrays: neighbours, margin, retrieval, linking.
+
+Memory beyond the vectors: what `mutual_neighbors` holds, and about 120 bytes a row of both sides for neighbours (k = 4)
+and candidates.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Mine
+from pipeline.mining.clusters import clustered_neighbors, make_clusters
+from pipeline.mining.index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort
+from pipeline.mining.linking import link
+from pipeline.mining.neighbors import Neighbors, mutual_neighbors
+from pipeline.mining.retrieval import Candidates, candidates
+from pipeline.mining.vectors import VectorSource, check_pair
+from pipeline.progress import Advance
+
+
+@dataclass(frozen=True)
+class MinedPairs(Candidates):
+    """One-to-one pairs, sorted by score (greatest first), then by row; see `Candidates` for the arrays."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How neighbours were found.
+
+    Attributes:
+        neighbors: of both directions.
+        about: for metadata: exact or approximate, the indexes and what they were set to; nothing of time or place.
+        tuned: of an approximate search, its effort and recall on a sample (of FAISS indexes, that of side b and that of
+            side a); empty if exact.
+    """
+
+    neighbors: Neighbors
+    about: dict[str, Any]
+    tuned: tuple[Tuned, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mined:
+    """What mining found.
+
+    Attributes:
+        pairs: one-to-one, sorted.
+        unlinked: the proposed pairs that lost to a better one, sorted.
+        neighbors: what the scores were computed from.
+    """
+
+    pairs: MinedPairs
+    unlinked: Candidates
+    neighbors: Neighbors
+
+
+def find_neighbors(
+    x: VectorSource,
+    y: VectorSource,
+    options: Mine,
+    indexes: Path | None = None,
+    seed: int = 0,
+    advance: Advance | None = None,
+) -> Search:
+    """The neighbours of both directions, exactly, through clusters or through FAISS indexes, as ``options.search`` says.
+
+    Args:
+        x: side a's vectors [n, d], float16 or float32, possibly memory-mapped.
+        y: side b's vectors [m, d].
+        options: the section ``mine`` of params.yaml.
+        indexes: where indexes are kept to be used again; without it they are built anew and thrown away.
+        seed: of samples and of k-means.
+        advance: called with rows of x done.
+
+    Raises:
+        VectorError: if the sides can't be compared, or a vector is zero or not finite.
+        ParamsError: if FAISS can't make the index asked for.
+    """
+    check_pair(x, y)
+    if options.search == "exact" or len(x) == 0 or len(y) == 0:
+        neighbors = mutual_neighbors(x, y, options.k, options.memory_bytes, advance=advance)
+        return Search(neighbors, {"search": "exact"})
+    if options.index is None:
+        return _through_clusters(x, y, options, seed, advance)
+    if indexes is None:
+        with tempfile.TemporaryDirectory(prefix="softalign-index-") as folder:
+            return _through_indexes(x, y, options, Path(folder), seed, advance)
+    return _through_indexes(x, y, options, indexes, seed, advance)
+
+
+def _through_clusters(x: VectorSource, y: VectorSource, options: Mine, seed: int, advance: Advance | None) -> Search:
+    clusters = make_clusters(x, y, options.k, options.recall, options.sample, options.memory_bytes, seed)
+    neighbors = clustered_neighbors(x, y, options.k, clusters, options.memory_bytes, advance=advance)
+    tuned = Tuned(clusters.probes, clusters.recall)
+    about = {
+        "search": "approximate",
+        "clusters": len(clusters.centroids),
+        "effort": clusters.probes,
+        "sample_recall": round(clusters.recall, 6),
+        "seed": seed,
+    }
+    return Search(neighbors, about, (tuned,))
+
+
+def _through_indexes(
+    x: VectorSource, y: VectorSource, options: Mine, root: Path, seed: int, advance: Advance | None
+) -> Search:
+    built = []
+    for vectors in (y, x):
+        factory = str(options.index)
+        if factory == "auto":
+            factory = choose_factory(len(vectors), vectors.shape[1], options.index_bytes)
+        built.append(ensure_index(root, vectors, factory, options.index_bytes, seed))
+    tuned = tuple(
+        tune_effort(index, queries, options.k, options.recall, options.sample, options.memory_bytes, seed)
+        for index, queries in zip(built, (x, y), strict=True)
+    )
+    neighbors = approximate_neighbors(built[0], built[1], options.k, advance)
+    indexes = [
+        {**index.about, "effort": found.effort, "sample_recall": round(found.recall, 6)}
+        for index, found in zip(built, tuned, strict=True)
+    ]
+    return Search(neighbors, {"search": "approximate", "of_b": indexes[0], "of_a": indexes[1]}, tuned)
+
+
+def mine(
+    x: VectorSource,
+    y: VectorSource,
+    options: Mine,
+    advance: Advance | None = None,
+    indexes: Path | None = None,
+    seed: int = 0,
+) -> MinedPairs:
+    """Pairs of rows that are most likely translations.
+
+    No threshold is applied, not even ``options.threshold``: see `Candidates.above`. Arguments and errors as in
+    `find_neighbors`.
+    """
+    neighbors = find_neighbors(x, y, options, indexes, seed, advance).neighbors
+    return mine_neighbors(neighbors, options).pairs
+
+
+def mine_neighbors(neighbors: Neighbors, options: Mine) -> Mined:
+    """The same from neighbours, however they were found; and the candidates that were not linked."""
+    linked, unlinked = link(candidates(neighbors, options.score, options.retrieval))
+    return Mined(MinedPairs(**vars(linked)), unlinked, neighbors)

@@ -1,0 +1,291 @@
+"""Exact nearest neighbours of both directions from one product of the two sides.
+
+Two searches (as FAISS would do them) multiply x by y and then y by x; here each tile of the one product x·yᵀ is used
+twice, by its rows for the neighbours of x and by its columns for those of y. What is selected from a tile, and at what
+cost, is in `pipeline.mining.best`. A set against itself needs only the tiles on and above the diagonal, half the
+product again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.mining.best import BLOCK, MAX_ROWS, Best
+from pipeline.mining.vectors import VectorError, VectorSource, check_matrix, check_pair, gathered, normalised
+from pipeline.progress import Advance
+
+CPU_TILE = 2048
+GPU_TILE = 8192
+"""Rows and columns of a tile: 16 MiB of similarities stay near a CPU's cache; a GPU wants more work at once."""
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """The k nearest neighbours in both directions, best first, ties broken by the lower row.
+
+    Attributes:
+        forward_similarity: [n, k] float32 cosines of each row of x with its neighbours in y; -inf where there are
+            fewer.
+        forward_row: [n, k] int64 rows of y; -1 where there are fewer than k. Never index with -1.
+        backward_similarity: [m, k] the same of each row of y with its neighbours in x.
+        backward_row: [m, k] rows of x.
+    """
+
+    forward_similarity: NDArray[np.float32]
+    forward_row: NDArray[np.int64]
+    backward_similarity: NDArray[np.float32]
+    backward_row: NDArray[np.int64]
+
+    @property
+    def k(self) -> int:
+        """Neighbours of a row."""
+        return int(self.forward_row.shape[1])
+
+    def swapped(self) -> Neighbors:
+        """The same with x and y exchanged."""
+        return Neighbors(self.backward_similarity, self.backward_row, self.forward_similarity, self.forward_row)
+
+
+@dataclass(frozen=True)
+class SelfNeighbors:
+    """The k nearest other rows of each row, best first, ties broken by the lower row.
+
+    Attributes:
+        similarity: [n, k] float32 cosines; -inf where there are fewer than k others.
+        row: [n, k] int64 rows; -1 where there are fewer.
+    """
+
+    similarity: NDArray[np.float32]
+    row: NDArray[np.int64]
+
+
+def pick_device(device: str | None = None) -> torch.device:
+    """The device named, else a CUDA device where there is one, else the CPU."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the product is cut: square tiles, and slabs of x that stay in memory while y goes by once a slab.
+
+    Attributes:
+        tile: rows and columns of a tile, at most.
+        slab: rows of x in memory, a multiple of ``tile``.
+    """
+
+    tile: int
+    slab: int
+
+    @staticmethod
+    def of(dimension: int, memory_bytes: int, device: torch.device) -> Plan:
+        """What fits into ``memory_bytes``."""
+        largest = GPU_TILE if device.type == "cuda" else CPU_TILE
+        # An eighth of the memory is one tile; what is opened of it may be as large, and its keys twice. A quarter is a
+        # slab, and as much again passes through its normalisation.
+        side = isqrt(memory_bytes // 32)
+        tile = max(BLOCK, min(largest, side // BLOCK * BLOCK))
+        slab_rows = memory_bytes // 4 // (4 * max(dimension, 1))
+        return Plan(tile, max(tile, slab_rows // tile * tile))
+
+
+def mutual_neighbors(
+    x: VectorSource,
+    y: VectorSource,
+    k: int,
+    memory_bytes: int,
+    device: str | None = None,
+    advance: Advance | None = None,
+) -> Neighbors:
+    """The k nearest neighbours of every row of x in y and of every row of y in x, by cosine, exactly.
+
+    Holds a slab of x and a tile of y as float32, one tile of similarities (all within about ``memory_bytes``) and the
+    result, 16·k + 4 bytes a row of both sides; x and y themselves are read by slices.
+
+    Args:
+        x: [n, d] float16 or float32.
+        y: [m, d] the same.
+        k: neighbours of a row, at least 1.
+        memory_bytes: for what is held besides the result.
+        device: a torch device; CUDA where there is one, if not given.
+        advance: called with rows of x done; they add up to n.
+
+    Raises:
+        VectorError: if the sides can't be compared, or a vector is zero or not finite.
+    """
+    check_pair(x, y)
+    _check_sizes(k, len(x), len(y))
+    where = pick_device(device)
+    plan = Plan.of(x.shape[1], memory_bytes, where)
+    forward, backward = Best(len(x), k, where), Best(len(y), k, where)
+    tiler = Tiler(plan, where)
+    for slab_start in range(0, len(x), plan.slab):
+        slab = normalised(x, slab_start, min(slab_start + plan.slab, len(x)), "side a", where)
+        report = _Share(advance, len(slab), -(-len(y) // plan.tile))
+        for y_start in range(0, len(y), plan.tile):
+            y_tile = normalised(y, y_start, min(y_start + plan.tile, len(y)), "side b", where).t().contiguous()
+            for strip_start in range(0, len(slab), plan.tile):
+                strip = slab[strip_start : strip_start + plan.tile]
+                tiler.product(strip, y_tile)
+                tiler.update_rows(forward, slab_start + strip_start, y_start)
+                tiler.update_columns(backward, slab_start + strip_start, y_start)
+            report.step()
+    if len(x) == 0:
+        _check_all(y, "side b", plan.tile, where)
+    return Neighbors(*forward.result(), *backward.result())
+
+
+def one_way(
+    x: VectorSource, rows: NDArray[np.int64], y: VectorSource, k: int, memory_bytes: int, device: str | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The k nearest neighbours in y of some rows of x, exactly.
+
+    Args:
+        x: [n, d] the side that is searched for.
+        rows: [r] rows of x; all of them are in memory at once.
+        y: [m, d] the side that is searched.
+        k: neighbours of a row.
+        memory_bytes: for what is held besides those rows and the result.
+        device: as for `mutual_neighbors`.
+
+    Returns:
+        Similarities [r, k] and rows of y [r, k], as in `Neighbors`.
+
+    Raises:
+        VectorError: as `mutual_neighbors` does.
+    """
+    check_pair(x, y)
+    where = pick_device(device)
+    plan = Plan.of(x.shape[1], memory_bytes, where)
+    best, tiler = Best(len(rows), k, where), Tiler(plan, where)
+    queries = gathered(x, rows, "side a", where)
+    for y_start in range(0, len(y), plan.tile):
+        y_tile = normalised(y, y_start, min(y_start + plan.tile, len(y)), "side b", where).t().contiguous()
+        for first in range(0, len(rows), plan.tile):
+            tiler.product(queries[first : first + plan.tile], y_tile)
+            tiler.update_rows(best, first, y_start)
+    return best.result()
+
+
+def self_neighbors(
+    x: VectorSource, k: int, memory_bytes: int, device: str | None = None, advance: Advance | None = None
+) -> SelfNeighbors:
+    """The k nearest other rows of every row of x [n, d], by cosine, exactly, from half a product.
+
+    Memory as in `mutual_neighbors`; the result is 16·k + 4 bytes a row.
+
+    Raises:
+        VectorError: if x is no matrix of float16 or float32, or a vector is zero or not finite.
+    """
+    check_matrix(x, "the vectors")
+    _check_sizes(k, len(x))
+    where = pick_device(device)
+    plan = Plan.of(x.shape[1], memory_bytes, where)
+    best = Best(len(x), k, where)
+    tiler = Tiler(plan, where)
+    for slab_start in range(0, len(x), plan.slab):
+        slab = normalised(x, slab_start, min(slab_start + plan.slab, len(x)), "the vectors", where)
+        report = _Share(advance, len(slab), -(-(len(x) - slab_start) // plan.tile))
+        for y_start in range(slab_start, len(x), plan.tile):
+            y_tile = normalised(x, y_start, min(y_start + plan.tile, len(x)), "the vectors", where).t().contiguous()
+            for strip_start in range(0, min(len(slab), y_start - slab_start + 1), plan.tile):
+                first = slab_start + strip_start
+                tiler.product(slab[strip_start : strip_start + plan.tile], y_tile)
+                if first == y_start:
+                    tiler.hide_diagonal()
+                else:
+                    tiler.update_columns(best, first, y_start)
+                tiler.update_rows(best, first, y_start)
+            report.step()
+    similarity, row = best.result()
+    return SelfNeighbors(similarity, row)
+
+
+def _check_sizes(k: int, *rows: int) -> None:
+    if k < 1:
+        raise ValueError(f"k is {k}; expected at least 1")
+    if max(rows) > MAX_ROWS:
+        raise VectorError(f"a side has {max(rows):,} rows; at most {MAX_ROWS:,} can be searched at once")
+
+
+def _check_all(vectors: VectorSource, side: str, step: int, device: torch.device) -> None:
+    for start in range(0, len(vectors), step):
+        normalised(vectors, start, min(start + step, len(vectors)), side, device)
+
+
+class Tiler:
+    """One tile of similarities at a time, in memory that is used again, padded to whole blocks.
+
+    Args:
+        plan: how large a tile may be.
+        device: where it is.
+    """
+
+    def __init__(self, plan: Plan, device: torch.device) -> None:
+        self.device = device
+        self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.float32, device=device)
+        self.tile = self.buffer[:0].view(0, 0)
+        self.offsets = torch.arange(plan.tile, device=device)
+
+    def product(self, strip: torch.Tensor, y_tile: torch.Tensor) -> None:
+        """The similarities of a strip [r, d] with a transposed tile [d, c]; -inf in the padding."""
+        rows, columns = len(strip), y_tile.shape[1]
+        height, width = -(-rows // BLOCK) * BLOCK, -(-columns // BLOCK) * BLOCK
+        self.tile = self.buffer[: height * width].view(height, width)
+        if (height, width) == (rows, columns):
+            torch.mm(strip, y_tile, out=self.tile)
+            return
+        self.tile.fill_(float("-inf"))
+        self.tile[:rows, :columns] = strip @ y_tile
+
+    def hide_diagonal(self) -> None:
+        """Make a tile on the diagonal ignore each row's similarity with itself."""
+        self.tile.fill_diagonal_(float("-inf"))
+
+    def update_rows(self, best: Best, first: int, y_start: int, lines: int | None = None) -> None:
+        """The tile's rows are lines, those from ``first`` on; a block is every (width / BLOCK)-th column.
+
+        Such blocks reduce fastest. Padding is cut off past the last line, or past ``lines`` of them.
+        """
+        height, width = self.tile.shape
+        blocks = self.tile.view(height, BLOCK, width // BLOCK)
+        count = min(height, len(best.keys) - first) if lines is None else lines
+        rows = (self.offsets[:width] + y_start).view(BLOCK, width // BLOCK)
+        best.update(first, blocks[:count], blocks.amax(dim=1)[:count], rows)
+
+    def update_columns(self, best: Best, first: int, y_start: int, lines: int | None = None) -> None:
+        """The tile's columns are lines, those from ``y_start`` on; a block is BLOCK rows. ``lines`` as for rows."""
+        height, width = self.tile.shape
+        blocks = self.tile.view(height // BLOCK, BLOCK, width)
+        count = min(width, len(best.keys) - y_start) if lines is None else lines
+        rows = (self.offsets[:height] + first).view(height // BLOCK, BLOCK).t()
+        best.update(y_start, blocks.permute(2, 1, 0)[:count], blocks.amax(dim=1).t()[:count], rows)
+
+    def update_picked(self, forward: Best, backward: Best, lines: torch.Tensor, columns: torch.Tensor) -> None:
+        """The tile is of any rows of x (``lines``) and of y (``columns``): update both directions."""
+        height, width = self.tile.shape
+        rows = torch.nn.functional.pad(columns, (0, width - len(columns))).view(BLOCK, width // BLOCK)
+        blocks = self.tile.view(height, BLOCK, width // BLOCK)[: len(lines)]
+        forward.update(lines, blocks, blocks.amax(dim=1), rows)
+        rows = torch.nn.functional.pad(lines, (0, height - len(lines))).view(height // BLOCK, BLOCK).t()
+        blocks = self.tile.view(height // BLOCK, BLOCK, width)
+        maxima = blocks.amax(dim=1).t()[: len(columns)]
+        backward.update(columns, blocks.permute(2, 1, 0)[: len(columns)], maxima, rows)
+
+
+class _Share:
+    """Reports a slab's rows in even steps that add up to them."""
+
+    def __init__(self, advance: Advance | None, rows: int, steps: int) -> None:
+        self.advance, self.rows, self.steps, self.step_count = advance, rows, steps, 0
+
+    def step(self) -> None:
+        """One more step is done."""
+        before = self.rows * self.step_count // self.steps
+        self.step_count += 1
+        if self.advance is not None:
+            self.advance(self.rows * self.step_count // self.steps - before)

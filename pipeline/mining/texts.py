@@ -1,0 +1,219 @@
+"""Mining between the sentences of two languages, as stages keep them: from artifacts to a Parquet of pairs.
+
+A mining set is a choice of rows on each side: the held-out documents' ``dev`` and ``test`` sentences (with gold pairs), or
+all of the user's own one-sided text, ``mine``. The threshold is tuned on dev by BUCC's procedure, frozen, and applied to the
+others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.artifacts import KEY, METADATA_KEY, key_array
+from pipeline.atomic import atomic_file
+from pipeline.config import Mine
+from pipeline.errors import ArtifactError
+from pipeline.folders import TextFolder, VectorFolder
+from pipeline.hashing import Keys, canonical_json
+from pipeline.mining.mine import MinedPairs, mine
+from pipeline.mining.threshold import Quality, evaluate, tune
+from pipeline.pairs import HeldOutFolder
+from pipeline.progress import progress
+
+Rows = NDArray[np.int64]
+CHUNK = 50_000
+SIDE_COLUMNS = ("text", "corpus", "file", "line")
+_SIDE_TYPES = {"id": KEY, "text": pa.string(), "corpus": pa.string(), "file": pa.string(), "line": pa.int64()}
+MINED = pa.schema(
+    {"set": pa.string(), "accepted": pa.bool_(), "gold": pa.bool_()}
+    | {name: pa.float32() for name in ("score", "cosine", "mean_a", "mean_b")}
+    | {name: pa.int32() for name in ("rank_a_to_b", "rank_b_to_a")}
+    | {f"{name}_{side}": kind for side in ("a", "b") for name, kind in _SIDE_TYPES.items()}
+)
+"""A mined pair; see `write_mined`."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One language: its sentences with their provenance, and their vectors, row by row the same.
+
+    Attributes:
+        texts: sentences (the artifact ``monolingual``).
+        vectors: the student's.
+    """
+
+    texts: TextFolder
+    vectors: VectorFolder
+
+    def __post_init__(self) -> None:
+        if not np.array_equal(self.texts.keys, self.vectors.keys):
+            raise ArtifactError(self.vectors.folder, f"not the vectors of {self.texts.folder}; run stage embed again")
+
+
+@dataclass(frozen=True)
+class SelectedVectors:
+    """The vectors of some rows of a folder, as a matrix that is read by slices (see `pipeline.mining.vectors`).
+
+    Attributes:
+        folder: the vectors, memory-mapped.
+        rows: which of them [n].
+    """
+
+    folder: VectorFolder
+    rows: Rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and dimension."""
+        return (len(self.rows), self.folder.dimension)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of stored vectors."""
+        return np.dtype(np.float16)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: slice, /) -> NDArray[np.float16]:
+        return self.folder.select(self.rows[rows])
+
+
+@dataclass(frozen=True)
+class MiningSet:
+    """What is mined between: rows of the two sides, and the gold pairs where they are known.
+
+    Attributes:
+        name: dev, test or mine.
+        rows_a: of side a [n], in order.
+        rows_b: of side b [m], in order.
+        gold: pairs of positions in ``rows_a`` and ``rows_b`` [g, 2], or None where nobody knows.
+    """
+
+    name: str
+    rows_a: Rows
+    rows_b: Rows
+    gold: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True)
+class MinedSet:
+    """What mining one set gave.
+
+    Attributes:
+        source: the set.
+        pairs: one-to-one, best first; rows are positions in the set's rows.
+        is_gold: whether each pair is a gold pair [p], or None.
+    """
+
+    source: MiningSet
+    pairs: MinedPairs
+    is_gold: NDArray[np.bool_] | None
+
+    def quality(self, threshold: float) -> Quality | None:
+        """Against gold at a threshold; None without gold."""
+        if self.is_gold is None or self.source.gold is None or len(self.source.gold) == 0:
+            return None
+        return evaluate(self.pairs.score, self.is_gold, len(self.source.gold), threshold)
+
+
+def heldout_set(name: str, heldout: HeldOutFolder, side_a: Side, side_b: Side) -> MiningSet | None:
+    """The mining set of a held-out set (dev or test); None if it has no gold pair."""
+    rows = heldout.rows(name)
+    here_a, here_b = rows[heldout.in_a[rows]], rows[heldout.in_b[rows]]
+    rows_a = np.unique(side_a.texts.rows_of(heldout.a[here_a]))
+    rows_b = np.unique(side_b.texts.rows_of(heldout.b[here_b]))
+    both = rows[heldout.in_a[rows] & heldout.in_b[rows]]
+    if len(both) == 0:
+        return None
+    gold = np.stack(
+        [
+            np.searchsorted(rows_a, side_a.texts.rows_of(heldout.a[both])),
+            np.searchsorted(rows_b, side_b.texts.rows_of(heldout.b[both])),
+        ],
+        axis=1,
+    )
+    return MiningSet(name, rows_a, rows_b, gold)
+
+
+def own_text_set(side_a: Side, side_b: Side) -> MiningSet | None:
+    """The mining set of the user's one-sided text; None if either side has none."""
+    rows_a, rows_b = side_a.texts.flagged("to_mine"), side_b.texts.flagged("to_mine")
+    return MiningSet("mine", rows_a, rows_b, None) if len(rows_a) and len(rows_b) else None
+
+
+def mine_set(source: MiningSet, side_a: Side, side_b: Side, options: Mine, label: str) -> MinedSet:
+    """Mine one set, exactly; memory as in `pipeline.mining.mine`."""
+    x, y = SelectedVectors(side_a.vectors, source.rows_a), SelectedVectors(side_b.vectors, source.rows_b)
+    with progress(label, len(x), "sentences") as advance:
+        pairs = mine(x, y, options, advance)
+    if source.gold is None:
+        return MinedSet(source, pairs, None)
+    width = max(len(source.rows_b), 1)
+    is_gold = np.isin(pairs.row_a * width + pairs.row_b, source.gold[:, 0] * width + source.gold[:, 1])
+    return MinedSet(source, pairs, is_gold)
+
+
+def choose_threshold(dev: MinedSet | None, fixed: float | None) -> float | None:
+    """The fixed threshold, else the one that dev's gold pairs give; None if there is neither."""
+    if fixed is not None:
+        return fixed
+    if dev is None or dev.is_gold is None or dev.source.gold is None:
+        return None
+    return tune(dev.pairs.score, dev.is_gold, len(dev.source.gold)).value
+
+
+def write_mined(
+    path: Path, sets: Sequence[MinedSet], side_a: Side, side_b: Side, threshold: float | None, made_by: dict[str, Any]
+) -> None:
+    """Write the pairs of all sets, best first within each set, as Parquet (zstd).
+
+    Columns: set, accepted (score at least the threshold; null without one), gold (null where unknown), score and its parts
+    (cosine, both neighbourhood means, both ranks), and of each side key, text and where it stands (corpus, file, line).
+    Holds ``CHUNK`` rows of text in memory.
+    """
+    metadata = {METADATA_KEY: canonical_json({**made_by, "kind": "mined", "threshold": threshold}).encode()}
+    schema = MINED.with_metadata(metadata)
+    with atomic_file(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for table in _tables(sets, side_a, side_b, threshold):
+            writer.write_table(table.replace_schema_metadata(metadata))
+
+
+def _tables(sets: Sequence[MinedSet], side_a: Side, side_b: Side, threshold: float | None) -> Iterator[pa.Table]:
+    for mined in sets:
+        for start in range(0, max(len(mined.pairs), 1), CHUNK):
+            part = mined.pairs.take(np.arange(start, min(start + CHUNK, len(mined.pairs))))
+            count = len(part)
+            accepted = None if threshold is None else part.score >= threshold
+            gold = None if mined.is_gold is None else mined.is_gold[start : start + CHUNK]
+            columns: dict[str, Any] = {
+                "set": pa.array([mined.source.name] * count, pa.string()),
+                "accepted": pa.array([None] * count if accepted is None else accepted, pa.bool_()),
+                "gold": pa.array([None] * count if gold is None else gold, pa.bool_()),
+            }
+            for name in ("score", "cosine", "mean_a", "mean_b"):
+                columns[name] = pa.array(getattr(part, name).astype(np.float32))
+            for name in ("rank_a_to_b", "rank_b_to_a"):
+                columns[name] = pa.array(getattr(part, name).astype(np.int32))
+            columns |= _side(side_a.texts, mined.source.rows_a[part.row_a], "a")
+            columns |= _side(side_b.texts, mined.source.rows_b[part.row_b], "b")
+            yield pa.table(columns, schema=MINED)
+
+
+def _side(texts: TextFolder, rows: Rows, suffix: str) -> dict[str, Any]:
+    columns: dict[str, Any] = {f"id_{suffix}": key_array(_keys(texts, rows))}
+    columns |= {f"{name}_{suffix}": texts.column(name, rows) for name in SIDE_COLUMNS}
+    return columns
+
+
+def _keys(texts: TextFolder, rows: Rows) -> Keys:
+    keys: Keys = texts.keys[rows]
+    return keys
