@@ -1,0 +1,102 @@
+"""Mined pairs and other Parquet files, scanned lazily: only scores and the rows shown are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.artifacts import METADATA_KEY
+from pipeline.errors import ArtifactError
+from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
+from pipeline.plain_text import clip
+
+SHOWN = ("score", "accepted", "gold", "text_a", "text_b")
+"""The columns of a mined pair that samples show, where they are there."""
+
+
+def parquet_metadata(path: Path) -> tuple[pq.FileMetaData, dict[str, Any]]:
+    """A Parquet file's own metadata, and what made it (empty if it isn't softalign's).
+
+    Raises:
+        ArtifactError: if it isn't a Parquet file.
+    """
+    try:
+        metadata = pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ArtifactError(path, f"not a readable Parquet file ({str(error).splitlines()[0]})") from None
+    made_by = json.loads((metadata.metadata or {}).get(METADATA_KEY, b"{}"))
+    return metadata, made_by
+
+
+def parquet_view(title: str, path: Path, wanted: Wanted) -> View:
+    """Facts and samples of a Parquet file; of mined pairs the best, the worst, and those near the threshold.
+
+    Raises:
+        ArtifactError: if it is damaged.
+    """
+    metadata, made_by = parquet_metadata(path)
+    names = metadata.schema.to_arrow_schema().names
+    mined = {"score", "text_a", "text_b"} <= set(names)
+    frame = pl.scan_parquet(path)
+    facts = [
+        ("what", "mined pairs" if mined else "table"),
+        ("rows", f"{metadata.num_rows:,}"),
+        ("size", size_text(path.stat().st_size)),
+        ("columns", ", ".join(f"{field.name}: {field.type}" for field in metadata.schema.to_arrow_schema())),
+        *((f"made by: {name}", value_text(value)) for name, value in flatten(made_by)),
+    ]
+    if mined:
+        facts += _mined_facts(frame, names)
+        return View(title, tuple(facts), tuple(_mined_tables(frame, names, made_by, wanted)))
+    return View(title, tuple(facts), (_table("samples", frame.head(wanted.rows), names),))
+
+
+def _mined_facts(frame: pl.LazyFrame, names: Sequence[str]) -> list[tuple[str, str]]:
+    facts = []
+    if "set" in names:
+        wanted = [pl.len().alias("pairs"), *([pl.col("accepted").sum()] if "accepted" in names else [])]
+        for row in frame.group_by("set").agg(wanted).sort("set").collect().iter_rows(named=True):
+            accepted = f", {row['accepted']:,} accepted" if "accepted" in row else ""
+            facts.append((f"set {row['set']}", f"{row['pairs']:,} pairs{accepted}"))
+    return facts
+
+
+def _mined_tables(frame: pl.LazyFrame, names: Sequence[str], made_by: dict[str, Any], wanted: Wanted) -> list[Table]:
+    shown = [name for name in SHOWN if name in names] + [name for name in ("set",) if name in names]
+    if wanted.query is not None:
+        holds = pl.any_horizontal(
+            pl.col(side).str.to_lowercase().str.contains(wanted.query.lower(), literal=True)
+            for side in ("text_a", "text_b")
+        )
+        return [_table(f"pairs with {clip(wanted.query, 80)!r}", frame.filter(holds).head(wanted.rows), shown)]
+    best = frame.sort("score", descending=True, maintain_order=True).head(wanted.rows)
+    worst = frame.sort("score", maintain_order=True).head(wanted.rows)
+    tables = [_table("the best", best, shown)]
+    threshold = made_by.get("threshold")
+    if isinstance(threshold, int | float):
+        above = frame.filter(pl.col("score") >= threshold).sort("score", maintain_order=True).head(-(-wanted.rows // 2))
+        below = frame.filter(pl.col("score") < threshold).sort("score", descending=True, maintain_order=True)
+        near = pl.concat([above.reverse(), below.head(-(-wanted.rows // 2))])
+        tables.append(_table(f"near the threshold ({threshold:.4f})", near, shown))
+    return [*tables, _table("the worst", worst, shown)]
+
+
+def _table(title: str, frame: pl.LazyFrame, columns: Sequence[str]) -> Table:
+    collected = frame.select(columns).collect(engine="streaming")
+    numeric = frozenset(name for name, dtype in collected.schema.items() if dtype.is_float())
+    rows = [tuple(_cell(value, name in numeric) for name, value in zip(columns, row, strict=True))
+            for row in collected.iter_rows()]  # fmt: skip
+    return Table(title, tuple(columns), tuple(rows), numeric)
+
+
+def _cell(value: Any, score: bool) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.4f}" if score else clip(str(value) if isinstance(value, int) and not isinstance(value, bool)
+                                             else value_text(value))  # fmt: skip

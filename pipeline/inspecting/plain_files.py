@@ -1,0 +1,100 @@
+"""Metrics (JSON), series and rejects (TSV): text files that stages write."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from pipeline.errors import ArtifactError
+from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
+from pipeline.plain_text import clip
+
+METRICS_ROWS = 60
+"""Metrics of one file that are shown without a query; more only with ``--rows``."""
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file.
+
+    Raises:
+        ArtifactError: if it isn't one.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ArtifactError(path, f"not JSON ({error})") from None
+
+
+def json_view(title: str, path: Path, wanted: Wanted) -> View:
+    """A metrics file, flattened; with a query, the keys that hold it.
+
+    Raises:
+        ArtifactError: if it isn't JSON.
+    """
+    content = read_json(path)
+    rows = list(flatten(content)) if isinstance(content, dict) else [(str(i), value) for i, value in enumerate(content)] \
+        if isinstance(content, list) else [("", content)]  # fmt: skip
+    if wanted.query is not None:
+        rows = [row for row in rows if wanted.query.lower() in row[0].lower()]
+    limit = max(wanted.rows, METRICS_ROWS)
+    shown = tuple((name, clip(value_text(value))) for name, value in rows[:limit])
+    note = f"and {len(rows) - limit:,} more; --rows shows more, --query picks" if len(rows) > limit else ""
+    facts = (("what", "metrics"), ("values", f"{len(rows):,}"), ("size", size_text(path.stat().st_size)))
+    return View(title, facts, (Table("values", ("key", "value"), shown, frozenset({"value"}), note),))
+
+
+def tsv_view(title: str, path: Path, wanted: Wanted) -> View:
+    """The first and last rows of a file of tab-separated columns, or those that hold a query. Read as a stream.
+
+    Raises:
+        ArtifactError: if it can't be read.
+    """
+    try:
+        lines = _lines(path)
+        header = next(lines, [])
+        matching = (row for row in lines if wanted.query is None or _holds(row, wanted.query))
+        first = list(islice(matching, wanted.rows))
+        last: list[list[str]] = []
+        count = len(first)
+        for row in matching:
+            count += 1
+            last = [*last[-(wanted.rows - 1) :], row] if wanted.rows > 1 else [row]
+    except (UnicodeDecodeError, zstandard.ZstdError, csv.Error) as error:
+        raise ArtifactError(path, f"can't be read as tab-separated text ({error})") from None
+    if path.suffix == ".zst":
+        what, last, title_first = "rejected units, with their reasons", [], "the first"
+    else:
+        what, title_first = "series", "the first"
+    columns = tuple(header)
+    facts = (("what", what), ("rows" if wanted.query is None else "rows with it", f"{count:,}"),
+             ("size", size_text(path.stat().st_size)))  # fmt: skip
+    tables = [_rows(title_first, columns, first)]
+    if last:
+        tables.append(_rows("the last", columns, last))
+    return View(title, facts, tuple(tables))
+
+
+def _rows(title: str, columns: tuple[str, ...], rows: list[list[str]]) -> Table:
+    width = len(columns)
+    return Table(title, columns, tuple(tuple(clip(cell) for cell in (row + [""] * width)[:width]) for row in rows))
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    with path.open("rb") as raw:
+        # Appended to in parts, a rejects file has one zstd frame for each.
+        opened = (
+            zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) if path.suffix == ".zst" else raw
+        )
+        for line in io.TextIOWrapper(opened, encoding="utf-8", newline="\n"):
+            yield line.rstrip("\n").split("\t")
+
+
+def _holds(row: list[str], query: str) -> bool:
+    return any(query.lower() in cell.lower() for cell in row)

@@ -1,0 +1,95 @@
+"""What is shown of an artifact, as data: a terminal, a pipe and a test each render it in their way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to show.
+
+    Attributes:
+        title: what the rows are.
+        columns: their names.
+        rows: text as it is; `visible` is applied when it is shown.
+        numeric: the columns that hold numbers.
+        note: said below, if anything.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[str] = frozenset()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """All that is shown of an artifact.
+
+    Attributes:
+        title: the artifact.
+        facts: names and values.
+        tables: samples.
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asks to see.
+
+    Attributes:
+        rows: samples of each kind.
+        query: only rows whose text holds this, whatever its case.
+    """
+
+    rows: int = 5
+    query: str | None = None
+
+
+def size_text(size: int) -> str:
+    """Bytes in words.
+
+    >>> size_text(1536)
+    '1.5 KiB'
+    """
+    value = float(size)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{size:,} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Nested mappings as dotted keys and values, in order.
+
+    >>> list(flatten({"a": {"b": 1}, "c": [2]}))
+    [('a.b', 1), ('c', [2])]
+    """
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(inner, Mapping) and inner:
+            yield from flatten(inner, f"{name}.")
+        else:
+            yield name, inner
+
+
+def value_text(value: Any) -> str:
+    """A JSON value as it is shown; floats to six digits."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)

@@ -1,0 +1,5 @@
+"""The report: everything that a run found out, as one page that works offline, mailed, in the dark and on a phone.
+
+`inputs` reads, `verdict` says it in sentences, `plots` draws, `render` puts them into the template. The same inputs give the
+same bytes: nothing of time, place or machine is in the page.
+"""

@@ -1,0 +1,194 @@
+"""The tables of the report that are words and numbers: scores, the account of the text, what made it all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pipeline
+from pipeline.reporting.inputs import MinedPair, ReportInputs
+from pipeline.reporting.verdict import percent
+
+NONE = "–"
+
+SMALLEST = 0.0005
+"""A smaller share would be shown as 0.0 %."""
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """A row of the table of scores; what wasn't measured is a dash.
+
+    Attributes:
+        pair: language pair.
+        accuracy: of retrieval, both directions.
+        accuracy_interval: 95 %.
+        forward: first language to second.
+        backward: second to first.
+        candidates: sentences of each side in retrieval.
+        precision: of mining on the test set.
+        recall: of mining on the test set.
+        f1: of mining on the test set.
+        f1_interval: 95 %.
+        dev_f1: on the set that tuned the threshold.
+        threshold: frozen.
+    """
+
+    pair: str
+    accuracy: str
+    accuracy_interval: str
+    forward: str
+    backward: str
+    candidates: str
+    precision: str
+    recall: str
+    f1: str
+    f1_interval: str
+    dev_f1: str
+    threshold: str
+
+
+def score_rows(inputs: ReportInputs) -> list[PairScores]:
+    """The table of scores, in the order of the language pairs."""
+    retrieval = inputs.evaluate.get("retrieval", {}).get("pairs", {})
+    mining = inputs.evaluate.get("mining", {}).get("pairs", {})
+    mined = {found.pair: found for found in inputs.mined}
+    rows = []
+    for pair in (pair.name for pair in inputs.pairs):
+        found, scores = retrieval.get(pair, {}), mining.get(pair, {})
+        if not found and not scores:
+            continue
+        dev = mined[pair].metrics.get("dev", {}) if pair in mined else {}
+        threshold = scores.get("threshold")
+        rows.append(
+            PairScores(
+                pair=pair,
+                accuracy=_percent(found, "accuracy"),
+                accuracy_interval=_interval(found),
+                forward=_percent(found, "forward"),
+                backward=_percent(found, "backward"),
+                candidates=f"{found['candidates']:,}" if found else NONE,
+                precision=_percent(scores, "precision"),
+                recall=_percent(scores, "recall"),
+                f1=_percent(scores, "f1"),
+                f1_interval=_interval(scores),
+                dev_f1=_percent(dev, "f1"),
+                threshold=NONE if threshold is None else f"{threshold:.4f}",
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class CorpusRow:
+    """A row of the account.
+
+    Attributes:
+        name: the corpus.
+        counts: read, kept, held out, rejected.
+        kept_share: of what was read.
+    """
+
+    name: str
+    counts: tuple[str, str, str, str]
+    kept_share: str
+
+
+def corpus_rows(inputs: ReportInputs) -> list[CorpusRow]:
+    """The account of what was read, by corpus."""
+    rows = []
+    for name, counts in inputs.prepare.get("corpora", {}).items():
+        rejected = sum(counts["rejected"].values())
+        numbers = (counts["read"], counts["kept"], counts["heldout"], rejected)
+        kept = (counts["kept"] + counts["heldout"]) / max(counts["read"], 1)
+        read, taken, held, left = (f"{number:,}" for number in numbers)
+        rows.append(CorpusRow(name, (read, taken, held, left), percent(kept)))
+    return rows
+
+
+def rejection_rows(inputs: ReportInputs) -> list[tuple[str, str, str, float]]:
+    """Reasons, how many units each rejected, the share of all that was read, and its length beside the longest (0-1)."""
+    corpora = inputs.prepare.get("corpora", {}).values()
+    reasons: Counter[str] = Counter()
+    for counts in corpora:
+        reasons.update(counts["rejected"])
+    read = max(sum(counts["read"] for counts in corpora), 1)
+    most = max(reasons.values(), default=1)
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return [(reason, f"{count:,}", _small_percent(count / read), count / most) for reason, count in ordered]
+
+
+def text_rows(inputs: ReportInputs) -> list[tuple[str, str, str, str]]:
+    """By language pair: training pairs, held-out dev pairs, held-out test pairs."""
+    heldout = inputs.prepare.get("heldout", {})
+    parts = (inputs.prepare.get("pairs", {}), heldout.get("dev", {}), heldout.get("test", {}))
+    rows = []
+    for pair in inputs.pairs:
+        training, dev, test = (f"{counts.get(pair.name, 0):,}" for counts in parts)
+        rows.append((pair.name, training, dev, test))
+    return rows
+
+
+def sentence_rows(inputs: ReportInputs) -> list[tuple[str, str, str]]:
+    """By language: unique training sentences, and sentences embedded for evaluation and mining."""
+    sentences, monolingual = inputs.prepare.get("sentences", {}), inputs.prepare.get("monolingual", {})
+    languages = dict.fromkeys([*sentences, *monolingual])
+    return [(name, f"{sentences.get(name, 0):,}", f"{monolingual.get(name, 0):,}") for name in languages]
+
+
+def maker_groups(inputs: ReportInputs) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What made the results: versions, models and the parameters that matter, in groups."""
+    params, encoder = inputs.params, _encoder(inputs.mined)
+    versions = [("softalign", pipeline.__version__)]
+    versions += [(name, str(encoder[name])) for name in ("torch", "transformers") if encoder.get(name)]
+    groups = [
+        ("versions", versions),
+        ("teacher", _listed(params.get("teacher", {}))),
+        ("student", _listed(params.get("student", {}))),
+        ("the trained encoder", _listed({key: value for key, value in encoder.items() if key not in dict(versions)})),
+        ("labels and neighbourhoods", _listed({**params.get("labels", {}), **params.get("neighborhoods", {})})),
+        ("training", [*_listed(params.get("train", {})), ("seed", str(params["seed"]))]),
+        ("mining", _listed(params.get("mine", {}))),
+        *((f"corpus {corpus['name']}", _listed(corpus)) for corpus in params.get("corpora", [])),
+    ]
+    return [(name, rows) for name, rows in groups if rows]
+
+
+def _encoder(mined: Any) -> Mapping[str, Any]:
+    found: list[MinedPair] = list(mined)
+    return found[0].made_by.get("encoder", {}) if found else {}
+
+
+def _listed(section: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            rows += _listed(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value, start=1):
+                rows += _listed(item, f"{prefix}{key}.{number}." if len(value) > 1 else f"{prefix}{key}.")
+        elif value not in (None, "", [], {}):
+            rows.append((f"{prefix}{key}", _text(value)))
+    return rows
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _small_percent(share: float) -> str:
+    return percent(share) if share >= SMALLEST else f"<\u00a0{percent(SMALLEST * 2)}"
+
+
+def _percent(values: Mapping[str, Any], key: str) -> str:
+    return NONE if values.get(key) is None else percent(values[key])
+
+
+def _interval(values: Mapping[str, Any]) -> str:
+    if values.get("low") is None or values.get("high") is None:
+        return ""
+    return f"{100 * values['low']:.1f}–{100 * values['high']:.1f}"

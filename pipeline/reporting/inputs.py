@@ -1,0 +1,273 @@
+"""What the report is made from, read from metrics, series and mined pairs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.artifacts import METADATA_KEY
+from pipeline.errors import ArtifactError
+from pipeline.languages import LanguagePair
+
+BINS = 48
+"""Bars of a histogram of scores."""
+
+SHOWN_SHARE = 0.995
+"""The share of scores inside a histogram; the few above it stand in its last bar."""
+
+SIDES = ("text_a", "text_b", "corpus_a", "file_a", "line_a", "corpus_b", "file_b", "line_b")
+
+
+@dataclass(frozen=True)
+class Series:
+    """A measure by training step.
+
+    Attributes:
+        name: what was measured.
+        steps: [n].
+        values: [n].
+    """
+
+    name: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Scores of candidates.
+
+    Attributes:
+        edges: of the bars [n + 1].
+        true: known translations in each bar [n].
+        false: candidates that are not known to be translations [n].
+        judged: whether they were looked up among known translations; if not, all are in ``false``.
+    """
+
+    edges: tuple[float, ...]
+    true: tuple[int, ...]
+    false: tuple[int, ...]
+    judged: bool
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A mined pair.
+
+    Attributes:
+        score: of it.
+        gold: whether it is a known translation; None if that isn't known.
+        text_a: first side.
+        text_b: second side.
+        place_a: where the first side stands.
+        place_b: where the second side stands.
+    """
+
+    score: float
+    gold: bool | None
+    text_a: str
+    text_b: str
+    place_a: str
+    place_b: str
+
+
+@dataclass(frozen=True)
+class MinedPair:
+    """What was mined of one language pair.
+
+    Attributes:
+        pair: its name.
+        metrics: of stage mine.
+        made_by: the file's metadata.
+        shown: the set that samples come from: ``mine`` (the user's text), ``test`` or ``dev``.
+        histogram: of the test candidates, or of ``shown`` where nothing is held out; None without candidates.
+        samples: by kind.
+    """
+
+    pair: str
+    metrics: Mapping[str, Any]
+    made_by: Mapping[str, Any]
+    shown: str
+    histogram: Histogram | None
+    samples: Mapping[str, Sequence[Sample]]
+
+    @property
+    def threshold(self) -> float | None:
+        """The threshold; None where none was tuned or given."""
+        value = self.made_by.get("threshold")
+        return float(value) if isinstance(value, int | float) else None
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything in the report.
+
+    Attributes:
+        title: its heading.
+        pairs: language pairs in the project's order.
+        params: the parameters that are shown, by section.
+        prepare: metrics of the stage.
+        train: metrics of the stage.
+        evaluate: metrics of the stage.
+        series: of training.
+        mined: by language pair.
+    """
+
+    title: str
+    pairs: Sequence[LanguagePair]
+    params: Mapping[str, Any]
+    prepare: Mapping[str, Any]
+    train: Mapping[str, Any]
+    evaluate: Mapping[str, Any]
+    series: Sequence[Series] = ()
+    mined: Sequence[MinedPair] = field(default=())
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """A stage's metrics.
+
+    Raises:
+        ArtifactError: if they are missing or not JSON.
+    """
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(path, "missing; run the stage that writes it") from None
+    except ValueError as error:
+        raise ArtifactError(path, f"not JSON ({error})") from None
+    if not isinstance(loaded, dict):
+        raise ArtifactError(path, f"found {type(loaded).__name__}, expected an object of metrics")
+    return loaded
+
+
+def read_series(folder: Path) -> list[Series]:
+    """The series that training logged (DVCLive's TSV files), by name; none where the folder is empty.
+
+    Raises:
+        ArtifactError: if one isn't a series.
+    """
+    root = folder / "plots" / "metrics"
+    series = []
+    for path in sorted(root.rglob("*.tsv")):
+        name = path.relative_to(root).with_suffix("").as_posix()
+        with path.open(encoding="utf-8", newline="") as opened:
+            rows = list(csv.DictReader(opened, dialect="excel-tab"))
+        try:
+            steps = tuple(int(row["step"]) for row in rows)
+            values = tuple(
+                float(next(value for key, value in row.items() if key not in {"step", "timestamp"})) for row in rows
+            )
+        except (KeyError, ValueError, TypeError, StopIteration):
+            raise ArtifactError(path, "not a series; expected the column step and one of numbers") from None
+        series.append(Series(name, steps, values))
+    return series
+
+
+def read_mined(pair: str, path: Path, metrics: Mapping[str, Any], samples: int) -> MinedPair:
+    """Histogram and samples of one language pair's mined pairs.
+
+    Holds the scores of one set in memory (about 20 bytes a candidate) and the text of the samples.
+
+    Args:
+        pair: its name.
+        path: the Parquet file.
+        metrics: of stage mine.
+        samples: of each kind.
+
+    Raises:
+        ArtifactError: if the file is missing or damaged.
+    """
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+        made_by = json.loads(metadata[METADATA_KEY])
+    except FileNotFoundError:
+        raise ArtifactError(path, "missing; run the stage that writes it") from None
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(path, f"not mined pairs ({str(error).splitlines()[0]})") from None
+    shown = str(metrics.get("mined", {}).get("set", "test"))
+    frame = pl.scan_parquet(path).with_row_index("row")
+    sets = set(frame.select(pl.col("set").unique()).collect()["set"])
+    measured = "test" if "test" in sets else shown
+    scores = frame.filter(pl.col("set") == measured).select("score", "gold").collect()
+    threshold = made_by.get("threshold")
+    return MinedPair(
+        pair=pair,
+        metrics=metrics,
+        made_by=made_by,
+        shown=shown,
+        histogram=make_histogram(scores["score"].to_numpy(), _flags(scores["gold"]), threshold),
+        samples=_samples(frame.filter(pl.col("set") == shown), samples, threshold is not None),
+    )
+
+
+def make_histogram(scores: NDArray[Any], gold: NDArray[np.bool_] | None, threshold: float | None) -> Histogram | None:
+    """Count scores [n] in `BINS` bars of equal width, one edge of which is the threshold if it is inside.
+
+    Args:
+        scores: of candidates [n], finite or not.
+        gold: whether each is a known translation [n]; None if nothing is known.
+        threshold: of accepted candidates.
+    """
+    finite = np.isfinite(scores)
+    values = scores[finite].astype(np.float64)
+    if len(values) == 0:
+        return None
+    low, high = float(values.min()), float(np.quantile(values, SHOWN_SHARE))
+    width = max(high - low, 1e-6) / BINS
+    if threshold is not None and low < threshold < high:
+        low = threshold - width * np.ceil((threshold - low) / width)
+        high = threshold + width * np.ceil((high - threshold) / width)
+    bars = max(1, round((high - low) / width))
+    edges = low + width * np.arange(bars + 1)
+    inside = np.clip(values, edges[0], edges[-1])
+    flags = np.zeros(len(values), dtype=np.bool_) if gold is None else gold[finite]
+    true, _ = np.histogram(inside[flags], edges)
+    false, _ = np.histogram(inside[~flags], edges)
+    return Histogram(
+        tuple(float(edge) for edge in edges), tuple(map(int, true)), tuple(map(int, false)), judged=gold is not None
+    )
+
+
+def _flags(gold: pl.Series) -> NDArray[np.bool_] | None:
+    return None if gold.is_null().all() else gold.fill_null(False).to_numpy().astype(np.bool_)
+
+
+def _samples(frame: pl.LazyFrame, count: int, judged: bool) -> dict[str, list[Sample]]:
+    """Samples by kind; without a threshold (``judged`` is false) nothing is accepted or rejected."""
+    if judged:
+        accepted, rejected = frame.filter(pl.col("accepted")), frame.filter(~pl.col("accepted"))
+        kinds = {
+            "best": _ends(accepted, count, descending=True),
+            "last accepted": _ends(accepted, count, descending=False),
+            "first rejected": _ends(rejected, count, descending=True),
+            "accepted, but not the known translation": _ends(
+                accepted.filter(pl.col("gold").eq_missing(False)), count, descending=True
+            ),
+        }
+    else:
+        kinds = {"best": _ends(frame, count, descending=True), "worst": _ends(frame, count, descending=False)}
+    return {kind: found for kind, found in kinds.items() if found}
+
+
+def _ends(frame: pl.LazyFrame, count: int, descending: bool) -> list[Sample]:
+    """The first rows by score, ties by their place in the file."""
+    picked = frame.sort(["score", "row"], descending=[descending, False]).head(count)
+    found = picked.select("score", "gold", *SIDES).collect().iter_rows(named=True)
+    samples = [
+        Sample(row["score"], row["gold"], row["text_a"], row["text_b"], _place(row, "a"), _place(row, "b"))
+        for row in found
+    ]
+    return sorted(samples, key=lambda sample: -sample.score)
+
+
+def _place(row: Mapping[str, Any], side: str) -> str:
+    return f"{row[f'corpus_{side}']} · {row[f'file_{side}']}:{row[f'line_{side}']}"

@@ -1,0 +1,101 @@
+"""The verdict: what a reader who stops after one paragraph should know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.reporting.inputs import ReportInputs
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A number at the top.
+
+    Attributes:
+        name: what it is.
+        value: as text.
+        note: what it means.
+    """
+
+    name: str
+    value: str
+    note: str
+
+
+def headlines(inputs: ReportInputs) -> list[Headline]:
+    """The numbers at the top; none where nothing was measured."""
+    retrieval, mining = inputs.evaluate.get("retrieval", {}), inputs.evaluate.get("mining", {})
+    found = []
+    if (mean := retrieval.get("mean")) is not None:
+        found.append(
+            Headline("retrieval accuracy", percent(mean), "held-out sentences whose nearest is their translation")
+        )
+    if (mean := mining.get("mean_f1")) is not None:
+        found.append(Headline("mining F1", percent(mean), "at thresholds tuned on other documents and frozen"))
+    if total := _mined_total(inputs):
+        found.append(Headline("pairs mined", f"{total[0]:,}", total[1]))
+    return found
+
+
+def verdict(inputs: ReportInputs) -> list[str]:
+    """The verdict in plain sentences."""
+    retrieval, mining = inputs.evaluate.get("retrieval", {}), inputs.evaluate.get("mining", {})
+    pairs: Mapping[str, Any] = retrieval.get("pairs", {})
+    if not pairs:
+        return [
+            "Nothing could be measured: no document is held out from training, so there are no translations that the "
+            "student has not seen. Set prepare.heldout.share above 0 to know how good it is."
+        ]
+    candidates = [value["candidates"] for value in pairs.values()]
+    sentences = [
+        f"For {percent(retrieval['mean'])} of the held-out test sentences the nearest sentence in the other language is the "
+        f"translation ({_over(len(pairs))}both directions, among {_span(candidates)} candidates)."
+    ]
+    if mining.get("pairs"):
+        values = mining["pairs"].values()
+        precision, recall = (sum(value[name] for value in values) / len(values) for name in ("precision", "recall"))
+        sentences.append(
+            f"Mining finds {percent(recall)} of the translations hidden among sentences that have none, and "
+            f"{percent(precision)} of what it accepts is right: an F1 of {percent(mining['mean_f1'])} at thresholds that "
+            "other documents tuned."
+        )
+    if len(pairs) > 1:
+        ordered = sorted(pairs, key=lambda pair: (-pairs[pair]["accuracy"], pair))
+        sentences.append(
+            f"Best is {_scores(ordered[0], pairs, mining)}; worst is {_scores(ordered[-1], pairs, mining)}."
+        )
+    return sentences
+
+
+def percent(value: float) -> str:
+    r"""A share in per cent.
+
+    >>> percent(0.9518)
+    '95.2\xa0%'
+    """
+    return f"{100 * value:.1f}\u00a0%"
+
+
+def _mined_total(inputs: ReportInputs) -> tuple[int, str] | None:
+    own = [mined for mined in inputs.mined if mined.shown == "mine"]
+    if not own:
+        return None
+    accepted = sum(int(mined.metrics["mined"]["accepted"]) for mined in own)
+    return accepted, f"from your own text, {len(own)} language pair{'s' if len(own) > 1 else ''}"
+
+
+def _over(count: int) -> str:
+    return f"mean of {count} language pairs, " if count > 1 else ""
+
+
+def _span(values: list[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _scores(pair: str, pairs: Mapping[str, Any], mining: Mapping[str, Any]) -> str:
+    mined = mining.get("pairs", {}).get(pair)
+    f1 = f", F1 {percent(mined['f1'])}" if mined else ""
+    return f"{pair} ({percent(pairs[pair]['accuracy'])}{f1})"

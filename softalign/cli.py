@@ -1,0 +1,142 @@
+"""The command line: every stage alone, and what looks at and manages a project.
+
+Modules that cost start-up time are imported inside the commands that use them: ``softalign --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ProjectOption = Annotated[Path, typer.Option("--project", help="The folder that holds params.yaml.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")]
+
+app = typer.Typer(
+    help="Train a multilingual sentence encoder by soft alignment to a teacher, and mine translation pairs with it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+store_app = typer.Typer(help="The vector store: what it holds, and clearing it.", no_args_is_help=True)
+app.add_typer(store_app, name="store")
+
+STAGES = {
+    "prepare": "Read the corpora, clean them, split off held-out documents: data/sentences, data/pairs, data/heldout.",
+    "tokenize": "Sentences to token ids of teacher and student, training the student's tokenizer: data/tokens.",
+    "teach": "Embed the training sentences with the teacher, each unique one once, ever: data/teacher.",
+    "neighborhoods": "Find every label point's nearest points over the whole corpus: data/neighborhoods.",
+    "train": "Train the student on the teacher's soft labels: models/student.",
+    "embed": "Embed the text to be mined with the student: data/embeddings.",
+    "evaluate": "Measure the student on the held-out documents: metrics/evaluate.json.",
+    "report": "Write the report: reports/index.html.",
+}
+"""Stages that are run as they are; ``mine`` has options of its own."""
+
+MINE_HELP = "Mine translation pairs of one language pair with a tuned threshold: data/mined/<pair>.parquet."
+STAGE_HELP = "(One stage, outside DVC; `dvc repro` runs what has changed.)"
+
+
+def _stage_command(name: str) -> Callable[[Path, bool], None]:
+    def command(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
+        from stages.command import run_stage
+
+        run_stage(name, importlib.import_module(f"stages.{name}").run, project, debug)
+
+    return command
+
+
+for _name, _help in STAGES.items():
+    app.command(_name, help=f"{_help} {STAGE_HELP}")(_stage_command(_name))
+
+
+@app.command("mine", help=f"{MINE_HELP} {STAGE_HELP}")
+def _mine(
+    pair: Annotated[str, typer.Option(help="The language pair, as params.yaml names it.")],
+    project: ProjectOption = Path(),
+    debug: DebugOption = False,
+) -> None:
+    from stages.command import run_stage
+    from stages.mine import run
+
+    run_stage(f"mine-{pair}", lambda opened: run(opened, pair), project, debug)
+
+
+@app.command("inspect")
+def _inspect(
+    path: Annotated[Path, typer.Argument(help="A file or folder that a stage wrote, or a folder of such.")],
+    rows: Annotated[int, typer.Option(min=1, help="How many samples of each kind.")] = 5,
+    query: Annotated[str | None, typer.Option(help="Only rows whose text holds this, whatever its case.")] = None,
+    debug: DebugOption = False,
+) -> None:
+    """Look into an artifact: what made it, rows, size, schema, and samples in words."""
+    from stages.command import reported_errors
+
+    with reported_errors(debug):
+        from softalign.inspect_command import inspect_command
+
+        inspect_command(path, rows, query)
+
+
+@app.command("results")
+def _results(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
+    """Show the scores by language pair, the cost by stage, and where the report is."""
+    from stages.command import reported_errors
+
+    with reported_errors(debug):
+        from softalign.results import results_command
+
+        results_command(project)
+
+
+@app.command("init")
+def _init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder; it may exist.")],
+    src: Annotated[Path, typer.Option(help="Text in the first language, a sentence a line.")],
+    trg: Annotated[Path, typer.Option(help="Its translation, line by line.")],
+    languages: Annotated[str, typer.Option(help="Both languages; the first gives the labels (en,fr).")],
+    dvc: Annotated[bool, typer.Option("--dvc", help="Run `dvc init` too.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write params.yaml and dvc.yaml for two aligned text files of your own; nothing is overwritten."""
+    from stages.command import reported_errors
+
+    with reported_errors(debug):
+        from softalign.init import init_command
+
+        init_command(folder, src, trg, languages, dvc)
+
+
+@store_app.command("list")
+def _store_list(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
+    """Show what the store holds of each encoder."""
+    from stages.command import reported_errors
+
+    with reported_errors(debug):
+        from softalign.store_commands import list_command
+
+        list_command(project)
+
+
+@store_app.command("prune")
+def _store_prune(
+    unused_days: Annotated[float, typer.Option(min=0, help="Days in which nothing was added.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    project: ProjectOption = Path(),
+    debug: DebugOption = False,
+) -> None:
+    """Delete the vectors of encoders that nothing was added to for some days."""
+    from stages.command import reported_errors
+
+    with reported_errors(debug):
+        from softalign.store_commands import prune_command
+
+        prune_command(project, unused_days, yes)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="softalign")
