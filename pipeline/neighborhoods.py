@@ -69,7 +69,8 @@ class LabelPoints:
         if self.teacher_b is None:
             return vectors
         other = _unit(self.teacher_b.select(self.rows_b[pairs]))
-        joined: NDArray[np.float32] = np.concatenate([vectors, other], axis=1) / np.float32(np.sqrt(2))
+        joined = np.concatenate([vectors, other], axis=1)
+        joined *= np.float32(0.5**0.5)
         return joined
 
 

@@ -23,7 +23,8 @@ LOG_SECONDS = 10.0
 class Advance(Protocol):
     """Called with how many units were done since the last call, and what to say beside them."""
 
-    def __call__(self, count: int = 1, /, note: str = "") -> None: ...
+    def __call__(self, count: int = 1, /, note: str = "") -> None:
+        """Count units as done."""
 
 
 class _Rate(ProgressColumn):

@@ -184,6 +184,10 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
         InputError: if transformers can't load it.
     """
     from transformers import AutoModel  # costs seconds: only where a transformer is used
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
 
     pooling = configured_pooling(folder) if settings.pooling == "auto" else settings.pooling
     try:
@@ -198,6 +202,8 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
         raise InputError(folder, f"can't be loaded as a transformer ({str(error).splitlines()[0]})") from None
     if hasattr(backbone, "get_encoder") and backbone.config.is_encoder_decoder:
         backbone = backbone.get_encoder()
+    if getattr(backbone, "pooler", None) is not None:
+        backbone.pooler = None  # never used here; where the folder has none, its weights would be random
     return TransformerModel(backbone, pooling, pad=getattr(backbone.config, "pad_token_id", None) or 0)
 
 

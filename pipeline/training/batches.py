@@ -101,8 +101,9 @@ class BatchPlan:
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches in which every pair is a seed once (a language pair's incomplete last batch is left for the next
-        epoch's permutation, unless it is the only one).
+        """Batches in which every pair is a seed once.
+
+        A language pair's incomplete last batch is left for the next epoch's permutation, unless it is the only one.
         """
         return sum(self._batches_of(size) for size in self.sizes)
 

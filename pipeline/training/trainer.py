@@ -93,7 +93,7 @@ class Trainer:
         loss: of a batch.
         pairs: the language pairs.
         dev: the dev set; may be empty.
-        config: the parameters.
+        config: the parameters; epochs are turned into steps.
         seed: of the batches.
         identity: of this training; checkpoints of another are ignored.
         checkpoints: the folder of its checkpoint.
@@ -110,6 +110,12 @@ class Trainer:
     identity: str
     checkpoints: Path
     record: Callable[[dict[str, float]], None]
+
+    def __post_init__(self) -> None:
+        if self.config.epochs is not None:
+            batches = self.config.epochs * self._plan().batches_per_epoch
+            steps = max(1, math.ceil(batches / self.config.gradient_accumulation))
+            object.__setattr__(self, "config", self.config.model_copy(update={"steps": steps, "epochs": None}))
 
     def run(self) -> Trained:
         """Train to the last step and return the best student.

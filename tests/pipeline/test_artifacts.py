@@ -4,8 +4,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.artifacts import KEY, KEY_DTYPE, SENTENCES, fixed_list_array, fixed_list_view, key_array, open_folder
-from pipeline.artifacts import open_shard, vector_schema, write_shard
+from pipeline.artifacts import (
+    KEY,
+    KEY_DTYPE,
+    SENTENCES,
+    fixed_list_array,
+    fixed_list_view,
+    key_array,
+    open_folder,
+    open_shard,
+    vector_schema,
+    write_shard,
+)
 from pipeline.errors import ArtifactError
 from pipeline.hashing import as_keys, text_key
 

@@ -5,8 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.hashing import as_keys, folder_hash, fraction, identity_hash, locate, pair_key, shard_count, shard_of
-from pipeline.hashing import text_key
+from pipeline.hashing import (
+    as_keys,
+    folder_hash,
+    fraction,
+    identity_hash,
+    locate,
+    pair_key,
+    shard_count,
+    shard_of,
+    text_key,
+)
 
 KEYS = st.lists(st.binary(min_size=16, max_size=16), max_size=40)
 

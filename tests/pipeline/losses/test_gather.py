@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gather_worker
 import pytest
 import torch
-import gather_worker
 from gather_worker import TERMS, Model, joined_batch, trained
 from loss_batches import make_batch
 from safetensors.torch import load_file

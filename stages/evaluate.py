@@ -1,0 +1,45 @@
+"""Measure the student on the held-out test documents: translation retrieval, and mining at the frozen threshold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipeline.artifacts import METADATA_KEY
+from pipeline.evaluation.heldout import heldout_retrieval, mining_metrics, retrieval_metrics
+from pipeline.folders import VectorFolder
+from pipeline.pairs import HeldOutFolder
+from stages.command import Project, stage_main, write_metrics
+
+
+def run(project: Project) -> None:
+    """Run the stage in a project."""
+    params, layout = project.params, project.layout
+    retrieval: dict[str, Any] = {}
+    mining: dict[str, Any] = {}
+    vectors = {language: VectorFolder(layout.embeddings / language) for language in params.used_languages}
+    for pair in params.language_pairs:
+        heldout = HeldOutFolder(layout.heldout / pair.name)
+        found = heldout_retrieval(heldout, "test", vectors[pair.a], vectors[pair.b])
+        if found is None:
+            continue
+        retrieval[pair.name] = retrieval_metrics(found, params.evaluate.bootstrap, params.seed)
+        path = layout.mined / f"{pair.name}.parquet"
+        threshold = json.loads(pq.read_schema(path).metadata[METADATA_KEY])["threshold"]
+        rows = heldout.rows("test")
+        gold = int(np.count_nonzero(heldout.in_a[rows] & heldout.in_b[rows]))
+        if threshold is not None and gold:
+            mining[pair.name] = mining_metrics(path, "test", gold, threshold, params.evaluate.bootstrap, params.seed)
+    metrics: dict[str, Any] = {"retrieval": {"pairs": retrieval}, "mining": {"pairs": mining}}
+    if retrieval:
+        metrics["retrieval"]["mean"] = round(float(np.mean([value["accuracy"] for value in retrieval.values()])), 6)
+    if mining:
+        metrics["mining"]["mean_f1"] = round(float(np.mean([value["f1"] for value in mining.values()])), 6)
+    write_metrics(layout.metrics / "evaluate.json", metrics)
+
+
+if __name__ == "__main__":
+    stage_main("evaluate", run)

@@ -1,0 +1,112 @@
+"""Where a project's artifacts are. The one place that knows; `pipeline` is handed paths."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of one project.
+
+    Attributes:
+        root: the folder that holds params.yaml and dvc.yaml.
+    """
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        """The parameters."""
+        return self.root / "params.yaml"
+
+    @property
+    def sentences(self) -> Path:
+        """Unique training sentences, a folder per language (prepare)."""
+        return self.root / "data" / "sentences"
+
+    @property
+    def pairs(self) -> Path:
+        """Training pairs, a folder per language pair (prepare)."""
+        return self.root / "data" / "pairs"
+
+    @property
+    def monolingual(self) -> Path:
+        """Sentences to be embedded for mining and evaluation, a folder per language (prepare)."""
+        return self.root / "data" / "monolingual"
+
+    @property
+    def heldout(self) -> Path:
+        """Known pairs of held-out documents, a folder per language pair (prepare)."""
+        return self.root / "data" / "heldout"
+
+    @property
+    def rejects(self) -> Path:
+        """What prepare left out, and why: a folder per corpus (prepare)."""
+        return self.root / "data" / "rejects"
+
+    @property
+    def tokens(self) -> Path:
+        """Token ids: ``teacher/<lang>``, ``student/<lang>``, ``monolingual/<lang>`` (tokenize)."""
+        return self.root / "data" / "tokens"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The student's tokenizer (tokenize)."""
+        return self.root / "data" / "tokenizer"
+
+    @property
+    def teacher(self) -> Path:
+        """The teacher's vectors, a folder per language (teach)."""
+        return self.root / "data" / "teacher"
+
+    @property
+    def neighborhoods(self) -> Path:
+        """Nearest label points, a folder per language pair (neighborhoods)."""
+        return self.root / "data" / "neighborhoods"
+
+    @property
+    def student(self) -> Path:
+        """The trained student, in sentence-transformers' layout (train)."""
+        return self.root / "models" / "student"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints to resume training from; not an artifact."""
+        return self.root / "data" / "checkpoints"
+
+    @property
+    def embeddings(self) -> Path:
+        """The student's vectors of the text to be mined, a folder per language (embed)."""
+        return self.root / "data" / "embeddings"
+
+    @property
+    def mined(self) -> Path:
+        """Mined pairs, a Parquet file per language pair (mine)."""
+        return self.root / "data" / "mined"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON file per stage."""
+        return self.root / "metrics"
+
+    @property
+    def plots(self) -> Path:
+        """Series for `dvc plots`."""
+        return self.root / "plots"
+
+    @property
+    def report(self) -> Path:
+        """The report (report)."""
+        return self.root / "reports" / "index.html"
+
+    def cost(self, stage: str) -> Path:
+        """Time and memory of a stage's last run; not an artifact."""
+        return self.root / "data" / "cost" / f"{stage}.json"
+
+    @property
+    def store(self) -> Path:
+        """The vector store: ``SOFTALIGN_STORE``, else a folder in the project."""
+        return Path(os.environ.get("SOFTALIGN_STORE") or self.root / "data" / "store")

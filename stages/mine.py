@@ -1,0 +1,90 @@
+"""Mine the translation pairs of one language pair, with a threshold that the held-out dev documents tune."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import ParamsError
+from pipeline.folders import TextFolder, VectorFolder
+from pipeline.languages import LanguagePair
+from pipeline.mining.texts import MinedSet, Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
+from pipeline.pairs import HeldOutFolder
+from stages.command import Project, run_stage, write_metrics
+
+log = logging.getLogger(__name__)
+
+
+def run(project: Project, pair: str) -> None:
+    """Run the stage for one language pair in a project."""
+    params, layout = project.params, project.layout
+    languages = _pair(project, pair)
+    side_a, side_b = (
+        Side(TextFolder(layout.monolingual / language), VectorFolder(layout.embeddings / language))
+        for language in (languages.a, languages.b)
+    )
+    heldout = HeldOutFolder(layout.heldout / pair)
+    sources = [heldout_set("dev", heldout, side_a, side_b), heldout_set("test", heldout, side_a, side_b)]
+    sources.append(own_text_set(side_a, side_b))
+    mined = {
+        source.name: mine_set(source, side_a, side_b, params.mine, f"mine {pair} ({source.name})")
+        for source in sources
+        if source is not None
+    }
+    if not mined:
+        log.warning("mine %s: nothing to mine: no held-out documents, and no prepare.text in both languages", pair)
+    threshold = choose_threshold(mined.get("dev"), params.mine.threshold)
+    made_by = {
+        "pair": pair,
+        "encoder": side_a.vectors.made_by["encoder"],
+        "options": params.mine.model_dump(mode="json", exclude={"memory_bytes"}),
+    }
+    write_mined(layout.mined / f"{pair}.parquet", list(mined.values()), side_a, side_b, threshold, made_by)
+    write_metrics(layout.metrics / "mine" / f"{pair}.json", _metrics(mined, threshold))
+
+
+def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, Any]:
+    metrics: dict[str, Any] = {"threshold": None if threshold is None else round(threshold, 6)}
+    for name, found in mined.items():
+        quality = None if threshold is None else found.quality(threshold)
+        if quality is not None:
+            metrics[name] = {
+                "precision": round(quality.precision, 6),
+                "recall": round(quality.recall, 6),
+                "f1": round(quality.f1, 6),
+                "gold": quality.gold,
+                "candidates_a": len(found.source.rows_a),
+                "candidates_b": len(found.source.rows_b),
+                "pairs": quality.extracted,
+            }
+    wanted = mined.get("mine") or mined.get("test") or mined.get("dev")
+    if wanted is None:
+        return {**metrics, "mined": {"set": None, "pairs": 0, "accepted": 0}}
+    accepted = len(wanted.pairs) if threshold is None else int((wanted.pairs.score >= threshold).sum())
+    metrics["mined"] = {"set": wanted.source.name, "pairs": len(wanted.pairs), "accepted": accepted}
+    return metrics
+
+
+def _pair(project: Project, name: str) -> LanguagePair:
+    for pair in project.params.language_pairs:
+        if pair.name == name:
+            return pair
+    raise ParamsError(f"--pair: found {name!r}, expected one of params.yaml's pairs: {', '.join(project.params.pairs)}")
+
+
+def command(
+    pair: Annotated[str, typer.Option(help="The language pair, as params.yaml names it.")],
+    project: Annotated[Path, typer.Option(help="The folder that holds params.yaml.")] = Path(),
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+) -> None:
+    """Mine the translation pairs of one language pair."""
+    run_stage(f"mine-{pair}", lambda opened: run(opened, pair), project, debug)
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "mine"
+    typer.run(command)

@@ -1,0 +1,29 @@
+"""Find the nearest label points of every label point over the whole corpus, with their soft-label weights."""
+
+from __future__ import annotations
+
+from pipeline.neighborhoods import label_points, write_neighborhoods
+from stages.command import Project, stage_main, write_metrics
+from stages.training_data import read_labels
+
+
+def run(project: Project) -> None:
+    """Run the stage in a project."""
+    params, layout = project.params, project.layout
+    metrics = {}
+    for pair in params.language_pairs:
+        pairs, teacher_a, teacher_b = read_labels(project, pair)
+        points = label_points(pairs, params.labels.strategy, teacher_a, teacher_b)
+        metrics[pair.name] = write_neighborhoods(
+            points,
+            params.neighborhoods,
+            layout.neighborhoods / pair.name,
+            params.prepare.shard_rows,
+            {"pair": pair.name, "encoder": teacher_a.made_by["encoder"]},
+            f"neighborhoods {pair.name}",
+        )
+    write_metrics(layout.metrics / "neighborhoods.json", metrics)
+
+
+if __name__ == "__main__":
+    stage_main("neighborhoods", run)

@@ -1,0 +1,23 @@
+"""Read the corpora, clean them, split off held-out documents, and write sentences and pairs as Arrow shards."""
+
+from __future__ import annotations
+
+from pipeline.prepare import Outputs, prepare
+from stages.command import Project, stage_main, write_metrics
+
+
+def run(project: Project) -> None:
+    """Run the stage in a project."""
+    layout = project.layout
+    outputs = Outputs(
+        sentences=layout.sentences,
+        pairs=layout.pairs,
+        monolingual=layout.monolingual,
+        heldout=layout.heldout,
+        rejects=layout.rejects,
+    )
+    write_metrics(layout.metrics / "prepare.json", prepare(project.params, layout.root, outputs))
+
+
+if __name__ == "__main__":
+    stage_main("prepare", run)

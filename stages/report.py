@@ -1,0 +1,60 @@
+"""Write the report: one page with the verdict, the scores, the mined pairs, the training and the text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.atomic import write_text
+from pipeline.config import Params
+from pipeline.reporting.inputs import ReportInputs, read_metrics, read_mined, read_series
+from pipeline.reporting.render import render
+from stages.command import Project, stage_main
+
+
+def run(project: Project) -> None:
+    """Run the stage in a project."""
+    params, layout = project.params, project.layout
+    inputs = ReportInputs(
+        title=params.report.title,
+        pairs=params.language_pairs,
+        params=_shown(params),
+        prepare=read_metrics(layout.metrics / "prepare.json"),
+        train=read_metrics(layout.metrics / "train.json"),
+        evaluate=read_metrics(layout.metrics / "evaluate.json"),
+        series=read_series(layout.plots / "train"),
+        mined=[
+            read_mined(
+                pair.name,
+                layout.mined / f"{pair.name}.parquet",
+                read_metrics(layout.metrics / "mine" / f"{pair.name}.json"),
+                params.report.samples,
+            )
+            for pair in params.language_pairs
+        ],
+    )
+    write_text(layout.report, render(inputs))
+
+
+def _shown(params: Params) -> dict[str, Any]:
+    """The parameters that results depend on; those of memory and machines say nothing of them."""
+    student = {"model", "revision", "pooling", "prefix"} if params.student.kind != "pretrained" else {"dimension"}
+    student |= {"transformer"} if params.student.kind != "transformer" else set()
+    student |= {"vocabulary", "tokenizer_sentences"} if params.student.kind == "pretrained" else set()
+    index = {"index", "index_bytes", "recall", "sample"} if params.mine.search == "exact" else set()
+    return {
+        "seed": params.seed,
+        "teacher": params.teacher.model_dump(mode="json", exclude={"batch_tokens"}),
+        "student": params.student.model_dump(mode="json", exclude=student),
+        "labels": params.labels.model_dump(mode="json"),
+        "neighborhoods": params.neighborhoods.model_dump(mode="json", exclude={"block_bytes"}),
+        "train": params.train.model_dump(mode="json", exclude={"dev_limit", "eval_every", "checkpoint_every"}),
+        "mine": params.mine.model_dump(mode="json", exclude=index | {"memory_bytes"}),
+        "corpora": [
+            corpus.model_dump(mode="json", exclude_defaults=True) | {"licence": corpus.licence}
+            for corpus in params.prepare.corpora
+        ],
+    }
+
+
+if __name__ == "__main__":
+    stage_main("report", run)

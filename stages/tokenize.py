@@ -1,0 +1,67 @@
+"""Turn sentences into token ids, for the teacher and for the student, and train the student's tokenizer where it has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.atomic import atomic_folder
+from pipeline.encoders.load import is_static
+from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
+from pipeline.tokenize import tokenize_folder, training_texts
+from stages.command import Project, stage_main, write_metrics
+from stages.models import resolve_student, resolve_teacher
+
+
+def run(project: Project) -> None:
+    """Run the stage in a project."""
+    params, layout = project.params, project.layout
+    metrics: dict[str, Any] = {"teacher": {}, "student": {}, "monolingual": {}}
+    teacher = resolve_teacher(project)
+    teacher_tokenizer = load_tokenizer(
+        teacher.path, params.teacher.prefix, params.teacher.max_length, special_tokens=not is_static(teacher.path)
+    )
+    student_tokenizer = _student_tokenizer(project)
+
+    def tokenize(tokenizer: TextTokenizer, sentences: Path, kind: str, language: str) -> None:
+        counts = tokenize_folder(
+            tokenizer,
+            sentences / language,
+            layout.tokens / kind / language,
+            {"language": language, "for": kind},
+            f"tokenize {language} ({kind})",
+        )
+        metrics[kind][language] = counts.metrics()
+
+    for language in params.teacher_languages:
+        tokenize(teacher_tokenizer, layout.sentences, "teacher", language)
+    for language in params.used_languages:
+        tokenize(student_tokenizer, layout.sentences, "student", language)
+        tokenize(student_tokenizer, layout.monolingual, "monolingual", language)
+    write_metrics(layout.metrics / "tokenize.json", metrics)
+
+
+def _student_tokenizer(project: Project) -> TextTokenizer:
+    """Train or load the student's tokenizer, and write it."""
+    params, layout = project.params, project.layout
+    student = params.student
+    if student.kind == "pretrained":
+        source = resolve_student(project)
+        tokenizer = load_tokenizer(
+            source.path, student.prefix, student.max_length, special_tokens=not is_static(source.path)
+        )
+    else:
+        texts = training_texts(
+            [layout.sentences / language for language in params.used_languages], student.tokenizer_sentences
+        )
+        trained = train_tokenizer(texts, student.vocabulary)
+        tokenizer = TextTokenizer(
+            trained, student.prefix, student.max_length, special_tokens=student.kind == "transformer"
+        )
+    with atomic_folder(layout.tokenizer) as folder:
+        tokenizer.backend.save(str(folder / TOKENIZER_FILE))
+    return tokenizer
+
+
+if __name__ == "__main__":
+    stage_main("tokenize", run)

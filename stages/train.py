@@ -1,0 +1,115 @@
+"""Train the student on the teacher's soft labels, and keep the checkpoint that is best on the dev set."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from dvclive import Live
+from scmrepo.exceptions import SCMError
+
+import pipeline
+from pipeline.atomic import atomic_folder
+from pipeline.encoders.load import save_encoder
+from pipeline.folders import TokenFolder
+from pipeline.hashing import folder_hash, identity_hash
+from pipeline.training.build import build_student
+from pipeline.training.objective import training_loss
+from pipeline.training.trainer import Trained, Trainer
+from stages.command import Project, stage_main, write_metrics
+from stages.models import pretrained_folder, resolve_student, student_tokenizer
+from stages.training_data import read_dev, read_training_pairs
+
+CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "*.py")
+"""The code of `pipeline` that a checkpoint depends on."""
+
+
+class _Live(Live):  # type: ignore[misc]
+    """DVCLive, also in a git repository that has no commit yet (where its own start ends in an error)."""
+
+    def _init_dvc(self) -> None:
+        with suppress(SCMError):
+            super()._init_dvc()
+
+
+def run(project: Project) -> None:
+    """Run the stage in a project."""
+    params, layout = project.params, project.layout
+    tokens = {language: TokenFolder(layout.tokens / "student" / language) for language in params.used_languages}
+    pairs = read_training_pairs(project, tokens)
+    tokenizer = student_tokenizer(project)
+    model = build_student(params.student, tokenizer, pretrained_folder(project), params.seed)
+    accelerator = Accelerator(mixed_precision=_precision(params.train.mixed_precision))
+    shutil.rmtree(layout.plots / "train", ignore_errors=True)  # DVCLive would append to a stopped run's series
+    with _Live(str(layout.plots / "train"), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+
+        def record(values: dict[str, float]) -> None:
+            live.step = int(values["step"])
+            for name, value in sorted(values.items()):
+                if name != "step":
+                    live.log_metric(name, value)
+            live.make_summary()
+
+        trainer = Trainer(
+            accelerator=accelerator,
+            model=model,
+            loss=training_loss(params.train, model.dimension, pairs[0].points.teacher_a.dimension, params.seed),
+            pairs=pairs,
+            dev=read_dev(project),
+            config=params.train,
+            seed=params.seed,
+            identity=_identity(project),
+            checkpoints=layout.checkpoints,
+            record=record,
+        )
+        trained = trainer.run()
+    if accelerator.is_main_process:
+        with atomic_folder(layout.student) as folder:
+            save_encoder(trained.model, tokenizer, folder)
+        write_metrics(layout.metrics / "train.json", _metrics(trained))
+    trainer.clear()
+
+
+def _metrics(trained: Trained) -> dict[str, Any]:
+    last = trained.progress.history[-1]
+    return {
+        "best_step": trained.progress.best_step,
+        "dev_accuracy": round(trained.progress.best_accuracy, 6) if "dev_accuracy" in last else None,
+        "last_loss": round(last["loss"], 6),
+        "neighborhood_coverage": round(trained.coverage, 6),
+        "steps": trained.progress.step,
+    }
+
+
+def _identity(project: Project) -> str:
+    """Everything that a checkpoint depends on: parameters, inputs, code."""
+    params, layout = project.params, project.layout
+    first = TokenFolder(layout.tokens / "student" / params.used_languages[0])
+    return identity_hash(
+        {
+            "params": params.model_dump(
+                mode="json", include={"languages", "pairs", "seed", "student", "labels", "train"}
+            ),
+            "student": resolve_student(project).content if params.student.kind == "pretrained" else None,
+            "tokenizer": first.made_by["tokenizer"],
+            "pairs": folder_hash(layout.pairs),
+            "heldout": folder_hash(layout.heldout),
+            "neighborhoods": folder_hash(layout.neighborhoods),
+            "code": folder_hash(Path(pipeline.__file__).parent, CODE),
+        }
+    )
+
+
+def _precision(wanted: str) -> str:
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+
+
+if __name__ == "__main__":
+    stage_main("train", run)

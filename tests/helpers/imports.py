@@ -1,0 +1,50 @@
+"""Which of the project's own files a module imports, directly or not, at its head or inside functions."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+OWN = ("pipeline", "stages")
+
+
+def import_closure(module: str) -> list[str]:
+    """The files that a module and all that it imports lie in, relative to the repository, sorted."""
+    files: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _file(name)
+        if path is None or name in files:
+            continue
+        files[name] = path
+        waiting.extend(_imports(path))
+        waiting.extend(_parents(name))
+    return sorted(path.relative_to(ROOT).as_posix() for path in set(files.values()))
+
+
+def _file(name: str) -> Path | None:
+    base = ROOT.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]
+
+
+def _imports(path: Path) -> list[str]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            # `from package import name` may name a module or something inside one: both are tried.
+            found.extend([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError(f"{path}: relative import; this project writes them in full")
+    return [name for name in found if name.split(".")[0] in OWN]

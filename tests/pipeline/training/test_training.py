@@ -1,0 +1,305 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small import sentence
+from tiny_project import write_project
+
+from pipeline.artifacts import open_folder
+from pipeline.config import Train
+from pipeline.errors import ArtifactError, UserError
+from pipeline.folders import VectorFolder
+from pipeline.hashing import folder_hash, locate
+from pipeline.neighborhoods import label_points, soft_weights
+from pipeline.pairs import PairFolder
+from pipeline.training.batches import BatchPlan, Neighbors
+from pipeline.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from pipeline.training.schedule import learning_rate
+from stages import neighborhoods, prepare, teach, tokenize, train
+from stages.command import Project
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Path:
+    """A project up to and including the stage neighborhoods."""
+    root = write_project(tmp_path_factory.mktemp("project"), tiny_teacher, labels={"strategy": "average"})
+    for stage in (prepare, tokenize, teach, neighborhoods):
+        stage.run(Project.open(root))
+    return root
+
+
+def _points(root: Path, strategy: str = "priority"):
+    layout = Project.open(root).layout
+    teacher_a, teacher_b = VectorFolder(layout.teacher / "en"), VectorFolder(layout.teacher / "fr")
+    return label_points(PairFolder(layout.pairs / "en-fr"), strategy, teacher_a, teacher_b)
+
+
+def _with(root: Path, destination: Path, **sections: dict) -> Project:
+    """The same artifacts with other parameters, in a folder of their own."""
+    import shutil
+
+    shutil.copytree(root, destination)
+    teacher = Path(Project.open(root).params.teacher.model)
+    sections.setdefault("labels", {"strategy": "average"})
+    return Project.open(write_project(destination, teacher, **sections))
+
+
+# Schedules
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [("linear", [0.5, 1.0, 1.0, 0.5]), ("cosine", [0.5, 1.0, 1.0, 0.5]), ("constant", [0.5, 1, 1, 1])],
+)
+def test_learning_rates_by_hand(schedule: str, expected: list[float]):
+    config = Train(steps=10, warmup_steps=2, learning_rate=1.0, schedule=schedule)
+    assert [learning_rate(step, config) for step in (0, 1, 2, 6)] == pytest.approx(expected)
+
+
+def test_the_learning_rate_never_grows_after_the_warm_up_nor_reaches_zero_before_the_end():
+    for schedule in ("linear", "cosine"):
+        rates = [learning_rate(step, Train(steps=50, warmup_steps=5, schedule=schedule)) for step in range(50)]
+        assert (np.diff(rates[5:]) <= 0).all()
+        assert min(rates) > 0
+
+
+# Batches
+
+
+def test_an_epoch_visits_every_pair_at_most_once_and_nearly_all():
+    plan = BatchPlan([103, 40, 0], batch_size=10, seed=3)
+    seen: dict[int, list[int]] = {0: [], 1: []}
+    for step in range(plan.batches_per_epoch):
+        batch = plan.batch(step)
+        assert len(batch.rows) == 10
+        seen[batch.language_pair].extend(batch.rows.tolist())
+    assert {name: (len(rows), len(set(rows))) for name, rows in seen.items()} == {0: (100, 100), 1: (40, 40)}
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+    steps = [25, 3, 14, 3, 0]
+    first, second = BatchPlan([103, 40], 10, seed=3), BatchPlan([103, 40], 10, seed=3)
+    expected = {step: second.batch(step) for step in sorted(steps)}
+    for step in steps:
+        batch = first.batch(step)
+        assert batch.language_pair == expected[step].language_pair
+        assert (batch.rows == expected[step].rows).all()
+    assert not np.array_equal(BatchPlan([103], 10, seed=4).batch(0).rows, BatchPlan([103], 10, seed=3).batch(0).rows)
+
+
+def test_fewer_pairs_than_a_batch_are_one_batch():
+    plan = BatchPlan([7], batch_size=10, seed=0)
+    assert sorted(plan.batch(0).rows.tolist()) == list(range(7))
+    assert plan.batches_per_epoch == 1
+
+
+def test_no_pairs_at_all():
+    with pytest.raises(ValueError, match="no training pairs"):
+        BatchPlan([0, 0], 10, seed=0)
+
+
+def test_neighbor_batches_hold_neighbors_and_no_pair_twice(taught: Path):
+    points = _points(taught, "average")
+    neighbors = Neighbors(open_folder(Project.open(taught).layout.neighborhoods / "en-fr"), points.keys)
+    plan = BatchPlan([len(points.of_pair)], 32, 1, neighbors_per_pair=3, points=[points], neighbors=[neighbors])
+    random = BatchPlan([len(points.of_pair)], 32, 1)
+    share = {"near": [], "random": []}
+    for step in range(10):
+        for name, chosen in (("near", plan), ("random", random)):
+            rows = chosen.batch(step).rows
+            assert len(set(rows.tolist())) == len(rows) == 32
+            inside, total = neighbors.coverage(points.of_pair[rows])
+            share[name].append(inside / total)
+    assert np.mean(share["near"]) > 2 * np.mean(share["random"])
+
+
+# Label points and neighbourhoods
+
+
+@pytest.mark.parametrize("strategy", ["priority", "average"])
+def test_label_similarities_are_the_paper_s(taught: Path, strategy: str):
+    layout = Project.open(taught).layout
+    pairs = PairFolder(layout.pairs / "en-fr")
+    teacher = {language: VectorFolder(layout.teacher / language) for language in ("en", "fr")}
+    g = {}
+    for language, keys in (("en", pairs.a), ("fr", pairs.b)):
+        wide = teacher[language].select(teacher[language].rows_of(keys)).astype(np.float64)
+        g[language] = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    labels = _points(taught, strategy)
+    vectors = labels.vectors(labels.of_pair[:20]).astype(np.float64)
+    for i in range(20):
+        for j in range(20):
+            similarity = g["en"][i] @ g["en"][j]
+            if strategy == "average":
+                similarity = (similarity + g["fr"][i] @ g["fr"][j]) / 2
+            assert vectors[i] @ vectors[j] == pytest.approx(similarity, abs=1e-6)
+
+
+def test_neighborhoods_equal_the_naive_ones(taught: Path):
+    layout = Project.open(taught).layout
+    points = _points(taught, "average")
+    vectors = points.vectors(np.arange(len(points))).astype(np.float16).astype(np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    similarity = vectors @ vectors.T
+    np.fill_diagonal(similarity, -np.inf)
+    shards = open_folder(layout.neighborhoods / "en-fr")
+    assert len(shards) > 1
+    neighbors = Neighbors(shards, points.keys)
+    best = np.sort(similarity, axis=1)[:, ::-1][:, :4]
+    found = np.take_along_axis(similarity, neighbors.point, axis=1)
+    np.testing.assert_allclose(found, best, atol=1e-5)
+    np.testing.assert_allclose(neighbors.weight, soft_weights(best.astype(np.float32), 0.1), atol=1e-4)
+
+
+def test_one_sentence_with_many_translations_is_one_point(taught: Path):
+    points = _points(taught)
+    pairs = PairFolder(Project.open(taught).layout.pairs / "en-fr")
+    assert len(points) == len(set(pairs.a.tolist()))
+    assert (points.keys[points.of_pair] == pairs.a).all()
+    assert (pairs.a[points.first_pair] == points.keys).all()
+
+
+def test_soft_weights_by_hand():
+    weights = soft_weights(np.array([[0.9, 0.8]], dtype=np.float32), 0.1)
+    total = 1 + np.exp(-1) + np.exp(-2)
+    np.testing.assert_allclose(weights, [[np.exp(-1) / total, np.exp(-2) / total]], rtol=1e-5)
+
+
+# Checkpoints and the whole loop
+
+
+def test_a_checkpoint_brings_everything_back(tmp_path: Path):
+    def fresh() -> tuple[torch.nn.Linear, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(3, 2)
+        return model, torch.optim.AdamW(model.parameters(), lr=0.1)
+
+    def step(model: torch.nn.Linear, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        model(torch.rand(4, 3)).square().sum().backward()
+        optimizer.step()
+
+    model, optimizer = fresh()
+    for _ in range(3):
+        step(model, optimizer)
+    save_checkpoint(tmp_path / "c", Progress("me", step=3), model, optimizer, {"weight": model.weight})
+    for _ in range(3):
+        step(model, optimizer)
+    again, other = fresh()
+    found = load_checkpoint(tmp_path / "c", "me", again, other)
+    assert found is not None
+    assert found[0].step == 3
+    for _ in range(3):
+        step(again, other)
+    assert torch.equal(again.weight, model.weight)
+    assert load_checkpoint(tmp_path / "c", "someone else", again, other) is None
+    assert load_checkpoint(tmp_path / "nowhere", "me", again, other) is None
+    (tmp_path / "c" / "state.safetensors").write_bytes(b"half")
+    with pytest.raises(ArtifactError, match="damaged checkpoint"):
+        load_checkpoint(tmp_path / "c", "me", again, other)
+
+
+def _student(project: Project) -> str:
+    return folder_hash(project.layout.student)
+
+
+def test_training_learns_and_is_the_same_twice(taught: Path, tmp_path: Path):
+    projects = [_with(taught, tmp_path / name) for name in ("one", "two")]
+    for project in projects:
+        train.run(project)
+    assert _student(projects[0]) == _student(projects[1])
+    metrics = json.loads((projects[0].layout.metrics / "train.json").read_text())
+    assert metrics["dev_accuracy"] > 0.1  # by chance: 0.01; words in another order are the same to a static student
+    assert not projects[0].layout.checkpoints.exists()
+
+
+@pytest.mark.parametrize("stop_after", [17, 30])
+def test_a_stopped_training_goes_on_to_the_same_bytes(
+    taught: Path, tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
+):
+    from pipeline.training import trainer
+
+    whole, stopped = _with(taught, tmp_path / "whole"), _with(taught, tmp_path / "stopped")
+    train.run(whole)
+    original, calls = trainer.Trainer._step, 0
+
+    def stopping(self, *arguments):
+        nonlocal calls
+        if calls == stop_after:
+            raise KeyboardInterrupt
+        calls += 1
+        return original(self, *arguments)
+
+    monkeypatch.setattr(trainer.Trainer, "_step", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        train.run(stopped)
+    assert not stopped.layout.student.exists()
+    calls = -1000
+    train.run(stopped)
+    assert calls == -1000 + 40 - 15 * (stop_after // 15)  # only the steps since the last checkpoint were done again
+    assert _student(stopped) == _student(whole)
+    assert (stopped.layout.metrics / "train.json").read_bytes() == (whole.layout.metrics / "train.json").read_bytes()
+    assert folder_hash(stopped.layout.plots) == folder_hash(whole.layout.plots)
+
+
+def test_a_checkpoint_of_other_parameters_is_not_resumed(taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from pipeline.training import trainer
+
+    steps = {"steps": 40, "batch_size": 32, "eval_every": 10, "checkpoint_every": 15, "learning_rate": 0.01}
+    project, expected = _with(taught, tmp_path / "a"), _with(taught, tmp_path / "b", train=steps)
+    train.run(expected)
+    with monkeypatch.context() as patch:
+        original, calls = trainer.Trainer._step, iter(range(20))
+        patch.setattr(trainer.Trainer, "_step", lambda self, *rest: (next(calls), original(self, *rest))[1])
+        with pytest.raises((StopIteration, RuntimeError)):
+            train.run(project)
+    assert project.layout.checkpoints.exists()
+    write_project(tmp_path / "a", Path(project.params.teacher.model), train=steps, labels={"strategy": "average"})
+    changed = Project.open(tmp_path / "a")
+    train.run(changed)
+    assert _student(changed) == _student(expected)
+
+
+def test_a_loss_that_is_no_number_stops_with_one_line(taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from pipeline.training import trainer
+
+    project = _with(taught, tmp_path / "nan")
+    monkeypatch.setattr(
+        trainer.Trainer, "_forward", lambda self, model, batch: model.weight.sum() * torch.tensor(float("nan"))
+    )
+    with pytest.raises(UserError, match=r"the loss is nan before step 10; the last good checkpoint stays"):
+        train.run(project)
+    assert not project.layout.student.exists()
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"train": {"loss": [{"name": "hard"}]}},
+        {"train": {"loss": [{"name": "soft", "tcm": 0.5}, {"name": "mse", "weight": 2.0}]}},
+        {"train": {"batches": "neighbors", "neighbors_per_pair": 3}},
+        {"train": {"gradient_accumulation": 2, "max_grad_norm": 1.0, "warmup_steps": 3, "schedule": "cosine"}},
+        {"student": {"kind": "transformer", "transformer": {"hidden_size": 16, "layers": 1, "heads": 2}}},
+        {"student": {"kind": "pretrained", "pooling": "mean"}},
+    ],
+    ids=["hard", "tcm+mse", "neighbors", "accumulation", "transformer", "pretrained"],
+)
+def test_every_way_to_train(taught: Path, tmp_path: Path, sections: dict, tiny_xlmr: Path):
+    short = {"steps": 6, "batch_size": 32, "eval_every": 3, "learning_rate": 0.001}
+    if sections.get("student", {}).get("kind") == "pretrained":
+        sections["student"] |= {"model": str(tiny_xlmr), "prefix": "query: ", "vocabulary": 300}
+    project = _with(taught, tmp_path / "p", **{**sections, "train": {**short, **sections.get("train", {})}})
+    if "student" in sections:
+        tokenize.run(project)
+    train.run(project)
+    from sentence_transformers import SentenceTransformer
+
+    vectors = SentenceTransformer(str(project.layout.student), device="cpu").encode([sentence(3), sentence(9)])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_locate_of_points_is_by_key(taught: Path):
+    points = _points(taught)
+    assert (locate(points.keys, points.keys) == np.arange(len(points))).all()

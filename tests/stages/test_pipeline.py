@@ -1,0 +1,213 @@
+"""The pipeline end to end: real `dvc repro` in a temporary clone, with a tiny teacher and made-up text."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from imports import ROOT
+from ruamel.yaml import YAML
+from small import sentence
+from tiny_project import translation, write_project
+
+from pipeline.hashing import file_hash
+
+pytestmark = pytest.mark.slow
+
+STAGES = ["prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine@en-fr", "evaluate", "report"]
+ARTIFACTS = ("data", "models", "metrics", "reports")
+NOT_ARTIFACTS = ("store", "cost")
+
+
+def clone(destination: Path, teacher: Path) -> Path:
+    """A clone of this working tree as git would have it, with tiny parameters and text."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        source = ROOT / name
+        if source.is_file() and name.split("/")[0] in (
+            "pipeline",
+            "stages",
+            "dvc.yaml",
+            ".dvc",
+            ".dvcignore",
+            ".gitignore",
+        ):
+            (destination / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, destination / name)
+    write_project(destination, teacher)
+    dvc_yaml = (destination / "dvc.yaml").read_text(encoding="utf-8")
+    lock = "      - requirements.lock\n"  # in prepare's list first: there a user's own files belong
+    own_text = dvc_yaml.replace(lock, f"{lock}      - text.en\n      - text.fr\n", 1)
+    (destination / "dvc.yaml").write_text(own_text, encoding="utf-8")
+    (destination / "requirements.lock").touch()
+    run(destination, "git", "init", "-q")
+    return destination
+
+
+def run(folder: Path, *command: str, check: bool = True) -> str:
+    """Run a command in a clone, whose own code it imports; returns what it printed."""
+    tools = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "DVC_NO_ANALYTICS": "1",
+    }
+    environment.pop("SOFTALIGN_STORE", None)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def repro(folder: Path) -> list[str]:
+    """Run ``dvc repro``; returns the stages that really ran, in order."""
+    printed = run(folder, "dvc", "repro")
+    return [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
+
+
+def restored(folder: Path) -> list[str]:
+    """Run ``dvc repro``; returns the stages that came from the run-cache."""
+    printed = run(folder, "dvc", "repro")
+    assert "Running stage" not in printed, printed
+    return [line.split("'")[1] for line in printed.splitlines() if "is cached - skipping run" in line]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Every artifact's bytes."""
+    return {
+        path.relative_to(folder).as_posix(): file_hash(path)
+        for top in ARTIFACTS
+        for path in sorted((folder / top).rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[1] not in NOT_ARTIFACTS
+    }
+
+
+def change(folder: Path, edit: Callable[[dict], None]) -> None:
+    """Change params.yaml."""
+    yaml = YAML()
+    params = yaml.load((folder / "params.yaml").read_text())
+    edit(params)
+    with (folder / "params.yaml").open("w") as opened:
+        yaml.dump(params, opened)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Path:
+    """A clone in which everything has run once."""
+    folder = clone(tmp_path_factory.mktemp("first"), tiny_teacher)
+    assert repro(folder) == STAGES
+    return folder
+
+
+@pytest.fixture
+def project(first: Path, tmp_path: Path) -> Path:
+    """A copy of that clone, its store and DVC's cache included."""
+    shutil.copytree(first, tmp_path / "project", symlinks=True)
+    return tmp_path / "project"
+
+
+def test_everything_is_written(first: Path):
+    for name in (
+        "data/mined/en-fr.parquet",
+        "models/student/modules.json",
+        "reports/index.html",
+        "metrics/evaluate.json",
+    ):
+        assert (first / name).is_file()
+    scores = json.loads((first / "metrics" / "evaluate.json").read_text())
+    assert scores["retrieval"]["mean"] > 0.1
+    assert set(scores["mining"]["pairs"]) == {"en-fr"}
+
+
+def test_nothing_changed_nothing_runs_at_once(project: Path):
+    repro(project)  # the copy's files have new times: DVC hashes them once
+    start = time.perf_counter()
+    assert repro(project) == []
+    assert time.perf_counter() - start < 5
+
+
+def test_from_scratch_again_gives_the_same_bytes(first: Path, tmp_path: Path, tiny_teacher: Path):
+    again = clone(tmp_path / "again", tiny_teacher)
+    repro(again)
+    assert hashes(again) == hashes(first)
+
+
+def test_temperature_reruns_train_and_what_follows_and_going_back_restores(project: Path):
+    before = hashes(project)
+
+    def hotter(params: dict) -> None:
+        params["train"]["temperature"] = {"teacher": 0.2, "student": 0.1}
+
+    change(project, hotter)
+    assert repro(project) == STAGES[STAGES.index("train") :]
+    assert hashes(project) != before
+    change(project, lambda params: params["train"].pop("temperature"))
+    assert "train" in restored(project)
+    assert hashes(project) == before
+
+
+def test_more_text_embeds_only_the_new_sentences(project: Path):
+    old = json.loads((project / "metrics" / "teach.json").read_text())["en"]
+    assert old["hits"] == 0
+    # A sentence whose words no other has: however it falls, it is one new sentence.
+    new = [f"{sentence(number)} again and again" for number in range(3)]
+    for name, lines in (
+        ("text.en", new),
+        ("text.fr", [translation(sentence(number)) + " Nouveau" for number in range(3)]),
+    ):
+        with (project / name).open("a", encoding="utf-8") as opened:
+            opened.write("\n".join(lines) + "\n")
+    assert repro(project)[0] == "prepare"
+    counts = json.loads((project / "metrics" / "teach.json").read_text())["en"]
+    assert 0 < counts["misses"] <= 3 + 1
+    assert counts["hits"] >= old["misses"] - 1
+
+
+def test_a_comment_reruns_a_stage_but_not_what_follows(project: Path):
+    before = hashes(project)
+    module = project / "pipeline" / "neighborhoods.py"
+    module.write_text(module.read_text() + "\n# a comment\n")
+    ran = repro(project)
+    assert "neighborhoods" in ran
+    assert "teach" not in ran
+    assert not {"embed", "mine@en-fr", "evaluate", "report"} & set(ran)
+    assert hashes(project) == before
+
+
+def test_a_comment_in_the_teacher_s_code_costs_no_teacher_time(project: Path):
+    module = project / "pipeline" / "embedding.py"
+    module.write_text(module.read_text() + "\n# a comment\n")
+    ran = repro(project)
+    assert ran[0] == "teach"
+    assert not {"neighborhoods", "train", "mine@en-fr", "evaluate", "report"} & set(ran)
+    counts = json.loads((project / "metrics" / "teach.json").read_text())["en"]
+    assert (counts["misses"], counts["hits"]) == (0, counts["sentences"])
+
+
+def test_a_bad_parameter_is_one_line_and_loses_nothing(project: Path):
+    before = hashes(project)
+    change(project, lambda params: params["train"].update(steps="many"))
+    printed = run(project, "dvc", "repro", check=False)
+    assert "softalign: error: params.yaml: train.steps: found 'many'; input should be a valid integer" in printed
+    assert "Traceback" not in printed
+    change(project, lambda params: params["train"].update(steps=40))
+    assert "train" not in repro(project)
+    assert hashes(project) == before
+
+
+def test_two_teachers_are_two_identities(project: Path, tiny_xlmr: Path):
+    change(project, lambda params: params["teacher"].update(model=str(tiny_xlmr), prefix="query: "))
+    assert "teach" in repro(project)
+    assert json.loads((project / "metrics" / "teach.json").read_text())["en"]["hits"] == 0
+    assert len(list((project / "data" / "store").iterdir())) == 2
