@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ class PairFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        shards = open_folder(folder)
+        shards = self._shards = open_folder(folder)
         self.folder = folder
         self.keys: Keys = np.concatenate([shard.keys for shard in shards])
         self.a: Keys = np.concatenate([binary_view(shard.table.column("a")) for shard in shards])
@@ -29,6 +30,18 @@ class PairFolder:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def weights(self, by_corpus: Mapping[str, float]) -> NDArray[np.float64] | None:
+        """How often training draws each pair [n], by the corpus it was read from; None if all are drawn alike, once."""
+        if set(by_corpus.values()) <= {1.0}:
+            return None
+        parts = []
+        for shard in self._shards:
+            corpus = shard.table.column("corpus").combine_chunks().dictionary_encode()
+            names = corpus.dictionary.to_pylist()
+            weights = np.array([by_corpus.get(name, 1.0) for name in names], dtype=np.float64)
+            parts.append(weights[corpus.indices.to_numpy()] if names else np.empty(0))
+        return np.concatenate(parts)
 
 
 class HeldOutFolder:

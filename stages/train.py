@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +44,7 @@ def run(project: Project) -> None:
     tokenizer = student_tokenizer(project)
     model = build_student(params.student, tokenizer, pretrained_folder(project), params.seed)
     accelerator = Accelerator(mixed_precision=_precision(params.train.mixed_precision))
-    shutil.rmtree(layout.plots / "train", ignore_errors=True)  # DVCLive would append to a stopped run's series
-    with _Live(str(layout.plots / "train"), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-
-        def record(values: dict[str, float]) -> None:
-            live.step = int(values["step"])
-            for name, value in sorted(values.items()):
-                if name != "step":
-                    live.log_metric(name, value)
-            live.make_summary()
-
+    with _series(layout.plots / "train", accelerator.is_main_process) as record:
         trainer = Trainer(
             accelerator=accelerator,
             model=model,
@@ -71,6 +63,25 @@ def run(project: Project) -> None:
             save_encoder(trained.model, tokenizer, folder)
         write_metrics(layout.metrics / "train.json", _metrics(trained))
     trainer.clear()
+
+
+@contextmanager
+def _series(folder: Path, main_process: bool) -> Iterator[Callable[[dict[str, float]], None]]:
+    """Records of evaluations as DVCLive's series; only one process writes them."""
+    if not main_process:
+        yield lambda _: None
+        return
+    shutil.rmtree(folder, ignore_errors=True)  # DVCLive would append to a stopped run's series
+    with _Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+
+        def record(values: dict[str, float]) -> None:
+            live.step = int(values["step"])
+            for name, value in sorted(values.items()):
+                if name != "step":
+                    live.log_metric(name, value)
+            live.make_summary()
+
+        yield record
 
 
 def _metrics(trained: Trained) -> dict[str, Any]:
@@ -96,6 +107,7 @@ def _identity(project: Project) -> str:
             "student": resolve_student(project).content if params.student.kind == "pretrained" else None,
             "tokenizer": first.made_by["tokenizer"],
             "pairs": folder_hash(layout.pairs),
+            "weights": {corpus.name: corpus.weight for corpus in params.prepare.corpora},
             "heldout": folder_hash(layout.heldout),
             "neighborhoods": folder_hash(layout.neighborhoods),
             "code": folder_hash(Path(pipeline.__file__).parent, CODE),

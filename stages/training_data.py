@@ -39,6 +39,7 @@ def read_training_pairs(project: Project, tokens: dict[str, TokenFolder]) -> lis
                 rows_b=tokens[pair.b].rows_of(pairs.b),
                 points=points,
                 neighbors=Neighbors(open_folder(project.layout.neighborhoods / pair.name), points.keys),
+                weights=pairs.weights({corpus.name: corpus.weight for corpus in project.params.prepare.corpora}),
             )
         )
     return training

@@ -76,6 +76,7 @@ class BatchPlan:
         neighbors_per_pair: 0 for random batches, else how many neighbours join each seed pair.
         points: the label points of each language pair; needed with neighbours.
         neighbors: their neighbourhoods; needed with neighbours.
+        weights: how often an epoch draws each pair of each language pair [n], or None for once.
 
     Raises:
         ValueError: if no language pair has a pair.
@@ -89,9 +90,16 @@ class BatchPlan:
         neighbors_per_pair: int = 0,
         points: Sequence[LabelPoints] = (),
         neighbors: Sequence[Neighbors] = (),
+        weights: Sequence[NDArray[np.float64] | None] = (),
     ) -> None:
         if not any(sizes):
             raise ValueError("no training pairs")
+        self.weights = list(weights) or [None] * len(sizes)
+        # How many pairs an epoch draws of each language pair: all of them once, or as their weights say.
+        self.drawn = [
+            size if weight is None else round(float(weight.sum()))
+            for size, weight in zip(sizes, self.weights, strict=True)
+        ]
         self.sizes, self.batch_size, self.seed = list(sizes), batch_size, seed
         self.neighbors_per_pair, self.points, self.neighbors = neighbors_per_pair, points, neighbors
         self.seeds_per_batch = max(1, batch_size // (1 + neighbors_per_pair))
@@ -105,7 +113,7 @@ class BatchPlan:
 
         A language pair's incomplete last batch is left for the next epoch's permutation, unless it is the only one.
         """
-        return sum(self._batches_of(size) for size in self.sizes)
+        return sum(self._batches_of(size) for size in self.drawn)
 
     def batch(self, step: int) -> PairBatch:
         """The batch of a step (from 0)."""
@@ -125,10 +133,13 @@ class BatchPlan:
         if epoch == self._epoch:
             return
         generator = np.random.default_rng([self.seed, 1, epoch])
-        self._orders = [generator.permutation(size) for size in self.sizes]
+        self._orders = [
+            generator.permutation(size) if weight is None else generator.permutation(_draw(weight, drawn, generator))
+            for size, weight, drawn in zip(self.sizes, self.weights, self.drawn, strict=True)
+        ]
         places = [
             np.stack([np.full(count, index), np.arange(count)], axis=1)
-            for index, count in enumerate(self._batches_of(size) for size in self.sizes)
+            for index, count in enumerate(self._batches_of(size) for size in self.drawn)
         ]
         self._schedule = generator.permutation(np.concatenate(places))
         self._epoch = epoch
@@ -147,3 +158,9 @@ class BatchPlan:
             others = generator.permutation(self.sizes[language_pair])[: self.batch_size + short]
             rows = np.concatenate([rows, others[~np.isin(others, rows)][:short]])
         return rows
+
+
+def _draw(weights: NDArray[np.float64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Systematic sampling: ``count`` rows, each drawn its weight's whole number of times and once more by its fraction."""
+    places = (np.arange(count) + generator.random()) * (float(weights.sum()) / max(count, 1))
+    return np.minimum(np.searchsorted(np.cumsum(weights), places, side="right"), len(weights) - 1)

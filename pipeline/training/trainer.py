@@ -53,6 +53,7 @@ class TrainingPairs:
         rows_b: each pair's row in ``tokens_b`` [n].
         points: the label points.
         neighbors: their neighbourhoods.
+        weights: how often an epoch draws each pair [n]; None for once each.
     """
 
     name: str
@@ -62,6 +63,7 @@ class TrainingPairs:
     rows_b: NDArray[np.int64]
     points: LabelPoints
     neighbors: Neighbors
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ class Trainer:
             wanted,
             [part.points for part in self.pairs],
             [part.neighbors for part in self.pairs],
+            [part.weights for part in self.pairs],
         )
 
     def _resume(self, optimizer: torch.optim.Optimizer) -> tuple[Progress, dict[str, Tensor]]:

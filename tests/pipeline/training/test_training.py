@@ -95,6 +95,28 @@ def test_fewer_pairs_than_a_batch_are_one_batch():
     assert plan.batches_per_epoch == 1
 
 
+def test_weights_say_how_often_a_pair_is_drawn():
+    weights = np.array([1.0] * 40 + [2.5] * 20 + [0.25] * 40)
+    plan = BatchPlan([100], batch_size=10, seed=1, weights=[weights])
+    assert plan.batches_per_epoch == 10
+    counts = np.zeros(100)
+    for step in range(200):
+        for row in plan.batch(step).rows:
+            counts[row] += 1
+    epochs = 20
+    assert ((counts[:40] >= epochs - 1) & (counts[:40] <= epochs + 1)).all()
+    np.testing.assert_allclose(counts[40:60].mean() / epochs, 2.5, atol=0.05)
+    np.testing.assert_allclose(counts[60:].mean() / epochs, 0.25, atol=0.05)
+
+
+def test_weights_are_those_of_the_pairs_corpora(taught: Path):
+    pairs = PairFolder(Project.open(taught).layout.pairs / "en-fr")
+    assert pairs.weights({"made-up": 1.0}) is None
+    weights = pairs.weights({"made-up": 2.0, "other": 1.0})
+    assert weights is not None
+    assert weights.tolist() == [2.0] * len(pairs)
+
+
 def test_no_pairs_at_all():
     with pytest.raises(ValueError, match="no training pairs"):
         BatchPlan([0, 0], 10, seed=0)

@@ -1,0 +1,121 @@
+"""Losses side by side on a project's own artifacts: same student, text, steps and batches, several seeds.
+
+    python bench/losses.py --seeds 3
+
+Reads what `dvc repro` left (stages prepare to neighborhoods). Each loss is trained at every τ of its grid with the first seed; its
+best τ on the dev set is then trained with all seeds and measured once on the test set. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import platform
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from pipeline.config import LossTerm, Temperatures, Train
+from pipeline.encoders.model import SentenceModel
+from pipeline.evaluation.retrieval import retrieve
+from pipeline.folders import TokenFolder
+from pipeline.pairs import HeldOutFolder
+from pipeline.training.build import build_student
+from pipeline.training.objective import training_loss
+from pipeline.training.trainer import Trainer
+from stages.command import Project
+from stages.models import student_tokenizer
+from stages.training_data import read_dev, read_training_pairs
+
+EVAL_TOKENS = 65_536
+GRIDS: dict[str, tuple[list[LossTerm], list[tuple[float, float]]]] = {
+    "hard": ([LossTerm(name="hard")], [(0.1, 0.07), (0.1, 0.1), (0.1, 0.15), (0.1, 0.2)]),
+    "soft": ([LossTerm(name="soft")], [(0.05, 0.1), (0.05, 0.15), (0.07, 0.15), (0.1, 0.15), (0.1, 0.2)]),
+    "soft, TCM 0.5": ([LossTerm(name="soft", tcm=0.5)], [(0.05, 0.1), (0.05, 0.15), (0.07, 0.15)]),
+}
+
+
+@dataclass
+class Bench:
+    """A project's artifacts, read once."""
+
+    project: Project
+
+    def __post_init__(self) -> None:
+        layout, params = self.project.layout, self.project.params
+        self.tokens = {name: TokenFolder(layout.tokens / "student" / name) for name in params.used_languages}
+        self.monolingual = {name: TokenFolder(layout.tokens / "monolingual" / name) for name in params.used_languages}
+        self.pairs = read_training_pairs(self.project, self.tokens)
+        self.dev = read_dev(self.project)
+        self.tokenizer = student_tokenizer(self.project)
+        self.accelerator = Accelerator()
+
+    def train(self, terms: list[LossTerm], tau: tuple[float, float], seed: int) -> tuple[float, float]:
+        """Dev and test retrieval accuracy (mean over pairs and directions) of one training."""
+        base = self.project.params.train.model_dump(exclude={"loss", "temperature", "epochs"})
+        config = Train(**base, loss=terms, temperature=Temperatures(teacher=tau[0], student=tau[1]))
+        model = build_student(self.project.params.student, self.tokenizer, None, seed)
+        teacher = self.pairs[0].points.teacher_a.dimension
+        with tempfile.TemporaryDirectory() as scratch:
+            trained = Trainer(
+                accelerator=self.accelerator,
+                model=model,
+                loss=training_loss(config, model.dimension, teacher, seed),
+                pairs=self.pairs,
+                dev=self.dev,
+                config=config,
+                seed=seed,
+                identity="bench",
+                checkpoints=Path(scratch) / "checkpoints",
+                record=lambda _: None,
+            ).run()
+        return trained.progress.best_accuracy, self.test(trained.model)
+
+    def test(self, model: SentenceModel) -> float:
+        """Mean test retrieval accuracy."""
+        model.eval()
+        scores = []
+        for pair in self.project.params.language_pairs:
+            heldout = HeldOutFolder(self.project.layout.heldout / pair.name)
+            rows = heldout.rows("test")
+            sides = []
+            for language, keys in ((pair.a, heldout.a[rows]), (pair.b, heldout.b[rows])):
+                folder = self.monolingual[language]
+                batch = folder.select(folder.rows_of(keys))
+                with torch.inference_mode():
+                    sides.append(model(batch).numpy())
+            scores.append(retrieve(*sides).accuracy)
+        return float(np.mean(scores))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--project", type=Path, default=Path())
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    logging.disable(logging.WARNING)
+    bench = Bench(Project.open(arguments.project))
+    seeds = [bench.project.params.seed + number for number in range(arguments.seeds)]
+    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, seeds {seeds}, ", end="")
+    print(f"{bench.project.params.train.steps} steps of {bench.project.params.train.batch_size}\n")
+    print("| loss | best τ (teacher, student) on dev | dev | test, each seed | test mean ± sd |")
+    print("|---|---|---|---|---|", flush=True)
+    for name, (terms, grid) in GRIDS.items():
+        tried = {tau: bench.train(terms, tau, seeds[0]) for tau in grid}
+        best = max(tried, key=lambda tau: tried[tau][0])
+        results = [tried[best]] + [bench.train(terms, best, seed) for seed in seeds[1:]]
+        dev, test = (100 * np.array(column) for column in zip(*results, strict=True))
+        each = ", ".join(f"{value:.2f}" for value in test)
+        print(
+            f"| {name} | {best[0]}, {best[1]} | {dev.mean():.2f} | {each} | {test.mean():.2f} ± {test.std(ddof=1):.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""From artifacts to mined pairs, on sentences whose vectors are made by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.artifacts import HELDOUT, KEY, MONOLINGUAL, fixed_list_array, key_array, shard_path, vector_schema
+from pipeline.artifacts import write_shard
+from pipeline.config import Mine
+from pipeline.errors import ArtifactError
+from pipeline.evaluation.heldout import mining_metrics
+from pipeline.folders import TextFolder, VectorFolder
+from pipeline.hashing import as_keys, pair_key, text_key
+from pipeline.mining.texts import Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
+from pipeline.pairs import HeldOutFolder
+
+COUNT = 40
+
+
+def _side(folder: Path, language: str, to_mine: bool = False) -> Side:
+    """Sentence n of either language has (nearly) the n-th of ``COUNT`` fixed directions."""
+    directions = np.random.default_rng(0).normal(size=(COUNT, 24))
+    noise = np.random.default_rng(len(language) + ord(language[0])).normal(size=(COUNT, 24)) * 0.1
+    vectors = directions + noise
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    order = sorted(range(COUNT), key=lambda number: text_key(f"{language} {number}"))
+    keys = as_keys(text_key(f"{language} {number}") for number in order)
+    rows = pa.Table.from_arrays(
+        [
+            key_array(keys),
+            pa.array([f"{language} {number}" for number in order]),
+            pa.array([to_mine] * COUNT),
+            pa.array(["made-up"] * COUNT),
+            pa.array([f"{language}.txt"] * COUNT),
+            pa.array(order, pa.int64()),
+            pa.array([""] * COUNT),
+        ],
+        schema=MONOLINGUAL,
+    )
+    write_shard(shard_path(folder / "texts" / language, 0), rows, {"kind": "monolingual"})
+    table = pa.Table.from_arrays(
+        [key_array(keys), fixed_list_array(vectors[order].astype(np.float16), pa.float16())], schema=vector_schema(24)
+    )
+    write_shard(shard_path(folder / "vectors" / language, 0), table, {"kind": "vectors"})
+    return Side(TextFolder(folder / "texts" / language), VectorFolder(folder / "vectors" / language))
+
+
+def _heldout(folder: Path) -> HeldOutFolder:
+    """Half of the sentences are dev, half test; every fifth has lost side a, every fifth plus one side b."""
+    rows = sorted(
+        (pair_key(text_key(f"en {n}"), text_key(f"fr {n}")), "dev" if n % 2 else "test", n) for n in range(COUNT)
+    )
+    table = pa.Table.from_arrays(
+        [
+            pa.array([row[0] for row in rows], KEY),
+            pa.array([row[1] for row in rows]),
+            pa.array([text_key(f"en {row[2]}") for row in rows], KEY),
+            pa.array([text_key(f"fr {row[2]}") for row in rows], KEY),
+            pa.array([row[2] % 5 != 0 for row in rows]),
+            pa.array([row[2] % 5 != 1 for row in rows]),
+            pa.array(["" for _ in rows]),
+        ],
+        schema=HELDOUT,
+    )
+    write_shard(shard_path(folder / "heldout", 0), table, {"kind": "heldout"})
+    return HeldOutFolder(folder / "heldout")
+
+
+def test_mining_finds_the_pairs_and_says_where_they_stand(tmp_path: Path):
+    a, b, heldout = _side(tmp_path, "en"), _side(tmp_path, "fr"), _heldout(tmp_path)
+    sets = [heldout_set(name, heldout, a, b) for name in ("dev", "test")]
+    assert all(found is not None for found in sets)
+    dev, test = (mine_set(found, a, b, Mine(k=2), "mine") for found in sets if found is not None)
+    gold = [n for n in range(COUNT) if n % 2 == 0 and n % 5 not in (0, 1)]
+    assert test.source.gold is not None
+    assert len(test.source.gold) == len(gold)
+    assert len(test.source.rows_a) == sum(1 for n in range(COUNT) if n % 2 == 0 and n % 5 != 0)
+    threshold = choose_threshold(dev, None)
+    assert threshold is not None
+    quality = test.quality(threshold)
+    assert quality is not None
+    assert quality.f1 == 1.0
+    path = tmp_path / "mined.parquet"
+    write_mined(path, [dev, test], a, b, threshold, {"pair": "en-fr"})
+    table = pq.read_table(path)
+    rows = [row for row in table.to_pylist() if row["set"] == "test" and row["accepted"]]
+    assert sorted(row["line_a"] for row in rows) == gold
+    assert all(row["text_a"] == f"en {row['line_a']}" and row["text_b"] == f"fr {row['line_a']}" for row in rows)
+    assert all(row["id_a"] == text_key(row["text_a"]) and row["gold"] for row in rows)
+    assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+    assert json.loads(table.schema.metadata[b"softalign"])["threshold"] == threshold
+    assert mining_metrics(path, "test", len(gold), threshold, 100, 1)["f1"] == 1.0
+
+
+def test_the_same_pairs_are_the_same_bytes(tmp_path: Path):
+    a, b = _side(tmp_path, "en", to_mine=True), _side(tmp_path, "fr", to_mine=True)
+    source = own_text_set(a, b)
+    assert source is not None
+    for name in ("one", "two"):
+        write_mined(tmp_path / name, [mine_set(source, a, b, Mine(), "mine")], a, b, None, {"pair": "en-fr"})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    table = pq.read_table(tmp_path / "one")
+    assert table.num_rows == COUNT
+    assert table.column("accepted").null_count == table.column("gold").null_count == COUNT
+
+
+def test_no_own_text_no_set_and_a_fixed_threshold_wins(tmp_path: Path):
+    a, b = _side(tmp_path, "en"), _side(tmp_path, "fr")
+    assert own_text_set(a, b) is None
+    assert choose_threshold(None, 1.05) == 1.05
+    assert choose_threshold(None, None) is None
+
+
+def test_nothing_mined_is_an_empty_table_of_the_same_columns(tmp_path: Path):
+    a, b = _side(tmp_path, "en"), _side(tmp_path, "fr")
+    write_mined(tmp_path / "empty", [], a, b, None, {"pair": "en-fr"})
+    assert pq.read_table(tmp_path / "empty").num_rows == 0
+
+
+def test_vectors_of_other_sentences_are_refused(tmp_path: Path):
+    a, b = _side(tmp_path, "en"), _side(tmp_path, "fr")
+    with pytest.raises(ArtifactError, match="run stage embed again"):
+        Side(a.texts, b.vectors)
