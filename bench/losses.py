@@ -2,8 +2,8 @@
 
     python bench/losses.py --seeds 3
 
-Reads what `dvc repro` left (stages prepare to neighborhoods). Each loss is trained at every τ of its grid with the first seed; its
-best τ on the dev set is then trained with all seeds and measured once on the test set. Prints a Markdown table.
+Reads what `dvc repro` left (stages prepare to neighborhoods). Each loss is trained at every τ of its grid with the first
+seed; its best τ on the dev set is then trained with all seeds and measured once on the test set. Prints a Markdown table.
 """
 
 from __future__ import annotations

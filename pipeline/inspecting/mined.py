@@ -1,9 +1,10 @@
-"""Mined pairs and other Parquet files, scanned lazily: only scores and the rows shown are read."""
+"""Mined pairs and other Parquet files, scanned lazily: all scores are read, and of text the rows shown."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.artifacts import METADATA_KEY
 from pipeline.errors import ArtifactError
 from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
+from pipeline.parquet_rows import ROW, extreme_rows, fetch, scan
 from pipeline.plain_text import clip
 
 SHOWN = ("score", "accepted", "gold", "text_a", "text_b")
@@ -43,7 +45,7 @@ def parquet_view(title: str, path: Path, wanted: Wanted) -> View:
     metadata, made_by = parquet_metadata(path)
     names = metadata.schema.to_arrow_schema().names
     mined = {"score", "text_a", "text_b"} <= set(names)
-    frame = pl.scan_parquet(path)
+    frame = scan(path)
     facts = [
         ("what", "mined pairs" if mined else "table"),
         ("rows", f"{metadata.num_rows:,}"),
@@ -53,8 +55,8 @@ def parquet_view(title: str, path: Path, wanted: Wanted) -> View:
     ]
     if mined:
         facts += _mined_facts(frame, names)
-        return View(title, tuple(facts), tuple(_mined_tables(frame, names, made_by, wanted)))
-    return View(title, tuple(facts), (_table("samples", frame.head(wanted.rows), names),))
+        return View(title, tuple(facts), tuple(_mined_tables(path, names, made_by, wanted)))
+    return View(title, tuple(facts), (_table("samples", frame.head(wanted.rows).select(names).collect()),))
 
 
 def _mined_facts(frame: pl.LazyFrame, names: Sequence[str]) -> list[tuple[str, str]]:
@@ -67,36 +69,45 @@ def _mined_facts(frame: pl.LazyFrame, names: Sequence[str]) -> list[tuple[str, s
     return facts
 
 
-def _mined_tables(frame: pl.LazyFrame, names: Sequence[str], made_by: dict[str, Any], wanted: Wanted) -> list[Table]:
+def _mined_tables(path: Path, names: Sequence[str], made_by: dict[str, Any], wanted: Wanted) -> list[Table]:
     shown = [name for name in SHOWN if name in names] + [name for name in ("set",) if name in names]
+    frame = scan(path)
     if wanted.query is not None:
         holds = pl.any_horizontal(
             pl.col(side).str.to_lowercase().str.contains(wanted.query.lower(), literal=True)
             for side in ("text_a", "text_b")
         )
-        return [_table(f"pairs with {clip(wanted.query, 80)!r}", frame.filter(holds).head(wanted.rows), shown)]
-    best = frame.sort("score", descending=True, maintain_order=True).head(wanted.rows)
-    worst = frame.sort("score", maintain_order=True).head(wanted.rows)
-    tables = [_table("the best", best, shown)]
+        found = frame.filter(holds).select(shown).head(wanted.rows).collect(engine="streaming")
+        return [_table(f"pairs with {clip(wanted.query, 80)!r}", found)]
+    scores = frame.select(ROW, "score").collect()
+    rows = {"the best": extreme_rows(scores, "score", wanted.rows, descending=True)}
     threshold = made_by.get("threshold")
     if isinstance(threshold, int | float):
-        above = frame.filter(pl.col("score") >= threshold).sort("score", maintain_order=True).head(-(-wanted.rows // 2))
-        below = frame.filter(pl.col("score") < threshold).sort("score", descending=True, maintain_order=True)
-        near = pl.concat([above.reverse(), below.head(-(-wanted.rows // 2))])
-        tables.append(_table(f"near the threshold ({threshold:.4f})", near, shown))
-    return [*tables, _table("the worst", worst, shown)]
+        half = -(-wanted.rows // 2)
+        above = extreme_rows(scores.filter(pl.col("score") >= threshold), "score", half, descending=False)
+        below = extreme_rows(scores.filter(pl.col("score") < threshold), "score", half, descending=True)
+        rows[f"near the threshold ({threshold:.4f})"] = [*reversed(above), *below]
+    rows["the worst"] = extreme_rows(scores, "score", wanted.rows, descending=False)
+    found = fetch(path, [row for picked in rows.values() for row in picked], shown)
+    ends = list(accumulate(map(len, rows.values())))
+    return [
+        _table(title, found[end - len(picked) : end]) for (title, picked), end in zip(rows.items(), ends, strict=True)
+    ]
 
 
-def _table(title: str, frame: pl.LazyFrame, columns: Sequence[str]) -> Table:
-    collected = frame.select(columns).collect(engine="streaming")
-    numeric = frozenset(name for name, dtype in collected.schema.items() if dtype.is_float())
-    rows = [tuple(_cell(value, name in numeric) for name, value in zip(columns, row, strict=True))
-            for row in collected.iter_rows()]  # fmt: skip
-    return Table(title, tuple(columns), tuple(rows), numeric)
+def _table(title: str, frame: pl.DataFrame) -> Table:
+    numeric = frozenset(name for name, dtype in frame.schema.items() if dtype.is_float())
+    rows = tuple(
+        tuple(_cell(value, name in numeric) for name, value in zip(frame.columns, row, strict=True))
+        for row in frame.iter_rows()
+    )
+    return Table(title, tuple(frame.columns), rows, numeric)
 
 
 def _cell(value: Any, score: bool) -> str:
     if value is None:
         return "unknown"
-    return f"{value:.4f}" if score else clip(str(value) if isinstance(value, int) and not isinstance(value, bool)
-                                             else value_text(value))  # fmt: skip
+    if score:
+        return f"{value:.4f}"
+    plain_number = isinstance(value, int) and not isinstance(value, bool)
+    return clip(str(value) if plain_number else value_text(value))

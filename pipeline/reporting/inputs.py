@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts import METADATA_KEY
 from pipeline.errors import ArtifactError
 from pipeline.languages import LanguagePair
+from pipeline.parquet_rows import ROW, extreme_rows, fetch, scan
 
 BINS = 48
 """Bars of a histogram of scores."""
@@ -194,10 +196,12 @@ def read_mined(pair: str, path: Path, metrics: Mapping[str, Any], samples: int) 
     except (OSError, ValueError, KeyError) as error:
         raise ArtifactError(path, f"not mined pairs ({str(error).splitlines()[0]})") from None
     shown = str(metrics.get("mined", {}).get("set", "test"))
-    frame = pl.scan_parquet(path).with_row_index("row")
+    frame = scan(path)
     sets = set(frame.select(pl.col("set").unique()).collect()["set"])
     measured = "test" if "test" in sets else shown
-    scores = frame.filter(pl.col("set") == measured).select("score", "gold").collect()
+    measures = pl.col(ROW, "score", "accepted", "gold")
+    scores = frame.filter(pl.col("set") == measured).select(measures).collect()
+    candidates = scores if shown == measured else frame.filter(pl.col("set") == shown).select(measures).collect()
     threshold = made_by.get("threshold")
     return MinedPair(
         pair=pair,
@@ -205,7 +209,7 @@ def read_mined(pair: str, path: Path, metrics: Mapping[str, Any], samples: int) 
         made_by=made_by,
         shown=shown,
         histogram=make_histogram(scores["score"].to_numpy(), _flags(scores["gold"]), threshold),
-        samples=_samples(frame.filter(pl.col("set") == shown), samples, threshold is not None),
+        samples=_samples(path, candidates, samples, threshold is not None),
     )
 
 
@@ -241,32 +245,29 @@ def _flags(gold: pl.Series) -> NDArray[np.bool_] | None:
     return None if gold.is_null().all() else gold.fill_null(False).to_numpy().astype(np.bool_)
 
 
-def _samples(frame: pl.LazyFrame, count: int, judged: bool) -> dict[str, list[Sample]]:
-    """Samples by kind; without a threshold (``judged`` is false) nothing is accepted or rejected."""
+def _samples(path: Path, candidates: pl.DataFrame, count: int, judged: bool) -> dict[str, list[Sample]]:
+    """Samples by kind, best first; without a threshold (``judged`` is false) nothing is accepted or rejected."""
     if judged:
-        accepted, rejected = frame.filter(pl.col("accepted")), frame.filter(~pl.col("accepted"))
-        kinds = {
-            "best": _ends(accepted, count, descending=True),
-            "last accepted": _ends(accepted, count, descending=False),
-            "first rejected": _ends(rejected, count, descending=True),
-            "accepted, but not the known translation": _ends(
-                accepted.filter(pl.col("gold").eq_missing(False)), count, descending=True
-            ),
+        accepted, rejected = candidates.filter(pl.col("accepted")), candidates.filter(~pl.col("accepted"))
+        wrong = accepted.filter(pl.col("gold").eq_missing(False))
+        rows = {
+            "best": extreme_rows(accepted, "score", count, descending=True),
+            "last accepted": extreme_rows(accepted, "score", count, descending=False)[::-1],
+            "first rejected": extreme_rows(rejected, "score", count, descending=True),
+            "accepted, but not the known translation": extreme_rows(wrong, "score", count, descending=True),
         }
     else:
-        kinds = {"best": _ends(frame, count, descending=True), "worst": _ends(frame, count, descending=False)}
-    return {kind: found for kind, found in kinds.items() if found}
+        rows = {
+            "best": extreme_rows(candidates, "score", count, descending=True),
+            "worst": extreme_rows(candidates, "score", count, descending=False)[::-1],
+        }
+    found = fetch(path, [row for picked in rows.values() for row in picked], ["score", "gold", *SIDES])
+    samples = iter([_sample(row) for row in found.iter_rows(named=True)])
+    return {kind: list(islice(samples, len(picked))) for kind, picked in rows.items() if picked}
 
 
-def _ends(frame: pl.LazyFrame, count: int, descending: bool) -> list[Sample]:
-    """The first rows by score, ties by their place in the file."""
-    picked = frame.sort(["score", "row"], descending=[descending, False]).head(count)
-    found = picked.select("score", "gold", *SIDES).collect().iter_rows(named=True)
-    samples = [
-        Sample(row["score"], row["gold"], row["text_a"], row["text_b"], _place(row, "a"), _place(row, "b"))
-        for row in found
-    ]
-    return sorted(samples, key=lambda sample: -sample.score)
+def _sample(row: Mapping[str, Any]) -> Sample:
+    return Sample(row["score"], row["gold"], row["text_a"], row["text_b"], _place(row, "a"), _place(row, "b"))
 
 
 def _place(row: Mapping[str, Any], side: str) -> str:

@@ -10,8 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.artifacts import HELDOUT, KEY, MONOLINGUAL, fixed_list_array, key_array, shard_path, vector_schema
-from pipeline.artifacts import write_shard
+from pipeline.artifacts import (
+    HELDOUT,
+    KEY,
+    MONOLINGUAL,
+    fixed_list_array,
+    key_array,
+    shard_path,
+    vector_schema,
+    write_shard,
+)
 from pipeline.config import Mine
 from pipeline.errors import ArtifactError
 from pipeline.evaluation.heldout import mining_metrics

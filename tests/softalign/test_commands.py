@@ -1,0 +1,145 @@
+"""The commands that look at and manage a project, as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from artifacts_made import write_artifacts
+from typer.testing import CliRunner
+
+from pipeline.hashing import as_keys, text_key
+from pipeline.store import VectorStore
+from softalign.cli import app
+
+run = CliRunner()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("SOFTALIGN_STORE", raising=False)
+    return write_artifacts(tmp_path)
+
+
+def test_inspect_finds_the_words_of_the_project_that_an_artifact_lies_in(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    done = run.invoke(app, ["inspect", str(project / "data/pairs/en-fr"), "--query", "river"])
+    assert done.exit_code == 0
+    assert "A river.\tUne rivière.\tmine\ttext.en\t" in done.stdout
+    monkeypatch.chdir(project / "data" / "pairs")
+    assert "A river.\tUne rivière." in run.invoke(app, ["inspect", "en-fr"]).stdout
+
+
+def test_inspect_neutralises_control_characters(project: Path):
+    done = run.invoke(app, ["inspect", str(project / "data/sentences/en")])
+    assert "The evil\\x1b[2Jline." in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_inspect_says_what_is_wrong_in_one_line(project: Path):
+    done = run.invoke(app, ["inspect", str(project / "nothing")])
+    assert done.exit_code == 1
+    assert done.stderr == f"softalign: error: {project / 'nothing'}: no such file or folder\n"
+
+
+def test_results(project: Path):
+    done = run.invoke(app, ["results", "--project", str(project)])
+    lines = done.stdout.splitlines()
+    assert done.exit_code == 0
+    assert "report\tnot written yet" in lines
+    assert "en-fr\t95.0\t15\t80.0\t90.0\t85.0\t1.0000" in lines
+    assert "mean\t95.0\t\t\t\t85.0\t" in lines
+    assert "en-fr\tthe test set\t8\t6" in lines
+    costs = lines[lines.index("stage\tseconds\tpeak MB") + 1 :]
+    assert costs == ["prepare\t1.5\t100", "train\t12.2\t457", "mine-en-fr\t0.5\t90"]
+
+
+def test_results_of_nothing_says_so(tmp_path: Path):
+    done = run.invoke(app, ["results", "--project", str(tmp_path)])
+    assert done.stdout.splitlines() == [
+        "# results",
+        "scores\tnone yet; `dvc repro` runs all stages",
+        "report\tnot written yet",
+    ]
+
+
+def test_results_without_heldout_documents(project: Path):
+    (project / "metrics" / "evaluate.json").write_text('{"retrieval": {"pairs": {}}, "mining": {"pairs": {}}}')
+    (project / "reports").mkdir()
+    (project / "reports" / "index.html").write_text("")
+    lines = run.invoke(app, ["results", "--project", str(project)]).stdout.splitlines()
+    assert lines[1].startswith("scores\tnone: nothing is held out")
+    assert lines[2] == f"report\t{project / 'reports' / 'index.html'}"
+
+
+def test_damaged_metrics_are_one_line(project: Path):
+    (project / "metrics" / "evaluate.json").write_text("{")
+    done = run.invoke(app, ["results", "--project", str(project)])
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"softalign: error: {project / 'metrics' / 'evaluate.json'}: not JSON")
+
+
+@pytest.fixture
+def stored(project: Path) -> Path:
+    """A store with an encoder of a hundred days ago and one of today."""
+    for name, days in (("old", 100), ("new", 0)):
+        store = VectorStore(project / "data" / "store", {"model": name}, 4)
+        store.add(as_keys([text_key(name)]), np.ones((1, 4), dtype=np.float16))
+        for path in store.folder.iterdir():
+            os.utime(path, (time.time() - 86_400 * days,) * 2)
+    return project
+
+
+def test_store_list(stored: Path):
+    lines = run.invoke(app, ["store", "list", "--project", str(stored)]).stdout.splitlines()
+    assert lines[1].startswith("holds\t2 vectors of 2 encoders, ")
+    assert sorted(line.rpartition("\t")[2] for line in lines[5:]) == ["model=new", "model=old"]
+
+
+def test_store_list_of_an_empty_store(project: Path):
+    assert "holds\tnothing yet" in run.invoke(app, ["store", "list", "--project", str(project)]).stdout
+
+
+def prune(project: Path, *options: str, answer: str | None = None) -> tuple[str, int]:
+    done = run.invoke(app, ["store", "prune", "--project", str(project), *options], input=answer)
+    assert done.exit_code == 0
+    return done.stdout, len(list((project / "data" / "store").iterdir()))
+
+
+def test_store_prune_asks_and_deletes_only_what_is_unused(stored: Path):
+    said, left = prune(stored, "--unused-days", "30", answer="n\n")
+    assert (left, said.splitlines()[-1]) == (2, "nothing deleted")
+    assert "model=old" in said
+    assert "model=new" not in said
+    said, left = prune(stored, "--unused-days", "30", answer="y\n")
+    assert left == 1
+    assert "deleted 1 vectors of 1 encoders" in said
+    said, left = prune(stored, "--unused-days", "30", "--yes")
+    assert (left, "nothing was unused for 30 days" in said) == (1, True)
+
+
+def test_store_prune_without_asking(stored: Path):
+    assert prune(stored, "--unused-days", "0", "--yes")[1] == 0
+
+
+def test_help_needs_none_of_the_heavy_libraries():
+    code = (
+        "import sys; from softalign.cli import app; "
+        "heavy = {'numpy', 'polars', 'pyarrow', 'torch', 'transformers', 'pydantic', 'matplotlib', 'faiss', 'ruamel'}; "
+        "sys.exit(','.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["inspect", "results", "init", "mine", "prepare", "report"])
+def test_every_command_explains_itself(command: str):
+    done = run.invoke(app, [command, "--help"])
+    assert done.exit_code == 0
+    assert "Options" in done.stdout
