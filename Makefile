@@ -9,24 +9,31 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
 
-# The environment: exactly the locked versions, default models and text among them.
-$(VENV)/.installed: pyproject.toml requirements.lock
+# The environment: exactly the locked versions. Running needs the default models and text, testing the tools as well.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(f"softalign needs Python 3.11 or newer, this is {sys.version.split()[0]}; name one with make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[demo,dev]'
+
+$(VENV)/.run: pyproject.toml requirements.lock | $(VENV)/bin/python
+	$(PIP_INSTALL) '.[demo]'
 	@touch $@
 
-repro: $(VENV)/.installed  ## build the environment and run the default pipeline: prepare … report
+$(VENV)/.test: pyproject.toml requirements.lock | $(VENV)/bin/python
+	$(PIP_INSTALL) '.[demo,dev,langid]'
+	@touch $@
+
+repro: $(VENV)/.run  ## build the environment and run the default pipeline: prepare … report
 	dvc repro
 	@softalign results
 
-test: $(VENV)/.installed  ## build the environment and run all tests
+test: $(VENV)/.test  ## build the environment and run all tests
 	pytest
 
-fast: $(VENV)/.installed  ## run the tests but for those that run the whole pipeline
+fast: $(VENV)/.test  ## run the tests but for those that run the whole pipeline
 	pytest -m 'not slow'
 
-lint: $(VENV)/.installed  ## check style and types
+lint: $(VENV)/.test  ## check style and types
 	ruff check .
 	ruff format --check .
 	mypy

@@ -86,8 +86,15 @@ def _frame(data: bytes, number: int) -> pl.DataFrame:
         .when(pl.col("text").str.contains("\ufffd", literal=True))
         .then(pl.lit("encoding"))
     )
+    said = {
+        "line-too-long": f"over {MAX_LINE_BYTES:,} bytes",
+        "nul-bytes": "a NUL byte; if the file is UTF-16, give 'encoding'",
+        "encoding": "U+FFFD: the text was damaged before",
+    }
     return frame.with_columns(
         reason=reason, text=pl.when(long).then(pl.col("text").str.head(SHOWN_BYTES)).otherwise("text")
+    ).with_columns(
+        detail=pl.coalesce("detail", pl.col("reason").replace_strict(said, default=None, return_dtype=pl.String))
     )
 
 

@@ -18,6 +18,7 @@ from pipeline.corpora.po import PoReader
 from pipeline.corpora.tabular import CsvReader, TsvReader
 from pipeline.corpora.tmx import TmxReader
 from pipeline.corpora.xliff import XliffReader
+from pipeline.errors import UserError
 from pipeline.languages import LanguagePair
 
 READERS: dict[str, Reader] = {
@@ -38,9 +39,18 @@ READERS: dict[str, Reader] = {
 
 
 def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) -> Request:
-    """What params.yaml asks of a parallel corpus: those of the project's pairs that it may hold."""
+    """What params.yaml asks of a parallel corpus: those of the project's pairs that it may hold.
+
+    Raises:
+        UserError: if there are none.
+    """
     languages = tuple(corpus.languages or corpus.files or corpus.columns)
     groups = tuple((pair.a, pair.b) for pair in pairs if not languages or (pair.a in languages and pair.b in languages))
+    if not groups:
+        raise UserError(
+            f"corpus {corpus.name}: none of the pairs {', '.join(pair.name for pair in pairs)} is between its languages "
+            f"({', '.join(languages)})"
+        )
     return Request(
         name=corpus.name,
         root=root,

@@ -1,6 +1,6 @@
 """More rows than memory: partitions on disk, by ranges of a 64-bit number.
 
-Rows go to one of 64 files by the top bits of a hash or key; rows that must meet (duplicates, equal sentences) have the same
+Rows go to one of 256 files by the top bits of a hash or key; rows that must meet (duplicates, equal sentences) have the same
 number and so the same file. Reading hands out the partitions in ascending order, each small enough for memory: a partition
 that isn't is split again by the next bits.
 """
@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 import pyarrow as pa
 
-BITS = 6
+BITS = 8
 SHARE = 16
 """The part of the allowed bytes that rows may take which wait to be written, or which are read together: sorting and joining
 them makes several copies, and several spills fill at a time."""
 
 MAX_LEVEL = 4
-"""After four splits (24 bits) a partition is one value's rows, or nearly; splitting on would not help."""
+"""After four splits (32 bits) a partition is one value's rows, or nearly; splitting on would not help."""
 
 
 class Spill:
@@ -38,7 +39,6 @@ class Spill:
         self.rows = 0
         self._buffer: list[pl.DataFrame] = []
         self._buffered: float = 0
-        self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
         self._bytes: dict[int, float] = {}
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -61,32 +61,28 @@ class Spill:
             "_bucket", maintain_order=True, include_key=False, as_dict=True
         )
         for (number,), part in parts.items():
-            table = part.to_arrow(compat_level=pl.CompatLevel.oldest())
-            if number not in self._writers:
-                options = pa.ipc.IpcWriteOptions(compression="lz4")
-                self._writers[number] = pa.ipc.new_stream(str(self._path(number)), table.schema, options=options)
-            self._writers[number].write_table(table)
+            # A whole stream is appended each time, so that no files stay open: several spills of 256 would be too many.
+            with self._path(number).open("ab") as sink:
+                _write_stream(part, sink)
             self._bytes[number] = self._bytes.get(number, 0) + part.estimated_size()
 
     def _path(self, number: int) -> Path:
-        return self.folder / f"{number:02d}.arrows"
+        return self.folder / f"{number:03d}.arrows"
 
     def partitions(self) -> Iterator[pl.DataFrame]:
         """The partitions in ascending order; each is deleted from the disk once it was read."""
-        if not self._writers:  # everything is still in memory: no need for the disk
+        if not self._bytes:  # everything is still in memory: no need for the disk
             frames, self._buffer = self._buffer, []
             if frames:
                 yield pl.concat(frames)
             return
         self._flush()
-        for writer in self._writers.values():
-            writer.close()
-        for number in sorted(self._writers):
+        for number in sorted(self._bytes):
             path = self._path(number)
             if self._bytes[number] * SHARE <= self.memory_bytes or self.level + 1 >= MAX_LEVEL:
-                yield _as_frame(_read_all(path))
+                yield pl.concat(list(read_frames(path)))
             else:
-                inner = Spill(self.folder / f"{number:02d}", self.by, self.memory_bytes, self.level + 1)
+                inner = Spill(self.folder / f"{number:03d}", self.by, self.memory_bytes, self.level + 1)
                 for frame in read_frames(path):
                     inner.add(frame)
                 path.unlink()
@@ -120,25 +116,27 @@ class Run:
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """What was appended, as often as asked, in batches; nothing can be appended any more."""
-        if self._writer is None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if not self.rows:
             return
-        self._writer.close()
         yield from read_frames(self.path)
 
 
+def _write_stream(frame: pl.DataFrame, sink: BinaryIO) -> None:
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_table(table)
+
+
 def read_frames(path: Path) -> Iterator[pl.DataFrame]:
-    """The batches of a file that `Spill` or `Run` wrote."""
-    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
-        for batch in reader:
-            yield _as_frame(pa.Table.from_batches([batch]))
-
-
-def _read_all(path: Path) -> pa.Table:
-    with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
-        return reader.read_all()
-
-
-def _as_frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
-    return frame
+    """The batches of a file that `Spill` or `Run` wrote: streams one after the other."""
+    size = path.stat().st_size
+    with path.open("rb") as source:
+        while source.tell() < size:
+            with pa.ipc.open_stream(source) as reader:
+                for batch in reader:
+                    frame = pl.from_arrow(pa.Table.from_batches([batch]))
+                    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
+                    yield frame

@@ -120,6 +120,42 @@ def rejection_rows(inputs: ReportInputs) -> list[tuple[str, str, str, float]]:
     return [(reason, f"{count:,}", _small_percent(count / read), count / most) for reason, count in ordered]
 
 
+@dataclass(frozen=True)
+class BenchmarkRow:
+    """A benchmark whose sentences were kept from training.
+
+    Attributes:
+        name: as params.yaml calls it.
+        sentences: how many it has.
+        removed: training pairs left out because a side is (nearly) one of them.
+        examples: the first of those pairs: where it stood, and its sides.
+    """
+
+    name: str
+    sentences: str
+    removed: str
+    examples: tuple[tuple[str, str, str], ...]
+
+
+def benchmark_rows(inputs: ReportInputs) -> list[BenchmarkRow]:
+    """The benchmarks that prepare kept training clean of."""
+    return [
+        BenchmarkRow(
+            name,
+            f"{found['sentences']:,}",
+            f"{found['removed']:,}",
+            tuple((f"{pair['file']}:{pair['line']}", pair["a"], pair["b"]) for pair in found["examples"]),
+        )
+        for name, found in inputs.prepare.get("benchmarks", {}).items()
+    ]
+
+
+def heldout_seen(inputs: ReportInputs) -> str:
+    """How many held-out pairs were left out because a side stands in the training text; empty if none."""
+    count = sum(corpus["rejected"].get("heldout-seen", 0) for corpus in inputs.prepare.get("corpora", {}).values())
+    return f"{count:,}" if count else ""
+
+
 def text_rows(inputs: ReportInputs) -> list[tuple[str, str, str, str]]:
     """By language pair: training pairs, held-out dev pairs, held-out test pairs."""
     heldout = inputs.prepare.get("heldout", {})

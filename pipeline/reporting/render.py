@@ -57,6 +57,8 @@ def render(inputs: ReportInputs) -> str:
             sample.gold is not None for mined in inputs.mined for kind in mined.samples.values() for sample in kind
         ),
         histograms_left_out=max(0, len(inputs.mined) - HISTOGRAMS),
+        benchmarks=facts.benchmark_rows(inputs),
+        heldout_seen=facts.heldout_seen(inputs),
         loss_plot=_loss_plot(inputs),
         dev_plot=_dev_plot(inputs),
         train=inputs.train,

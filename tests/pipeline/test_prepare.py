@@ -277,6 +277,19 @@ def test_too_many_bad_lines_stop_the_run_and_leave_nothing(tmp_path):
     assert metrics["pairs"] == {"en-fr": 2}
 
 
+def test_utf16_without_a_mark_is_explained(tmp_path):
+    (tmp_path / "x.tsv").write_bytes("one line\tune ligne\n".encode("utf-16-le") * 4)
+    with pytest.raises(UserError, match="nul-bytes a NUL byte; if the file is UTF-16, give 'encoding'"):
+        run(tmp_path, params([tsv("x")]))
+    metrics, _ = run(tmp_path, params([tsv("x", encoding="utf-16-le")]))
+    assert metrics["pairs"] == {"en-fr": 1}
+
+
+def test_a_corpus_of_other_languages(tmp_path):
+    with pytest.raises(UserError, match=r"corpus x: none of the pairs en-fr is between its languages \(en, ko\)"):
+        run(tmp_path, params([tsv("x", languages=["en", "ko"])]))
+
+
 def test_the_same_corpus_twice(tmp_path):
     write_tsv(tmp_path / "x.tsv", sample(3))
     again = tsv("y", path="./x.tsv")

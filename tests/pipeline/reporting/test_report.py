@@ -256,6 +256,18 @@ def test_account_of_the_text(root: Path):
     assert facts.sentence_rows(inputs) == [("en", "60", "30"), ("fr", "60", "30")]
 
 
+def test_benchmarks_kept_out_of_training_are_listed_with_examples(root: Path):
+    example = {"file": "train.tsv", "line": 7, "a": "planted <b>", "b": "plantée"}
+    corpus = {"read": 10, "kept": 7, "heldout": 0, "rejected": {"benchmark": 1, "heldout-seen": 2}}
+    benchmarks = {"tatoeba": {"sentences": 1000, "removed": 1, "examples": [example]}}
+    page = render(read(root, prepare={"corpora": {"x": corpus}, "benchmarks": benchmarks}))
+    check(page)
+    assert "planted &lt;b&gt;" in page
+    assert "train.tsv:7" in page
+    assert "(heldout-seen), 2 of them" in page
+    assert "No benchmark was named" in render(read(root))
+
+
 def test_what_made_it_names_versions_models_and_parameters(root: Path):
     groups = dict(facts.maker_groups(read(root)))
     assert dict(groups["versions"]).keys() == {"softalign", "torch"}
