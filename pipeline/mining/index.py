@@ -314,7 +314,7 @@ def _read(folder: Path, vectors: VectorSource, about: dict[str, Any]) -> Index:
 def ensure_index(
     root: Path, vectors: VectorSource, factory: str, index_bytes: int, seed: int = 0, advance: Advance | None = None
 ) -> Index:
-    """The saved index of these vectors under ``root``, built if it isn't there; its folder's name says what it holds."""
+    """The saved index of these vectors under ``root``, built if it isn't there; its folder is named by what it holds."""
     folder = root / identity_hash(_about(vectors, factory, seed))
     if (folder / ABOUT_FILE).exists():
         return open_index(folder, vectors)

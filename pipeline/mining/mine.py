@@ -65,7 +65,7 @@ def find_neighbors(
     seed: int = 0,
     advance: Advance | None = None,
 ) -> Search:
-    """The neighbours of both directions, exactly, through clusters or through FAISS indexes, as ``options.search`` says.
+    """The neighbours of both directions: exactly, through clusters or through FAISS indexes, as the options say.
 
     Args:
         x: side a's vectors [n, d], float16 or float32, possibly memory-mapped.

@@ -126,7 +126,7 @@ def _best(
     others_similarity: NDArray[np.float32],
     score: Score,
 ) -> tuple[Rows, Floats]:
-    """Each line's best neighbour by score (-1: none) and that score; ``others`` are the sorted rows with known means."""
+    """Each line's best neighbour by score (-1: none) and that score; ``others``: sorted rows whose means are known."""
     if len(others) == 0:
         return np.full(len(row), -1, np.int64), np.full(len(row), -np.inf)
     means = neighborhood_means(others_similarity)

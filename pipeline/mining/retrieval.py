@@ -128,6 +128,11 @@ def scored(neighbors: Neighbors, row_a: Rows, row_b: Rows, score: Score) -> Cand
     return Candidates(row_a, row_b, margin(cosine, of_a, of_b, score), cosine, of_a, of_b, rank_ab, rank_ba)
 
 
+def ranks(row: Rows, own: Rows, other: Rows) -> NDArray[np.int32]:
+    """Where each ``other`` [p] stands among the neighbours ``row`` [n, k] of its ``own`` [p], from 1; 0 if it doesn't."""
+    return _rank(np.broadcast_to(np.float32(0), row.shape), row, own, other)[0]
+
+
 def _rank(
     similarity: NDArray[np.float32], row: Rows, own: Rows, other: Rows
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
