@@ -496,18 +496,6 @@ class Report(Section):
     samples: Positive = 5
 
 
-class Compute(Section):
-    """Where shard work runs. No result depends on it.
-
-    Attributes:
-        engine: ``local``: this machine.
-        workers: processes; 1 works inside the stage's own process, whose libraries use all cores.
-    """
-
-    engine: Literal["local"] = "local"
-    workers: Positive = 1
-
-
 class Params(Section):
     """The whole of params.yaml.
 
@@ -533,7 +521,6 @@ class Params(Section):
     mine: Mine = Mine()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()
-    compute: Compute = Compute()
 
     @model_validator(mode="after")
     def _pairs_of_languages(self) -> Self:

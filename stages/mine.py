@@ -31,7 +31,7 @@ def run(project: Project, pair: str) -> None:
     sources = [heldout_set("dev", heldout, side_a, side_b), heldout_set("test", heldout, side_a, side_b)]
     sources.append(own_text_set(side_a, side_b))
     mined = {
-        source.name: mine_set(source, side_a, side_b, params.mine, f"mine {pair} ({source.name})")
+        source.name: mine_set(source, side_a, side_b, params.mine, params.seed, f"mine {pair} ({source.name})")
         for source in sources
         if source is not None
     }
@@ -66,6 +66,9 @@ def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, A
         return {**metrics, "mined": {"set": None, "pairs": 0, "accepted": 0}}
     accepted = len(wanted.pairs) if threshold is None else int((wanted.pairs.score >= threshold).sum())
     metrics["mined"] = {"set": wanted.source.name, "pairs": len(wanted.pairs), "accepted": accepted}
+    lost = wanted.cost(threshold)
+    if lost is not None:
+        metrics["approximation"] = {"search": wanted.search, "lost": lost}
     return metrics
 
 

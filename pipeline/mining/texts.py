@@ -7,7 +7,7 @@ others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from pipeline.config import Mine
 from pipeline.errors import ArtifactError
 from pipeline.folders import TextFolder, VectorFolder
 from pipeline.hashing import Keys, canonical_json
-from pipeline.mining.mine import MinedPairs, mine
+from pipeline.mining.mine import MinedPairs, find_neighbors, mine_neighbors
+from pipeline.mining.quality import cost, exact_sample
 from pipeline.mining.threshold import Quality, evaluate, tune
 from pipeline.pairs import HeldOutFolder
 from pipeline.progress import progress
@@ -112,11 +113,15 @@ class MinedSet:
         source: the set.
         pairs: one-to-one, best first; rows are positions in the set's rows.
         is_gold: whether each pair is a gold pair [p], or None.
+        search: how neighbours were found (exact or approximate, and with what).
+        cost: at a threshold, what an approximate search lost against an exact one on a sample; None if it was exact.
     """
 
     source: MiningSet
     pairs: MinedPairs
     is_gold: NDArray[np.bool_] | None
+    search: dict[str, Any]
+    cost: Callable[[float | None], dict[str, Any] | None]
 
     def quality(self, threshold: float) -> Quality | None:
         """Against gold at a threshold; None without gold."""
@@ -150,16 +155,24 @@ def own_text_set(side_a: Side, side_b: Side) -> MiningSet | None:
     return MiningSet("mine", rows_a, rows_b, None) if len(rows_a) and len(rows_b) else None
 
 
-def mine_set(source: MiningSet, side_a: Side, side_b: Side, options: Mine, label: str) -> MinedSet:
-    """Mine one set, exactly; memory as in `pipeline.mining.mine`."""
+def mine_set(source: MiningSet, side_a: Side, side_b: Side, options: Mine, seed: int, label: str) -> MinedSet:
+    """Mine one set, as the options say; memory as in `pipeline.mining.mine`."""
     x, y = SelectedVectors(side_a.vectors, source.rows_a), SelectedVectors(side_b.vectors, source.rows_b)
     with progress(label, len(x), "sentences") as advance:
-        pairs = mine(x, y, options, advance)
+        search = find_neighbors(x, y, options, seed=seed, advance=advance)
+    mined = mine_neighbors(search.neighbors, options)
+
+    def lost(threshold: float | None) -> dict[str, Any] | None:
+        if options.search == "exact":
+            return None
+        return cost(exact_sample(x, y, options, seed), mined, threshold).as_metrics()
+
+    pairs = mined.pairs
     if source.gold is None:
-        return MinedSet(source, pairs, None)
+        return MinedSet(source, pairs, None, search.about, lost)
     width = max(len(source.rows_b), 1)
     is_gold = np.isin(pairs.row_a * width + pairs.row_b, source.gold[:, 0] * width + source.gold[:, 1])
-    return MinedSet(source, pairs, is_gold)
+    return MinedSet(source, pairs, is_gold, search.about, lost)
 
 
 def choose_threshold(dev: MinedSet | None, fixed: float | None) -> float | None:

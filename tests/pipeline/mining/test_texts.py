@@ -84,7 +84,7 @@ def test_mining_finds_the_pairs_and_says_where_they_stand(tmp_path: Path):
     a, b, heldout = _side(tmp_path, "en"), _side(tmp_path, "fr"), _heldout(tmp_path)
     sets = [heldout_set(name, heldout, a, b) for name in ("dev", "test")]
     assert all(found is not None for found in sets)
-    dev, test = (mine_set(found, a, b, Mine(k=2), "mine") for found in sets if found is not None)
+    dev, test = (mine_set(found, a, b, Mine(k=2), 1, "mine") for found in sets if found is not None)
     gold = [n for n in range(COUNT) if n % 2 == 0 and n % 5 not in (0, 1)]
     assert test.source.gold is not None
     assert len(test.source.gold) == len(gold)
@@ -111,11 +111,26 @@ def test_the_same_pairs_are_the_same_bytes(tmp_path: Path):
     source = own_text_set(a, b)
     assert source is not None
     for name in ("one", "two"):
-        write_mined(tmp_path / name, [mine_set(source, a, b, Mine(), "mine")], a, b, None, {"pair": "en-fr"})
+        write_mined(tmp_path / name, [mine_set(source, a, b, Mine(), 1, "mine")], a, b, None, {"pair": "en-fr"})
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     table = pq.read_table(tmp_path / "one")
     assert table.num_rows == COUNT
     assert table.column("accepted").null_count == table.column("gold").null_count == COUNT
+
+
+def test_an_approximate_search_says_what_it_lost(tmp_path: Path):
+    a, b = _side(tmp_path, "en", to_mine=True), _side(tmp_path, "fr", to_mine=True)
+    source = own_text_set(a, b)
+    assert source is not None
+    exact = mine_set(source, a, b, Mine(k=2), 1, "mine")
+    assert exact.search == {"search": "exact"}
+    assert exact.cost(None) is None
+    approximate = mine_set(source, a, b, Mine(k=2, search="approximate", sample=COUNT), 1, "mine")
+    lost = approximate.cost(1.0)
+    assert approximate.search["search"] == "approximate"
+    assert lost is not None
+    assert lost["sample"] == COUNT
+    assert 0.9 <= lost["recall_pairs"] <= 1.0
 
 
 def test_no_own_text_no_set_and_a_fixed_threshold_wins(tmp_path: Path):

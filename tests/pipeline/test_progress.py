@@ -3,25 +3,7 @@ import logging
 import pytest
 
 from pipeline import progress as module
-from pipeline.engine import LocalEngine
 from pipeline.progress import progress
-
-
-def square(number: int) -> int:
-    if number == 13:
-        raise ValueError("unlucky")
-    return number * number
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_results_come_in_the_order_of_tasks(workers: int):
-    assert list(LocalEngine(workers).map(square, range(5))) == [0, 1, 4, 9, 16]
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_in_a_task_reaches_the_caller(workers: int):
-    with pytest.raises(ValueError, match="unlucky"):
-        list(LocalEngine(workers).map(square, [1, 13]))
 
 
 def test_a_log_gets_plain_lines_with_rate_and_time_left(
