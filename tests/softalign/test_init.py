@@ -90,7 +90,7 @@ def test_every_template_is_written_and_shipped():
 
 
 def test_the_stages_are_the_repository_s():
-    ours, theirs = load(ROOT / "dvc.yaml")["stages"], load(TEMPLATES / "dvc.yaml")["stages"]
+    ours, theirs = load(ROOT / "dvc.yaml")["stages"], load(TEMPLATES / "stages.yaml")["stages"]
     assert list(theirs) == list(ours)
     for name, stage in ours.items():
         code = ("stages/", "pipeline/", "softalign/", "requirements.lock")
@@ -105,7 +105,7 @@ def test_the_stages_are_the_repository_s():
 
 def test_every_parameter_of_the_stages_is_in_the_template():
     params = load(TEMPLATES / "params.yaml")
-    for stage in load(TEMPLATES / "dvc.yaml")["stages"].values():
+    for stage in load(TEMPLATES / "stages.yaml")["stages"].values():
         for name in stage["params"]:
             value = params
             for part in name.split("."):
