@@ -35,7 +35,6 @@ EVAL_TOKENS = 65_536
 GRIDS: dict[str, tuple[list[LossTerm], list[tuple[float, float]]]] = {
     "hard": ([LossTerm(name="hard")], [(0.1, 0.07), (0.1, 0.1), (0.1, 0.15), (0.1, 0.2)]),
     "soft": ([LossTerm(name="soft")], [(0.05, 0.1), (0.05, 0.15), (0.07, 0.15), (0.1, 0.15), (0.1, 0.2)]),
-    "soft, TCM 0.5": ([LossTerm(name="soft", tcm=0.5)], [(0.05, 0.1), (0.05, 0.15), (0.07, 0.15)]),
 }
 
 

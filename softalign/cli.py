@@ -12,6 +12,10 @@ from typing import Annotated
 
 import typer
 
+from softalign.bucc_command import bucc_app
+from softalign.mine_command import mine
+from softalign.score_command import score
+
 ProjectOption = Annotated[Path, typer.Option("--project", help="The folder that holds params.yaml.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")]
 
@@ -36,7 +40,6 @@ STAGES = {
 }
 """Stages that are run as they are; ``mine`` has options of its own."""
 
-MINE_HELP = "Mine translation pairs of one language pair with a tuned threshold: data/mined/<pair>.parquet."
 STAGE_HELP = "(One stage, outside DVC; `dvc repro` runs what has changed.)"
 
 
@@ -49,20 +52,33 @@ def _stage_command(name: str) -> Callable[[Path, bool], None]:
     return command
 
 
-for _name, _help in STAGES.items():
-    app.command(_name, help=f"{_help} {STAGE_HELP}")(_stage_command(_name))
-
-
-@app.command("mine", help=f"{MINE_HELP} {STAGE_HELP}")
-def _mine(
-    pair: Annotated[str, typer.Option(help="The language pair, as params.yaml names it.")],
+@app.command("prepare", help=f"{STAGES['prepare']} {STAGE_HELP}")
+def _prepare(
     project: ProjectOption = Path(),
+    dry_run: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only say what would become of each corpus' first N units.")
+    ] = None,
     debug: DebugOption = False,
 ) -> None:
-    from stages.command import run_stage
-    from stages.mine import run
+    if dry_run is None:
+        _stage_command("prepare")(project, debug)
+        return
+    from stages.command import reported_errors
 
-    run_stage(f"mine-{pair}", lambda opened: run(opened, pair), project, debug)
+    with reported_errors(debug):
+        from softalign.dry_run import dry_run_command
+
+        dry_run_command(project, dry_run)
+
+
+for _name, _help in STAGES.items():
+    if _name != "prepare":
+        app.command(_name, help=f"{_help} {STAGE_HELP}")(_stage_command(_name))
+
+
+app.command("mine")(mine)
+app.command("score")(score)
+app.add_typer(bucc_app, name="bucc")
 
 
 @app.command("inspect")

@@ -181,7 +181,7 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
     """A transformer encoder from a folder of safetensors.
 
     Raises:
-        InputError: if transformers can't load it.
+        InputError: if transformers can't load it, or it has layers besides Transformer, Pooling and Normalize.
     """
     from transformers import AutoModel  # costs seconds: only where a transformer is used
     from transformers.utils import logging as transformers_logging
@@ -189,6 +189,7 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
 
+    _refuse_other_layers(folder)
     pooling = configured_pooling(folder) if settings.pooling == "auto" else settings.pooling
     try:
         backbone = AutoModel.from_pretrained(
@@ -205,6 +206,15 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
     if getattr(backbone, "pooler", None) is not None:
         backbone.pooler = None  # never used here; where the folder has none, its weights would be random
     return TransformerModel(backbone, pooling, pad=getattr(backbone.config, "pad_token_id", None) or 0)
+
+
+def _refuse_other_layers(folder: Path) -> None:
+    """Layers behind the pooling that we do not compute (LaBSE's Dense) would be left out silently: wrong vectors."""
+    for module in _json(folder / "modules.json", []):
+        kind = str(module.get("type", "")).rpartition(".")[2]
+        if kind not in ("Transformer", "Pooling", "Normalize"):
+            problem = f"has a layer {kind!r}; expected only Transformer, Pooling and Normalize"
+            raise InputError(folder / "modules.json", problem)
 
 
 def save_encoder(model: SentenceModel, tokenizer: TextTokenizer, folder: Path) -> None:

@@ -28,6 +28,7 @@ from pipeline.atomic import atomic_file
 from pipeline.hashing import canonical_json
 from pipeline.mining.margin import CHUNK
 from pipeline.mining.retrieval import Candidates, Rows
+from pipeline.mining.rows import take_rows
 
 BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 """Everything that some reader of text files takes for the end of a line."""
@@ -56,7 +57,7 @@ class Side:
 
     def texts(self, rows: Rows) -> list[str]:
         """The sentences of some rows."""
-        texts: list[str] = self.table.column("text").take(pa.array(rows)).to_pylist()
+        texts: list[str] = take_rows(self.table.select(["text"]), rows).column("text").to_pylist()
         return texts
 
 
@@ -92,7 +93,7 @@ def pair_tables(pairs: Candidates, a: Side, b: Side) -> Iterator[pa.Table]:
             for name in ("score", "cosine", "mean_a", "mean_b", "rank_a_to_b", "rank_b_to_a", "row_a", "row_b")
         }
         for suffix, side, rows in (("a", a, part.row_a), ("b", b, part.row_b)):
-            taken = side.table.take(pa.array(rows))
+            taken = take_rows(side.table, rows)
             columns |= {f"{name}_{suffix}": taken.column(name) for name in taken.column_names}
         yield pa.table(columns)
 

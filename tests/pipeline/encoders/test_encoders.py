@@ -226,6 +226,16 @@ def test_damaged_weights_and_tokenizers_are_named(tiny_teacher: Path, static: Pa
         configured_pooling(broken)
 
 
+def test_layers_that_we_do_not_compute_are_refused(tiny_teacher: Path, tmp_path: Path):
+    dense = tmp_path / "dense"
+    shutil.copytree(tiny_teacher, dense)
+    modules = json.loads((dense / "modules.json").read_text())
+    modules.append({"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"})
+    (dense / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(InputError, match=r"modules.json: has a layer 'Dense'; expected only Transformer"):
+        _load(dense)
+
+
 def test_a_model_that_gives_nan_is_named(tiny_teacher: Path):
     encoder = _load(tiny_teacher)
     assert isinstance(encoder.model, TransformerModel)

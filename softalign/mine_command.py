@@ -1,0 +1,174 @@
+"""``softalign mine``: a stage with ``--pair``, or by itself from two files of text with ``--src`` and ``--trg``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from softalign.text_options import (
+    ColumnOption,
+    DtypeOption,
+    EncodingOption,
+    FormatOption,
+    LanguagesOption,
+    MaxLengthOption,
+    MemoryOption,
+    ModelOption,
+    PoolingOption,
+    PrefixOption,
+    RevisionOption,
+    SrcOption,
+    TrgOption,
+    VectorsOption,
+)
+
+if TYPE_CHECKING:
+    from pipeline.inspecting.view import Table, View
+    from pipeline.mining.standalone import GoldResult, Result
+
+STAGE_OPTIONS = ("pair", "project")
+SHARED_OPTIONS = ("debug",)
+
+KOption = Annotated[int, typer.Option("--k", min=1, help="Neighbours that a margin looks at.")]
+ScoreOption = Annotated[
+    Literal["ratio", "distance", "cosine"], typer.Option("--score", help="What pairs are scored by.")
+]
+SearchOption = Annotated[
+    Literal["exact", "approximate"], typer.Option("--search", help="approximate says what it cost.")
+]
+IndexOption = Annotated[
+    str | None, typer.Option("--index", help="For approximate search: auto or a FAISS factory string; else clusters.")
+]
+RecallOption = Annotated[
+    float, typer.Option("--recall", help="Share of the neighbours that an approximate search has to find.")
+]
+
+
+def mine(
+    ctx: typer.Context,
+    pair: Annotated[str | None, typer.Option(help="The stage: the language pair, as params.yaml names it.")] = None,
+    project: Annotated[Path, typer.Option("--project", help="The stage: the folder of params.yaml.")] = Path(),
+    model: ModelOption = None,
+    src: SrcOption = None,
+    trg: TrgOption = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--out", help="The pairs: .parquet (everything), .tsv (LASER's), .tmx, .ids; may be repeated."),
+    ] = None,
+    moses: Annotated[Path | None, typer.Option("--moses", metavar="PREFIX", help="Also PREFIX.en, PREFIX.fr.")] = None,
+    languages: LanguagesOption = None,
+    format_name: FormatOption = "auto",
+    column: ColumnOption = None,
+    encoding: EncodingOption = "utf-8",
+    revision: RevisionOption = None,
+    prefix: PrefixOption = None,
+    max_length: MaxLengthOption = None,
+    pooling: PoolingOption = "auto",
+    dtype: DtypeOption = "float32",
+    k: KOption = 4,
+    score: ScoreOption = "ratio",
+    retrieval: Annotated[
+        Literal["union", "intersection", "forward", "backward"],
+        typer.Option("--retrieval", help="Whose best candidates are proposed; union is LASER's max."),
+    ] = "union",
+    threshold: Annotated[float | None, typer.Option("--threshold", help="Only pairs of at least this score.")] = None,
+    gold: Annotated[Path | None, typer.Option("--gold", help="BUCC's gold pairs of ids, to measure against.")] = None,
+    tune_gold: Annotated[bool, typer.Option("--tune-gold", help="Tune the threshold on --gold.")] = False,
+    search: SearchOption = "exact",
+    index: IndexOption = None,
+    recall: RecallOption = 0.99,
+    memory: MemoryOption = "512M",
+    vectors: VectorsOption = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+) -> None:
+    """Mine translation pairs, from two files of text with any model, or as the stage of one language pair.
+
+    By itself: softalign mine --model models/student --src a.en --trg b.fr --out pairs.parquet. As a stage: softalign
+    mine --pair en-fr, outside DVC; `dvc repro` runs what has changed.
+    """
+    from stages.command import reported_errors, run_stage
+
+    given = {name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"}
+    alone = given - {*STAGE_OPTIONS, *SHARED_OPTIONS}
+    if pair is not None and not alone:
+        from stages.mine import run
+
+        run_stage(f"mine-{pair}", lambda opened: run(opened, pair), project, debug)
+        return
+    with reported_errors(debug):
+        from pydantic import ValidationError
+
+        from pipeline.config import Mine
+        from pipeline.errors import UserError
+        from pipeline.mining.standalone import Outputs, mine_files
+        from softalign.console import show
+        from softalign.text_options import load_model, option_error, parse_memory, text_inputs, work_folder
+
+        if alone and given & set(STAGE_OPTIONS):
+            stage = next(name for name in STAGE_OPTIONS if name in given)
+            other = min(alone, key=list(ctx.params).index).replace("_", "-").removesuffix("-name")
+            raise UserError(f"--{stage} runs the stage of a project and --{other} mines files; give one or the other")
+        if model is None or src is None or trg is None:
+            missing = next(name for name, value in (("src", src), ("trg", trg), ("model", model)) if value is None)
+            wanted = "--pair (the stage), or --model, --src, --trg and --out"
+            raise UserError(f"--{missing} is missing" if alone else f"nothing to mine: give {wanted}")
+        if tune_gold and (gold is None or threshold is not None):
+            raise UserError("--tune-gold needs --gold" if gold is None else "--tune-gold and --threshold: give one")
+        try:
+            options = Mine(
+                k=k,
+                score=score,
+                retrieval=retrieval,
+                threshold=threshold,
+                search=search,
+                index=index,
+                recall=recall,
+                memory_bytes=parse_memory(memory),
+            )
+        except ValidationError as error:
+            raise UserError(option_error(error)) from None
+        inputs = text_inputs(src, trg, languages, format_name, column, encoding)
+        outputs = Outputs(tuple(out or ()), moses)
+        outputs.check(*inputs)
+        encoder = load_model(model, revision, prefix, max_length, pooling, dtype)
+        with work_folder((outputs.files + ((moses,) if moses else ()))[0]) as work:
+            result = mine_files(inputs, encoder, options, outputs, work, vectors, gold, tune_gold)
+            show(summary(result, "mined pairs"))
+
+
+def summary(result: Result, title: str) -> View:
+    """What was read, found and written."""
+    from pipeline.inspecting.view import View, flatten, value_text
+    from softalign.text_options import side_fact
+
+    facts = [side_fact(result.a), side_fact(result.b)]
+    details = [f"{name} {value_text(value)}" for name, value in flatten(result.search) if name != "search"]
+    facts.append(("search", ", ".join([str(result.search["search"]), *details])))
+    if result.threshold is not None:
+        facts.append(("threshold", f"{result.threshold:.6f}"))
+    facts.append(("pairs", f"{result.found:,} found, {result.written:,} written"))
+    facts += [("file", str(path)) for path in result.files]
+    tables: tuple[Table, ...] = () if result.gold is None else (gold_table(result.gold),)
+    return View(title, tuple(facts), tables)
+
+
+def gold_table(result: GoldResult) -> Table:
+    """Precision, recall, F1 and threshold with their intervals."""
+    from pipeline.inspecting.view import Table
+
+    quality, intervals = result.quality, result.intervals
+    rows = [
+        (name, f"{100 * value:.2f}", f"{100 * interval.low:.2f}", f"{100 * interval.high:.2f}")
+        for name, value, interval in (
+            ("precision", quality.precision, intervals.precision),
+            ("recall", quality.recall, intervals.recall),
+            ("F1", quality.f1, intervals.f1),
+        )
+    ]
+    note = f"{quality.extracted:,} pairs, {quality.correct:,} of them right, {quality.gold:,} gold pairs"
+    if result.tuned:
+        low, high = intervals.threshold.low, intervals.threshold.high
+        note += f"; threshold tuned on this gold, 95 % interval {low:.4f} to {high:.4f}"
+    return Table("against gold, in per cent", ("what", "value", "95 % from", "to"), tuple(rows), note=note)
