@@ -211,3 +211,9 @@ def test_two_teachers_are_two_identities(project: Path, tiny_xlmr: Path):
     assert "teach" in repro(project)
     assert json.loads((project / "metrics" / "teach.json").read_text())["en"]["hits"] == 0
     assert len(list((project / "data" / "store").iterdir())) == 2
+
+
+def test_the_readme_s_lines_of_polars_work(first: Path):
+    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1:]
+    (code,) = [block.split("```")[0] for block in blocks if "import polars" in block]
+    run(first, sys.executable, "-c", code)
