@@ -1,8 +1,8 @@
 """More rows than memory: partitions on disk, by ranges of a 64-bit number.
 
-Rows go to one of 256 files by the top bits of a hash or key; rows that must meet (duplicates, equal sentences) have the same
-number and so the same file. Reading hands out the partitions in ascending order, each small enough for memory: a partition
-that isn't is split again by the next bits.
+Rows go to one of 64 files by the top bits of a hash or key; rows that must meet (duplicates, equal sentences) have the same
+number and so the same file. Reading hands out the partitions in ascending order, neighbours together as far as memory
+allows; a partition that is too large by itself is split again by the next bits.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import BinaryIO
 import polars as pl
 import pyarrow as pa
 
-BITS = 8
+BITS = 6
 SHARE = 16
 """The part of the allowed bytes that rows may take which wait to be written, or which are read together: sorting and joining
 them makes several copies, and several spills fill at a time."""
 
 MAX_LEVEL = 4
-"""After four splits (32 bits) a partition is one value's rows, or nearly; splitting on would not help."""
+"""After four splits (24 bits) a partition is one value's rows, or nearly; splitting on would not help."""
 
 
 class Spill:
@@ -61,7 +61,7 @@ class Spill:
             "_bucket", maintain_order=True, include_key=False, as_dict=True
         )
         for (number,), part in parts.items():
-            # A whole stream is appended each time, so that no files stay open: several spills of 256 would be too many.
+            # A whole stream is appended each time, so that no files stay open: several spills of 64 would be too many.
             with self._path(number).open("ab") as sink:
                 _write_stream(part, sink)
             self._bytes[number] = self._bytes.get(number, 0) + part.estimated_size()
@@ -77,18 +77,37 @@ class Spill:
                 yield pl.concat(frames)
             return
         self._flush()
+        together: list[int] = []
         for number in sorted(self._bytes):
-            path = self._path(number)
-            if self._bytes[number] * SHARE <= self.memory_bytes or self.level + 1 >= MAX_LEVEL:
-                yield pl.concat(list(read_frames(path)))
-            else:
-                inner = Spill(self.folder / f"{number:03d}", self.by, self.memory_bytes, self.level + 1)
-                for frame in read_frames(path):
-                    inner.add(frame)
-                path.unlink()
-                yield from inner.partitions()
+            if self._fits([*together, number]):
+                together.append(number)
                 continue
+            yield from self._read(together)
+            together = []
+            if self._fits([number]) or self.level + 1 >= MAX_LEVEL:
+                together.append(number)
+            else:
+                yield from self._split(number)
+        yield from self._read(together)
+
+    def _fits(self, numbers: list[int]) -> bool:
+        return sum(self._bytes[number] for number in numbers) * SHARE <= self.memory_bytes
+
+    def _read(self, numbers: list[int]) -> Iterator[pl.DataFrame]:
+        """Neighbouring partitions as one, as many as memory allows: each costs some milliseconds, however small."""
+        if not numbers:
+            return
+        paths = [self._path(number) for number in numbers]
+        yield pl.concat([frame for path in paths for frame in read_frames(path)])
+        for path in paths:
             path.unlink()
+
+    def _split(self, number: int) -> Iterator[pl.DataFrame]:
+        inner = Spill(self.folder / f"{number:03d}", self.by, self.memory_bytes, self.level + 1)
+        for frame in read_frames(self._path(number)):
+            inner.add(frame)
+        self._path(number).unlink()
+        yield from inner.partitions()
 
 
 class Run:
