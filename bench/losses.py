@@ -50,7 +50,7 @@ class Bench:
         self.monolingual = {name: TokenFolder(layout.tokens / "monolingual" / name) for name in params.used_languages}
         self.pairs = read_training_pairs(self.project, self.tokens)
         self.dev = read_dev(self.project)
-        self.tokenizer = student_tokenizer(self.project)
+        self.tokenizer = student_tokenizer(self.project, None)
         self.accelerator = Accelerator()
 
     def train(self, terms: list[LossTerm], tau: tuple[float, float], seed: int) -> tuple[float, float]:

@@ -60,15 +60,15 @@ class LabelPoints:
 
     def teacher_vectors(self, points: NDArray[np.int64]) -> NDArray[np.float32]:
         """The teacher's vectors [m, d] of the first side of some points [m], L2-normalised (for MSE distillation)."""
-        return _unit(self.teacher_a.select(self.rows_a[self.first_pair[points]]))
+        return self.teacher_a.unit(self.rows_a[self.first_pair[points]])
 
     def vectors(self, points: NDArray[np.int64]) -> NDArray[np.float32]:
         """Label vectors [m, e] of some points [m], L2-normalised."""
         pairs = self.first_pair[points]
-        vectors = _unit(self.teacher_a.select(self.rows_a[pairs]))
+        vectors = self.teacher_a.unit(self.rows_a[pairs])
         if self.teacher_b is None:
             return vectors
-        other = _unit(self.teacher_b.select(self.rows_b[pairs]))
+        other = self.teacher_b.unit(self.rows_b[pairs])
         joined = np.concatenate([vectors, other], axis=1)
         joined *= np.float32(0.5**0.5)
         return joined
@@ -173,10 +173,3 @@ def _gather(points: LabelPoints, path: Path) -> NDArray[np.float16]:
         rows = np.arange(start, min(start + BLOCK_ROWS, len(points)))
         vectors[rows] = points.vectors(rows)
     return vectors
-
-
-def _unit(vectors: NDArray[np.float16]) -> NDArray[np.float32]:
-    wide = vectors.astype(np.float32)
-    norms = np.linalg.norm(wide, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = wide / np.maximum(norms, np.float32(1e-12))
-    return unit

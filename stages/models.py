@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pipeline.encoders.load import EncoderSettings, is_static
 from pipeline.encoders.resolve import ModelFolder, resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, load_tokenizer
@@ -22,24 +20,18 @@ def teacher_settings(project: Project) -> EncoderSettings:
     return EncoderSettings(teacher.pooling, teacher.prefix, teacher.max_length, teacher.dtype, teacher.batch_tokens)
 
 
-def resolve_student(project: Project) -> ModelFolder:
-    """The folder of the pretrained encoder that the student starts from."""
+def resolve_student(project: Project) -> ModelFolder | None:
+    """The pretrained encoder that the student starts from; None if it starts from nothing. Hashes the whole folder."""
     student = project.params.student
     if student.model is None:
-        raise ValueError(f"a student of kind {student.kind} has no folder to start from")
+        return None
     return resolve_model("student.model", student.model, student.revision, project.layout.root)
 
 
-def pretrained_folder(project: Project) -> Path | None:
-    """The folder that the student starts from, or None if it starts from nothing."""
-    return resolve_student(project).path if project.params.student.kind == "pretrained" else None
-
-
-def student_tokenizer(project: Project) -> TextTokenizer:
-    """The student's tokenizer as stage tokenize wrote it."""
+def student_tokenizer(project: Project, start: ModelFolder | None) -> TextTokenizer:
+    """The student's tokenizer as stage tokenize wrote it; ``start`` is what the student starts from."""
     student = project.params.student
-    folder = pretrained_folder(project)
-    static = student.kind == "static" or (folder is not None and is_static(folder))
+    static = student.kind == "static" or (start is not None and is_static(start.path))
     return load_tokenizer(project.layout.tokenizer, student.prefix, student.max_length, special_tokens=not static)
 
 

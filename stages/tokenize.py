@@ -45,8 +45,7 @@ def _student_tokenizer(project: Project) -> TextTokenizer:
     """Train or load the student's tokenizer, and write it."""
     params, layout = project.params, project.layout
     student = params.student
-    if student.kind == "pretrained":
-        source = resolve_student(project)
+    if (source := resolve_student(project)) is not None:
         tokenizer = load_tokenizer(
             source.path, student.prefix, student.max_length, special_tokens=not is_static(source.path)
         )

@@ -15,13 +15,14 @@ from scmrepo.exceptions import SCMError
 import pipeline
 from pipeline.atomic import atomic_folder
 from pipeline.encoders.load import save_encoder
+from pipeline.encoders.resolve import ModelFolder
 from pipeline.folders import TokenFolder
 from pipeline.hashing import folder_hash, identity_hash
 from pipeline.training.build import build_student
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trained, Trainer
 from stages.command import Project, stage_main, write_metrics
-from stages.models import pretrained_folder, resolve_student, student_tokenizer
+from stages.models import resolve_student, student_tokenizer
 from stages.training_data import read_dev, read_training_pairs
 
 CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "*.py")
@@ -41,8 +42,9 @@ def run(project: Project) -> None:
     params, layout = project.params, project.layout
     tokens = {language: TokenFolder(layout.tokens / "student" / language) for language in params.used_languages}
     pairs = read_training_pairs(project, tokens)
-    tokenizer = student_tokenizer(project)
-    model = build_student(params.student, tokenizer, pretrained_folder(project), params.seed)
+    start = resolve_student(project)
+    tokenizer = student_tokenizer(project, start)
+    model = build_student(params.student, tokenizer, start.path if start else None, params.seed)
     accelerator = Accelerator(mixed_precision=_precision(params.train.mixed_precision))
     with _series(layout.plots / "train", accelerator.is_main_process) as record:
         trainer = Trainer(
@@ -53,7 +55,7 @@ def run(project: Project) -> None:
             dev=read_dev(project),
             config=params.train,
             seed=params.seed,
-            identity=_identity(project),
+            identity=_identity(project, start),
             checkpoints=layout.checkpoints,
             record=record,
         )
@@ -95,7 +97,7 @@ def _metrics(trained: Trained) -> dict[str, Any]:
     }
 
 
-def _identity(project: Project) -> str:
+def _identity(project: Project, start: ModelFolder | None) -> str:
     """Everything that a checkpoint depends on: parameters, inputs, code."""
     params, layout = project.params, project.layout
     first = TokenFolder(layout.tokens / "student" / params.used_languages[0])
@@ -104,7 +106,7 @@ def _identity(project: Project) -> str:
             "params": params.model_dump(
                 mode="json", include={"languages", "pairs", "seed", "student", "labels", "train"}
             ),
-            "student": resolve_student(project).content if params.student.kind == "pretrained" else None,
+            "student": start.content if start else None,
             "tokenizer": first.made_by["tokenizer"],
             "pairs": folder_hash(layout.pairs),
             "weights": {corpus.name: corpus.weight for corpus in params.prepare.corpora},

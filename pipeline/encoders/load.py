@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.atomic import write_text
 from pipeline.encoders.base import ENCODER_VERSION, TokenBatch
-from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel, embed_batch
+from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel, embed
 from pipeline.encoders.pooling import Pooling
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer
@@ -24,6 +24,8 @@ from pipeline.errors import InputError, UserError
 
 STATIC_WEIGHT = "embedding.weight"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize", "StaticEmbedding"})
+"""The parts of a sentence-transformers model that are reproduced; Normalize always is."""
 LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError)
 
 
@@ -60,10 +62,7 @@ class ModelEncoder:
         Raises:
             UserError: if the model gives vectors that are not finite.
         """
-        vectors = np.zeros((len(batch), self.dimension), dtype=np.float32)
-        for rows in self.model.plan(batch.lengths, self.batch_tokens):
-            vectors[rows] = embed_batch(self.model, batch.select(rows))
-            self.advance(int(batch.lengths[rows].sum()))
+        vectors = embed(self.model, batch, self.batch_tokens, self.advance)
         if not np.isfinite(vectors).all():
             row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
             raise UserError(f"{self.identity['model']}: sentence {row} of a batch got a vector that is not finite")
@@ -96,7 +95,7 @@ def default_device() -> torch.device:
 
 def is_static(folder: Path) -> bool:
     """Whether a folder holds a static encoder (sentence-transformers' StaticEmbedding)."""
-    modules = _json(folder / "modules.json", [])
+    modules = read_config(folder / "modules.json", [])
     return bool(modules) and str(modules[0].get("type", "")).endswith(".StaticEmbedding")
 
 
@@ -106,7 +105,7 @@ def configured_pooling(folder: Path) -> Pooling:
     Raises:
         InputError: if it asks for one that we do not have.
     """
-    config = _json(folder / "1_Pooling" / "config.json", {})
+    config = read_config(folder / "1_Pooling" / "config.json", {})
     chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
     if "pooling_mode" in config:
         chosen = [f"pooling_mode_{config['pooling_mode']}"]
@@ -210,11 +209,16 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
 
 def _refuse_other_layers(folder: Path) -> None:
     """Layers behind the pooling that we do not compute (LaBSE's Dense) would be left out silently: wrong vectors."""
-    for module in _json(folder / "modules.json", []):
-        kind = str(module.get("type", "")).rpartition(".")[2]
-        if kind not in ("Transformer", "Pooling", "Normalize"):
-            problem = f"has a layer {kind!r}; expected only Transformer, Pooling and Normalize"
-            raise InputError(folder / "modules.json", problem)
+    if unknown := unknown_modules(folder):
+        problem = f"has a layer {unknown[0]!r}; expected only Transformer, Pooling and Normalize"
+        raise InputError(folder / "modules.json", problem)
+
+
+def unknown_modules(folder: Path) -> list[str]:
+    """The kinds of a sentence-transformers model's modules that `load_encoder` doesn't reproduce."""
+    modules = read_config(folder / "modules.json", [])
+    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules] if isinstance(modules, list) else []
+    return [kind for kind in kinds if kind not in KNOWN_MODULES]
 
 
 def save_encoder(model: SentenceModel, tokenizer: TextTokenizer, folder: Path) -> None:
@@ -274,7 +278,12 @@ def _save_tokenizer_config(tokenizer: TextTokenizer, folder: Path) -> None:
     )
 
 
-def _json(path: Path, default: Any) -> Any:
+def read_config(path: Path, default: Any) -> Any:
+    """A JSON file of a model's folder, or a default where there is none.
+
+    Raises:
+        InputError: if it is not JSON.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -6,7 +6,7 @@ with pooling. Both take a `TokenBatch` and give L2-normalised float32 vectors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,7 +120,20 @@ def pad_batch(batch: TokenBatch, pad: int) -> tuple[NDArray[np.int64], NDArray[n
 
 
 @torch.inference_mode()
-def embed_batch(model: SentenceModel, batch: TokenBatch) -> NDArray[np.float32]:
-    """Vectors [n, d] of one planned batch, without gradients."""
-    vectors: NDArray[np.float32] = model(batch).cpu().numpy()
+def embed(
+    model: SentenceModel, batch: TokenBatch, batch_tokens: int, advance: Callable[[int], None] | None = None
+) -> NDArray[np.float32]:
+    """Vectors [n, d] of sentences, without gradients; holds the result and one planned batch of activations.
+
+    Args:
+        model: in evaluation mode.
+        batch: tokenized sentences.
+        batch_tokens: tokens that go through the model at once.
+        advance: called with the tokens done after every batch.
+    """
+    vectors = np.zeros((len(batch), model.dimension), dtype=np.float32)
+    for rows in model.plan(batch.lengths, batch_tokens):
+        vectors[rows] = model(batch.select(rows)).cpu().numpy()
+        if advance is not None:
+            advance(int(batch.lengths[rows].sum()))
     return vectors

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from pipeline.evaluation.retrieval import Retrieval, retrieve
 from pipeline.folders import VectorFolder
@@ -22,7 +21,7 @@ def heldout_retrieval(heldout: HeldOutFolder, name: str, a: VectorFolder, b: Vec
     rows = heldout.rows(name)
     if len(rows) == 0:
         return None
-    return retrieve(_widened(a, a.rows_of(heldout.a[rows])), _widened(b, b.rows_of(heldout.b[rows])))
+    return retrieve(a.unit(a.rows_of(heldout.a[rows])), b.unit(b.rows_of(heldout.b[rows])))
 
 
 def retrieval_metrics(found: Retrieval, resamples: int, seed: int) -> dict[str, Any]:
@@ -66,10 +65,3 @@ def mining_metrics(path: Path, name: str, gold: int, threshold: float, resamples
         "high": round(interval.high, 6),
         "threshold": round(threshold, 6),
     }
-
-
-def _widened(folder: VectorFolder, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    vectors = folder.select(rows).astype(np.float32)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = vectors / np.maximum(norms, np.float32(1e-12))
-    return unit

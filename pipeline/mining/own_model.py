@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pipeline.encoders.load import EncoderSettings, ModelEncoder, is_static, load_encoder
+from pipeline.encoders.load import (
+    KNOWN_MODULES,
+    EncoderSettings,
+    ModelEncoder,
+    is_static,
+    load_encoder,
+    read_config,
+    unknown_modules,
+)
 from pipeline.encoders.resolve import ModelFolder, resolve_model
 from pipeline.encoders.tokenization import TOKENIZER_FILE
 from pipeline.errors import InputError, UserError
-
-KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize", "StaticEmbedding"})
-"""The parts of a sentence-transformers model that `load_encoder` reproduces; Normalize it always does."""
 
 UNLIMITED = 1 << 20
 """The maximum length of a model that has none (a static one); no line that the readers accept has more tokens."""
@@ -74,9 +78,7 @@ def refuse_unknown_modules(source: ModelFolder) -> None:
     Raises:
         UserError: naming the part.
     """
-    modules = _json(source.path / "modules.json")
-    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules] if isinstance(modules, list) else []
-    if unknown := [kind for kind in kinds if kind not in KNOWN_MODULES]:
+    if unknown := unknown_modules(source.path):
         expected = ", ".join(sorted(KNOWN_MODULES))
         raise UserError(
             f"--model: {source.name} has a module {unknown[0]}, which is not supported; expected {expected}"
@@ -90,7 +92,7 @@ def own_prompt(folder: Path) -> str:
         InputError: if the default names a prompt that isn't there.
     """
     path = folder / "config_sentence_transformers.json"
-    config = _json(path)
+    config = read_config(path, {})
     name = config.get("default_prompt_name") if isinstance(config, dict) else None
     if name is None:
         return ""
@@ -107,29 +109,20 @@ def own_length(folder: Path, static: bool) -> int:
             ("sentence_bert_config.json", "max_seq_length"),
             ("tokenizer_config.json", "model_max_length"),
         ):
-            found = _json(folder / file).get(key)
+            found = read_config(folder / file, {}).get(key)
             if isinstance(found, int) and 0 < found < SANE_LENGTH:
                 return found
         return positions(folder) or 512
-    truncation = _json(folder / TOKENIZER_FILE).get("truncation") or {}
+    truncation = read_config(folder / TOKENIZER_FILE, {}).get("truncation") or {}
     return int(truncation.get("max_length", UNLIMITED))
 
 
 def positions(folder: Path) -> int | None:
     """The most tokens that a transformer has positions for; None where its configuration sets no limit."""
-    config = _json(folder / "config.json")
+    config = read_config(folder / "config.json", {})
     found = config.get("max_position_embeddings")
     if not isinstance(found, int) or found < 1:
         return None
     # RoBERTa's kind counts positions from the padding token's id on.
     offset = (config.get("pad_token_id") or 0) + 1 if "roberta" in str(config.get("model_type", "")) else 0
     return found - offset
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InputError(path, f"not JSON ({error})") from None

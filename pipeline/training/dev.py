@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from pipeline.encoders.base import TokenBatch
-from pipeline.encoders.model import SentenceModel, embed_batch
+from pipeline.encoders.model import SentenceModel, embed
 from pipeline.evaluation.retrieval import retrieve
 from pipeline.folders import TokenFolder
 from pipeline.pairs import HeldOutFolder
@@ -46,16 +42,8 @@ def dev_accuracy(model: SentenceModel, dev: Sequence[DevSet], batch_tokens: int)
     model.eval()
     try:
         return {
-            part.name: retrieve(_embed(model, part.a, batch_tokens), _embed(model, part.b, batch_tokens)).accuracy
+            part.name: retrieve(embed(model, part.a, batch_tokens), embed(model, part.b, batch_tokens)).accuracy
             for part in dev
         }
     finally:
         model.train()
-
-
-def _embed(model: SentenceModel, batch: TokenBatch, batch_tokens: int) -> NDArray[np.float32]:
-    vectors = np.zeros((len(batch), model.dimension), dtype=np.float32)
-    with torch.inference_mode():
-        for rows in model.plan(batch.lengths, batch_tokens):
-            vectors[rows] = embed_batch(model, batch.select(rows))
-    return vectors
