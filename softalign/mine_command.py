@@ -98,13 +98,10 @@ def mine(
         run_stage(f"mine-{pair}", lambda opened: run(opened, pair), project, debug)
         return
     with reported_errors(debug):
-        from pydantic import ValidationError
-
-        from pipeline.config import Mine
         from pipeline.errors import UserError
         from pipeline.mining.standalone import Outputs, mine_files
         from softalign.console import show
-        from softalign.text_options import load_model, option_error, parse_memory, text_inputs, work_folder
+        from softalign.text_options import load_model, mine_options, text_inputs, work_folder
 
         if alone and given & set(STAGE_OPTIONS):
             stage = next(name for name in STAGE_OPTIONS if name in given)
@@ -116,19 +113,16 @@ def mine(
             raise UserError(f"--{missing} is missing" if alone else f"nothing to mine: give {wanted}")
         if tune_gold and (gold is None or threshold is not None):
             raise UserError("--tune-gold needs --gold" if gold is None else "--tune-gold and --threshold: give one")
-        try:
-            options = Mine(
-                k=k,
-                score=score,
-                retrieval=retrieval,
-                threshold=threshold,
-                search=search,
-                index=index,
-                recall=recall,
-                memory_bytes=parse_memory(memory),
-            )
-        except ValidationError as error:
-            raise UserError(option_error(error)) from None
+        options = mine_options(
+            memory,
+            k=k,
+            score=score,
+            retrieval=retrieval,
+            threshold=threshold,
+            search=search,
+            index=index,
+            recall=recall,
+        )
         inputs = text_inputs(src, trg, languages, format_name, column, encoding)
         outputs = Outputs(tuple(out or ()), moses)
         outputs.check(*inputs)

@@ -55,19 +55,11 @@ def score(
     from stages.command import reported_errors
 
     with reported_errors(debug):
-        from pydantic import ValidationError
-
-        from pipeline.config import Mine
-        from pipeline.errors import UserError
         from pipeline.mining.standalone import Outputs, score_files
         from softalign.console import show
-        from softalign.text_options import load_model, option_error, parse_memory, text_inputs, work_folder
+        from softalign.text_options import load_model, mine_options, text_inputs, work_folder
 
-        size = parse_memory(memory)
-        try:
-            options = Mine(k=k, score=score_name, search=search, index=index, recall=recall, memory_bytes=size)
-        except ValidationError as error:
-            raise UserError(option_error(error)) from None
+        options = mine_options(memory, k=k, score=score_name, search=search, index=index, recall=recall)
         inputs = text_inputs(src, trg, languages, format_name, column, encoding)
         outputs = Outputs(tuple(out or ()), moses)
         outputs.check(*inputs)

@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from pipeline.config import Mine
     from pipeline.encoders.load import ModelEncoder
     from pipeline.mining.own_text import TextInput
     from pipeline.mining.own_vectors import EmbeddedText
@@ -129,15 +130,25 @@ def load_model(
     return open_model(ModelOptions(model, revision, prefix, max_length, pooling, dtype), Path())
 
 
-def option_error(error: Exception) -> str:
-    """One line for options that the parameters' own checks refuse."""
+def mine_options(memory: str, **options: Any) -> Mine:
+    """How pairs are found, from the command's options.
+
+    Raises:
+        UserError: naming the option that the parameters' own checks refuse.
+    """
     from pydantic import ValidationError
 
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors()[0]
-    name = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
-    return f"{name}: found {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}"
+    from pipeline.config import Mine
+    from pipeline.errors import UserError
+
+    size = parse_memory(memory)
+    try:
+        return Mine(**options, memory_bytes=size)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        raise UserError(f"{name}: found {first['input']!r}; {problem}") from None
 
 
 @contextmanager
