@@ -26,7 +26,8 @@ def results(layout: Layout) -> View:
     """
     evaluated = layout.metrics / "evaluate.json"
     metrics = read_json(evaluated) if evaluated.is_file() else {}
-    tables = [table for table in (_scores(metrics), _mined(layout), _costs(layout)) if table is not None]
+    found = (_scores(metrics), _benchmarks(metrics), _mined(layout), _costs(layout))
+    tables = [table for table in found if table is not None]
     facts = []
     if not evaluated.is_file():
         facts.append(("scores", "none yet; `dvc repro` runs all stages"))
@@ -60,6 +61,20 @@ def _scores(metrics: dict[str, Any]) -> Table | None:
     means = ("mean", _percent(retrieval.get("mean")), "", "", "", _percent(mining.get("mean_f1")), "")
     columns = ("pair", "retrieval", "candidates", "precision", "recall", "F1", "threshold")
     return Table(SCORES, columns, (*rows, means), frozenset(columns[1:]))
+
+
+def _benchmarks(metrics: dict[str, Any]) -> Table | None:
+    """The student and its peers on benchmarks: the mean of each one's main score, and the same of clean items."""
+    models = {"student": metrics.get("benchmarks", {}), **metrics.get("peers", {})}
+    rows = []
+    for name in metrics.get("benchmarks", {}):
+        for model, scores in models.items():
+            if found := scores.get(name):
+                main = next(key for key in found if key not in ("clean", "seen", "tasks"))
+                rows.append((name, main, model, _percent(found[main]), _percent(found.get("clean"))))
+    columns = ("benchmark", "score", "model", "value", "clean")
+    title = "benchmarks, in per cent; data/evaluation has tasks and intervals"
+    return Table(title, columns, tuple(rows), frozenset({"value", "clean"})) if rows else None
 
 
 def _mined(layout: Layout) -> Table | None:

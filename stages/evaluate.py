@@ -1,4 +1,4 @@
-"""Measure the student on the held-out test documents: translation retrieval, and mining at the frozen threshold."""
+"""Measure the student on the held-out test documents, and with its peers on the benchmarks of params.yaml."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline.artifacts import METADATA_KEY
+from pipeline.atomic import atomic_folder
 from pipeline.evaluation.heldout import heldout_retrieval, mining_metrics, retrieval_metrics
 from pipeline.folders import VectorFolder
 from pipeline.pairs import HeldOutFolder
@@ -38,6 +39,11 @@ def run(project: Project) -> None:
         metrics["retrieval"]["mean"] = round(float(np.mean([value["accuracy"] for value in retrieval.values()])), 6)
     if mining:
         metrics["mining"]["mean_f1"] = round(float(np.mean([value["f1"] for value in mining.values()])), 6)
+    with atomic_folder(layout.evaluation) as folder:
+        if params.evaluate.benchmarks:
+            from stages.benchmarks import run_benchmarks  # imports torch, which held-out documents do not need
+
+            metrics |= run_benchmarks(project, folder)
     write_metrics(layout.metrics / "evaluate.json", metrics)
 
 

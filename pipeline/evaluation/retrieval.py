@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Rows = NDArray[np.int64]
+
 BLOCK_ROWS = 4_096
 
 
@@ -52,15 +54,28 @@ def retrieve(x: NDArray[np.float32], y: NDArray[np.float32]) -> Retrieval:
     >>> retrieve(eye, eye[[0, 2, 1]]).accuracy
     0.3333333333333333
     """
+    forward, backward = nearest(x, y)
     rows = np.arange(len(x))
-    forward = np.empty(len(x), dtype=np.bool_)
+    return Retrieval(forward == rows, backward == rows)
+
+
+def nearest(x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[Rows, Rows]:
+    """The nearest row of y of each row of x [n], and of x of each row of y [m], by cosine; the first of equals.
+
+    Memory as in `retrieve`.
+
+    Args:
+        x: L2-normalised vectors [n, d].
+        y: [m, d].
+    """
+    forward = np.empty(len(x), dtype=np.int64)
     best = np.full(len(y), -np.inf, dtype=np.float32)
-    best_row = np.zeros(len(y), dtype=np.int64)
+    backward = np.zeros(len(y), dtype=np.int64)
     for start in range(0, len(x), BLOCK_ROWS):
         block = x[start : start + BLOCK_ROWS] @ y.T
-        forward[start : start + BLOCK_ROWS] = block.argmax(axis=1) == rows[start : start + BLOCK_ROWS]
+        forward[start : start + BLOCK_ROWS] = block.argmax(axis=1)
         block_best = block.max(axis=0)
         better = block_best > best
-        best_row[better] = block.argmax(axis=0)[better] + start
+        backward[better] = block.argmax(axis=0)[better] + start
         best[better] = block_best[better]
-    return Retrieval(forward, best_row == rows)
+    return forward, backward
