@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+EXPERIMENTS = (".dvc", "tmp", "exps")
+"""Where DVC runs experiments, below its root."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -88,6 +91,11 @@ class Layout:
         return self.root / "data" / "mined"
 
     @property
+    def evaluation(self) -> Path:
+        """What the student and its peers reached on benchmarks: JSON and every item, a pair of files a model (evaluate)."""
+        return self.root / "data" / "evaluation"
+
+    @property
     def metrics(self) -> Path:
         """One JSON file per stage."""
         return self.root / "metrics"
@@ -108,5 +116,25 @@ class Layout:
 
     @property
     def store(self) -> Path:
-        """The vector store: ``SOFTALIGN_STORE``, else a folder in the project."""
-        return Path(os.environ.get("SOFTALIGN_STORE") or self.root / "data" / "store")
+        """The vector store: ``SOFTALIGN_STORE``, else a folder in the project (of an experiment: the main project's)."""
+        return Path(os.environ.get("SOFTALIGN_STORE") or main_project(self.root) / "data" / "store")
+
+
+def main_project(root: Path) -> Path:
+    """The project that a DVC experiment belongs to; any other project is its own.
+
+    DVC runs queued experiments in clones of the git repository, somewhere in ``.dvc/tmp/exps`` of DVC's root, without what
+    git and DVC ignore. What outlives a run, such as the store, is therefore in the project that they were queued in.
+    """
+    absolute = root.resolve()
+    clone = _git_top(absolute)
+    starts = [] if clone is None else [i for i in range(len(clone.parts)) if clone.parts[i : i + 3] == EXPERIMENTS]
+    if clone is None or not starts:
+        return root
+    top = _git_top(Path(*clone.parts[: starts[0]]))  # DVC's root may be a subfolder of the git repository
+    found = None if top is None else top / absolute.relative_to(clone)
+    return found if found is not None and (found / "params.yaml").is_file() else root
+
+
+def _git_top(folder: Path) -> Path | None:
+    return next((place for place in (folder, *folder.parents) if (place / ".git").exists()), None)

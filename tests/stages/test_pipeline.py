@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -204,6 +206,59 @@ def test_a_bad_parameter_is_one_line_and_loses_nothing(project: Path):
     change(project, lambda params: params["train"].update(steps=40))
     assert "train" not in repro(project)
     assert hashes(project) == before
+
+
+def test_a_sweep_costs_no_teacher_time_and_its_table_has_the_numbers_of_the_metrics(project: Path):
+    for command in (
+        ("config", "user.name", "t"),
+        ("config", "user.email", "t@t"),
+        ("add", "-A"),
+        ("commit", "-qm", "t"),
+    ):
+        run(project, "git", *command)
+    store = {path: path.stat().st_mtime_ns for path in (project / "data" / "store").rglob("*")}
+    run(project, "dvc", "exp", "run", "--queue", "-S", "++train.temperature.student=0.05,0.2", "-S", "seed=1,2")
+    run(project, "dvc", "exp", "run", "--run-all", "-j", "2")
+    logs = list((project / ".dvc" / "tmp" / "exps" / "run").glob("*/*.out"))
+    assert len(logs) == 4
+    for log in logs:
+        ran = [line.split("'")[1] for line in log.read_text().splitlines() if line.startswith("Running stage")]
+        assert ran == STAGES[STAGES.index("train") :]
+    assert {path: path.stat().st_mtime_ns for path in (project / "data" / "store").rglob("*")} == store
+
+    run(project, sys.executable, "-m", "softalign", "experiments", "--csv", "runs.csv", "--out", "table.md")
+    with (project / "runs.csv").open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert [(row["train.temperature.student"], row["seed"]) for row in rows] == [
+        (student, seed) for student in ("0.05", "0.2") for seed in ("1", "2")
+    ]
+    table = (project / "table.md").read_text(encoding="utf-8").splitlines()
+    for number, row in enumerate(rows):
+        run(project, "dvc", "exp", "apply", row["experiment"])
+        scores = json.loads((project / "metrics" / "evaluate.json").read_text())
+        assert float(row["evaluate.retrieval.mean"]) == scores["retrieval"]["mean"]
+        assert float(row["evaluate.mining.mean_f1"]) == scores["mining"]["mean_f1"]
+        dev = json.loads((project / "metrics" / "train.json").read_text())["dev_accuracy"]
+        assert float(row["train.dev_accuracy"]) == dev
+        cells = table[2 + number // 2].replace("*", "").split("|")
+        same = [float(other["train.dev_accuracy"]) for other in rows[number // 2 * 2 :][:2]]
+        assert cells[3].strip() == f"{100 * statistics.fmean(same):.2f} ± {100 * statistics.stdev(same):.2f}"
+
+
+def test_an_experiment_with_other_text_finds_the_store_of_its_project(project: Path):
+    for command in (
+        ("config", "user.name", "t"),
+        ("config", "user.email", "t@t"),
+        ("add", "-A"),
+        ("commit", "-qm", "t"),
+    ):
+        run(project, "git", *command)
+    known = json.loads((project / "metrics" / "teach.json").read_text())["en"]["sentences"]
+    run(project, "dvc", "exp", "run", "--temp", "--name", "less", "-S", "prepare.heldout.share=0.5")
+    run(project, "dvc", "exp", "apply", "less")
+    counts = json.loads((project / "metrics" / "teach.json").read_text())["en"]
+    assert 0 < counts["hits"] < known
+    assert counts["misses"] == 0
 
 
 def test_two_teachers_are_two_identities(project: Path, tiny_xlmr: Path):

@@ -1,0 +1,255 @@
+"""Experiments side by side: runs that differ only in their seed are one row, with mean and standard deviation.
+
+What is compared is chosen here and is no one's opinion: only parameters that vary are columns, rows are in the order of their
+settings (never of their results), the same experiments give the same table. Holds the numbers of all runs in memory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipeline.errors import UserError
+from pipeline.reporting.settings import Value, flat_settings, order_key, setting_text, varying, with_defaults
+
+DEFAULT_METRICS = ("train.dev_accuracy", "evaluate.retrieval.mean", "evaluate.mining.mean_f1")
+BENCHMARK_MEAN = re.compile(
+    r"evaluate\.benchmarks\.((?:(?!\.(?:tasks|pairs)\.).)+)\.(?!(?:clean|seen)$|.*_?(?:low|high)$)(\w+)"
+)
+"""A benchmark's own number, ``evaluate.benchmarks.<name>.<measure>``: not its tasks', not over its clean items only."""
+
+COMMIT = "commit"
+"""The column of the commit that experiments started from, where it isn't the same for all."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment.
+
+    Attributes:
+        name: of it.
+        state: whether it ended, and how.
+        params: as written, nested.
+        metrics: numbers by ``<file>.<key>``, such as ``evaluate.retrieval.mean``.
+        commit: the commit that it started from.
+        time: when it was made, as text that sorts.
+        reason: why it failed.
+    """
+
+    name: str
+    state: Literal["success", "running", "queued", "failed"]
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    commit: str = ""
+    time: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric of a row.
+
+    Attributes:
+        values: of each run, in the order of `Row.runs`.
+        best: whether no row has a better mean.
+    """
+
+    values: tuple[float, ...]
+    best: bool = False
+
+    @property
+    def mean(self) -> float:
+        """Over the runs."""
+        return statistics.fmean(self.values)
+
+    @property
+    def spread(self) -> float | None:
+        """Sample standard deviation (n - 1); None for one run."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """Runs with the same settings.
+
+    Attributes:
+        settings: values of the table's settings.
+        runs: names of the experiments, ordered by ``repeats``.
+        repeats: of each run, what it differs in from the others (its seed).
+        cells: by metric, in the table's order.
+    """
+
+    settings: tuple[Value, ...]
+    runs: tuple[str, ...]
+    repeats: tuple[tuple[Value, ...], ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The table.
+
+    Attributes:
+        settings: keys of the parameters that vary.
+        metrics: names.
+        repeated_over: the parameters in which runs of one row may differ.
+        rows: ordered by settings.
+        unfinished: runs without results, with what is known of their settings.
+        doubles: names of runs that a later one with the same settings and seed replaces.
+    """
+
+    settings: tuple[str, ...]
+    metrics: tuple[str, ...]
+    repeated_over: tuple[str, ...]
+    rows: tuple[Row, ...]
+    unfinished: tuple[tuple[Run, str], ...]
+    doubles: tuple[str, ...]
+
+
+def compare(runs: Sequence[Run], wanted: Sequence[str] = (), repeated_over: Sequence[str] = ("seed",)) -> Comparison:
+    """Group runs and make the table.
+
+    Args:
+        runs: all experiments, of any state.
+        wanted: metrics, as full names, their unique last parts, or patterns with ``*``; empty: dev accuracy, held-out
+            retrieval, mining F1 and the means of all benchmarks, as far as they were measured.
+        repeated_over: parameters in which runs of a row may differ.
+
+    Raises:
+        UserError: if there is no run, a metric or a parameter is unknown, or finished runs have not all of the metrics.
+    """
+    done = sorted((run for run in runs if run.state == "success"), key=lambda run: (run.time, run.name))
+    if not runs:
+        raise UserError("found no experiments; expected some, such as `dvc exp run --queue -S seed=1,2` makes")
+    metrics = choose_metrics(done, wanted) if done else ()
+    _same_metrics(done, metrics)
+    settings = flat_settings(with_defaults([run.params for run in done]))
+    known = list(dict.fromkeys(key for run in settings for key in run))
+    for key in repeated_over:
+        if done and key not in known:
+            raise UserError(f"--group-by: {key!r} is no parameter of these experiments{_near(key, known)}")
+    for run, values in zip(done, settings, strict=True):
+        values[COMMIT] = run.commit
+    columns = varying(settings, repeated_over)
+    rows, doubles = _rows(done, settings, columns, repeated_over, metrics)
+    return Comparison(
+        tuple(columns), metrics, tuple(repeated_over), tuple(rows), tuple(_unfinished(runs)), tuple(doubles)
+    )
+
+
+def choose_metrics(done: Sequence[Run], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The metrics that are shown, by their full names.
+
+    Raises:
+        UserError: if one is unknown or fits several, or there are none.
+    """
+    known = sorted({name for run in done for name in run.metrics})
+    if not wanted:
+        found = [name for name in DEFAULT_METRICS if name in known]
+        found += [name for name in known if BENCHMARK_MEAN.fullmatch(name)]
+        if not found:
+            raise UserError(f"the experiments have none of the metrics {', '.join(DEFAULT_METRICS)}{_choice(known)}")
+        return tuple(found)
+    return tuple(dict.fromkeys(name for pattern in wanted for name in _fitting(pattern, known)))
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether the best value is the smallest.
+
+    >>> lower_is_better("train.last_loss"), lower_is_better("evaluate.retrieval.mean")
+    (True, False)
+    """
+    return "loss" in metric.rpartition(".")[2]
+
+
+def _fitting(pattern: str, known: Sequence[str]) -> list[str]:
+    if pattern in known:
+        return [pattern]
+    if "*" in pattern:
+        found = fnmatch.filter(known, pattern)
+    else:
+        found = [name for name in known if name.endswith(f".{pattern}")]
+        if len(found) > 1:
+            raise UserError(f"--metric: {pattern!r} fits {', '.join(found[:5])}; name one of them in full")
+    if not found:
+        raise UserError(f"--metric: no experiment has {pattern!r}{_near(pattern, known)}")
+    return found
+
+
+def _same_metrics(done: Sequence[Run], metrics: Sequence[str]) -> None:
+    for metric in metrics:
+        lacking = [run.name for run in done if metric not in run.metrics]
+        if lacking:
+            shared = [name for name in metrics if all(name in run.metrics for run in done)]
+            advice = f", or choose what all have: {', '.join(shared)}" if shared else ""
+            raise UserError(
+                f"experiment {lacking[0]} has no {metric}, which others have ({len(lacking)} of {len(done)} lack it); "
+                f"remove it (`dvc exp remove {lacking[0]}`){advice}"
+            )
+
+
+def _rows(
+    done: Sequence[Run],
+    settings: Sequence[Mapping[str, Value]],
+    columns: Sequence[str],
+    repeated_over: Sequence[str],
+    metrics: Sequence[str],
+) -> tuple[list[Row], list[str]]:
+    groups: dict[tuple[Value, ...], dict[tuple[Value, ...], Run]] = {}
+    doubles = []
+    for run, values in zip(done, settings, strict=True):
+        group = groups.setdefault(tuple(values.get(key) for key in columns), {})
+        repeat = tuple(values.get(key) for key in repeated_over)
+        if repeat in group:  # runs are in the order of time: the later one stands
+            doubles.append(group[repeat].name)
+        group[repeat] = run
+    rows = []
+    for key in sorted(groups, key=order_key):
+        repeats = sorted(groups[key], key=order_key)
+        members = [groups[key][repeat] for repeat in repeats]
+        cells = tuple(Cell(tuple(run.metrics[metric] for run in members)) for metric in metrics)
+        rows.append(Row(key, tuple(run.name for run in members), tuple(repeats), cells))
+    return _marked(rows, metrics), sorted(doubles)
+
+
+def _marked(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
+    best = []
+    for number, metric in enumerate(metrics):
+        means = [row.cells[number].mean for row in rows]
+        best.append(min(means) if lower_is_better(metric) else max(means))
+    return [
+        Row(
+            row.settings,
+            row.runs,
+            row.repeats,
+            tuple(Cell(cell.values, cell.mean == top) for cell, top in zip(row.cells, best, strict=True)),
+        )
+        for row in rows
+    ]
+
+
+def _unfinished(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+    """Runs without results, and their settings as written: they may be what keeps them from being read."""
+    settings = flat_settings([run.params for run in runs])
+    columns = varying(settings)
+    found = [
+        (run, ", ".join(f"{key}={setting_text(values[key])}" for key in columns if key in values))
+        for run, values in zip(runs, settings, strict=True)
+        if run.state != "success"
+    ]
+    order = ("failed", "running", "queued")
+    return sorted(found, key=lambda item: (order.index(item[0].state), item[1], item[0].name))
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else _choice(known)
+
+
+def _choice(known: Sequence[str]) -> str:
+    return f"; expected one such as {', '.join(known[:6])}" if known else "; they have no numbers at all"

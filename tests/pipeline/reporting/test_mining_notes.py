@@ -1,0 +1,36 @@
+from pipeline.reporting.inputs import MinedPair
+from pipeline.reporting.mining_notes import mining_notes
+
+
+def found(**metrics):
+    return MinedPair("en-fr", metrics, {}, "test", None, {})
+
+
+def test_nothing_measured_is_nothing_said():
+    assert mining_notes(found()) == []
+
+
+def test_control_says_the_rate_and_where_it_falls():
+    control = {"kind": "documents", "searched": 2000, "accepted": 30, "false_rate": 0.015}
+    limits = {"threshold_at_0.01": 1.0712, "threshold_at_0.001": None}
+    (note,) = mining_notes(found(control=control | limits))
+    assert note == (
+        "Control: of 2,000 sentences mined against other documents, where no translation is, 30 (1.5\xa0%) get a pair at the "
+        "threshold, which is false. False pairs would fall to 1.0\xa0% at 1.0712."
+    )
+    (note,) = mining_notes(found(control={"kind": "partners", "searched": 7, **limits}))
+    assert note.startswith("Control: 7 accepted sentences mined again")
+
+
+def test_approximation_says_what_was_lost():
+    lost = {
+        "recall_forward": 0.95,
+        "recall_pairs": 0.99,
+        "recall_accepted": None,
+        "threshold": 1.0,
+        "margin_shift": 0.001,
+    }
+    (note,) = mining_notes(found(approximation={"search": {}, "lost": lost}))
+    assert "95.0\xa0% of the neighbours were found, 99.0\xa0% of the pairs; scores are +0.0010 off" in note
+    (note,) = mining_notes(found(approximation={"search": {}, "lost": lost | {"margin_shift": None}}))
+    assert note.endswith("of the pairs.")
