@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
 from pipeline.artifacts import KEY, fixed_list_array, key_array, neighborhood_schema, shard_path, write_shard
@@ -22,12 +23,17 @@ from pipeline.atomic import atomic_folder
 from pipeline.config import Neighborhoods
 from pipeline.folders import VectorFolder
 from pipeline.hashing import Keys, shard_count, shard_of
-from pipeline.mining.neighbors import self_neighbors
+from pipeline.mining.index import build_index, choose_factory, tune_effort
+from pipeline.mining.neighbors import SelfNeighbors, self_neighbors
+from pipeline.mining.vectors import normalised
 from pipeline.pairs import PairFolder
-from pipeline.progress import progress
+from pipeline.progress import Advance, progress
 
 Strategy = Literal["priority", "average"]
 BLOCK_ROWS = 65_536
+EXACT_POINTS = 100_000
+"""Up to here ``auto`` searches exactly: half a product of the points with themselves."""
+QUERY_ROWS = 8_192
 
 
 @dataclass(frozen=True)
@@ -125,21 +131,75 @@ def soft_weights(similarity: NDArray[np.float32], temperature: float) -> NDArray
     return weights
 
 
-def write_neighborhoods(
-    points: LabelPoints, config: Neighborhoods, out: Path, shard_rows: int, made_by: dict[str, Any], label: str
-) -> dict[str, float | int]:
-    """Find and write the neighbourhoods of one language pair, exactly.
+def find_neighborhoods(
+    vectors: NDArray[np.float16], config: Neighborhoods, scratch: Path, advance: Advance | None = None
+) -> tuple[SelfNeighbors, float]:
+    """The k nearest other points of every point, by cosine.
 
-    Label vectors are gathered into a memory-mapped temporary file (float16), so memory is bounded by
-    ``config.block_bytes`` and the result (20 bytes a neighbour).
+    Exactly, from half a product, or through a FAISS index whose effort is raised until it finds ``config.recall`` of the
+    neighbours of a sample that is also searched exactly. Memory: ``config.block_bytes``, the result (16·k + 4 bytes a
+    point) and, for the index, the vectors themselves (or codes of them, where they don't fit into
+    ``config.index_bytes``).
+
+    Args:
+        vectors: label vectors [p, e].
+        config: k, how to search.
+        scratch: an existing folder where the index may be built.
+        advance: called with points done; they add up to p.
 
     Returns:
-        Metrics: points, and the mean share of soft-label weight that lies on other points than the row's own.
+        The neighbours, and the share of the true ones among them: 1.0, or measured on the sample.
+    """
+    exact = config.search == "exact" or (config.search == "auto" and len(vectors) <= EXACT_POINTS)
+    if exact or len(vectors) == 0:
+        return self_neighbors(vectors, config.k, config.block_bytes, advance=advance), 1.0
+    factory = config.index or choose_factory(len(vectors), vectors.shape[1], config.index_bytes)
+    index = build_index(scratch / "index", vectors, factory, config.index_bytes, config.seed)
+    # One neighbour more, because the nearest is the point itself (or, at similarity 1, a copy of it).
+    tuned = tune_effort(index, vectors, config.k + 1, config.recall, config.sample, config.block_bytes, config.seed)
+    similarity = np.full((len(vectors), config.k), -np.inf, np.float32)
+    row = np.full((len(vectors), config.k), -1, np.int64)
+    for start in range(0, len(vectors), QUERY_ROWS):
+        stop = min(start + QUERY_ROWS, len(vectors))
+        queries = normalised(vectors, start, stop, "the label vectors", torch.device("cpu"))
+        found = _without_own(*index.search(queries, config.k + 1), np.arange(start, stop))
+        similarity[start:stop], row[start:stop] = found
+        if advance is not None:
+            advance(stop - start)
+    return SelfNeighbors(similarity, row), tuned.recall
+
+
+def _without_own(
+    similarity: NDArray[np.float32], row: NDArray[np.int64], own: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """k of k + 1 neighbours [n, k + 1]: all but the row's own [n], or but the last where it was not found."""
+    left_out = row == own[:, None]
+    left_out[:, -1] |= ~left_out.any(axis=1)
+    shape = (len(row), row.shape[1] - 1)
+    return similarity[~left_out].reshape(shape), row[~left_out].reshape(shape)
+
+
+def write_neighborhoods(
+    points: LabelPoints,
+    config: Neighborhoods,
+    out: Path,
+    shard_rows: int,
+    made_by: dict[str, Any],
+    label: str,
+) -> dict[str, float | int]:
+    """Find and write the neighbourhoods of one language pair.
+
+    Label vectors are gathered into a memory-mapped temporary file (float16); memory besides is as for
+    `find_neighborhoods`, and 20 bytes a neighbour.
+
+    Returns:
+        Metrics: points, the mean share of soft-label weight that lies on other points than the row's own, and the share
+        of the true neighbours that were found.
     """
     with atomic_folder(out) as folder, tempfile.TemporaryDirectory(dir=folder) as scratch:
         vectors = _gather(points, Path(scratch) / "labels.f16")
         with progress(label, len(points), "points") as advance:
-            found = self_neighbors(vectors, config.k, config.block_bytes, advance=advance)
+            found, recall = find_neighborhoods(vectors, config, Path(scratch), advance)
         del vectors
         weights = soft_weights(found.similarity, config.temperature)
         shards = shard_count(len(points), shard_rows)
@@ -160,6 +220,7 @@ def write_neighborhoods(
     return {
         "points": len(points),
         "k": config.k,
+        "recall": round(recall, 6),
         "weight_on_neighbors": round(float(weights.sum(axis=1).mean()) if len(points) else 0.0, 6),
         "nearest_similarity": round(float(found.similarity[:, 0].mean()) if len(points) > 1 else 0.0, 6),
     }

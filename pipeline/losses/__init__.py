@@ -6,9 +6,9 @@ loss is an `Objective` (soft, hard, kl, similarity_mse: what one matrix of simil
 views of the batch: across the languages (`CrossLingual`), or across and inside them (`TCM`).
 """
 
-from pipeline.losses.batch import Batch, Columns
+from pipeline.losses.batch import Anchors, Batch, Columns
 from pipeline.losses.combine import Term, build_loss
 from pipeline.losses.gather import gather_columns
 from pipeline.losses.objective import CrossLingual, Loss, Objective
 
-__all__ = ["Batch", "Columns", "CrossLingual", "Loss", "Objective", "Term", "build_loss", "gather_columns"]
+__all__ = ["Anchors", "Batch", "Columns", "CrossLingual", "Loss", "Objective", "Term", "build_loss", "gather_columns"]

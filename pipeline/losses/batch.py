@@ -37,6 +37,24 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
+class Anchors:
+    """c label points of the whole corpus, for losses that compare a batch with more than itself.
+
+    Attributes:
+        teacher: [c, t], the teacher's L2-normalised vectors of their first sides.
+        labels: [c, e], their label vectors, L2-normalised (the same tensor for Priority labels).
+    """
+
+    teacher: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.teacher.ndim != 2 or self.labels.ndim != 2 or len(self.teacher) != len(self.labels):
+            found = f"{list(self.teacher.shape)} and {list(self.labels.shape)}"
+            raise ValueError(f"anchors: teacher and labels are {found}, expected [c, t] and [c, e]")
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """n pairs: the student's vectors, and what the teacher says of them.
 
@@ -49,6 +67,7 @@ class Batch:
         y: [n, d], of the second sides.
         labels: [n, e], the label vectors, L2-normalised, without gradient.
         teacher: [n, t], the teacher's L2-normalised vectors of the first sides (only MSE distillation asks for them).
+        anchors: label points of the whole corpus, the batch's own among them (only the loss ``corpus`` asks for them).
         points: [n] int64, which label point each pair is; two pairs with the same English sentence, say, are one point.
         columns: what rows are compared with; None stands for the rows themselves.
         offset: row i's own column is ``offset + i``.
@@ -66,11 +85,14 @@ class Batch:
     points: Tensor | None = None
     columns: Columns | None = None
     offset: int = 0
+    anchors: Anchors | None = None
 
     def __post_init__(self) -> None:
         _check("batch", self.x, self.y, self.labels, self.points)
         if self.teacher is not None and (self.teacher.ndim != 2 or len(self.teacher) != len(self.x)):
             raise ValueError(f"batch: teacher is {list(self.teacher.shape)}, expected [{len(self.x)}, t]")
+        if self.anchors is not None and self.anchors.labels.shape[1] != self.labels.shape[1]:
+            raise ValueError("batch: the anchors' and the rows' labels differ in dimension")
         if self.columns is None:
             if self.offset:
                 raise ValueError(f"batch: offset is {self.offset} without columns, expected 0")

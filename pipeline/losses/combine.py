@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import ParamsError
 from pipeline.losses.batch import Batch
+from pipeline.losses.corpus import Corpus
 from pipeline.losses.hard import Hard
 from pipeline.losses.kl import KL
 from pipeline.losses.mse import MSE
@@ -24,7 +25,7 @@ OBJECTIVES: Mapping[str, Callable[..., Objective]] = {
     "kl": KL,
     "similarity_mse": SimilarityMSE,
 }
-NAMES = (*OBJECTIVES, "mse")
+NAMES = (*OBJECTIVES, "mse", "corpus")
 """What a term can be called."""
 
 
@@ -35,8 +36,8 @@ class Term:
     Attributes:
         name: one of `NAMES`.
         weight: its factor.
-        options: the fields of the objective of that name (`Soft`, `Hard`, `KL`); ``tcm``: λ of TCM, for every name but
-            ``mse``; without it (or None) only L_cross is taken.
+        options: the fields of the objective of that name (`Soft`, `Hard`, `KL`) or the temperatures of `Corpus`; ``tcm``:
+            λ of TCM, for every contrastive objective; without it (or None) only L_cross is taken.
     """
 
     name: str
@@ -90,6 +91,9 @@ def _build(term: Term, student_dimension: int, teacher_dimension: int, seed: int
     if term.name == "mse":
         _check_options(term, allowed=())
         return MSE(student_dimension, teacher_dimension, seed)
+    if term.name == "corpus":
+        _check_options(term, allowed=("teacher_temperature", "student_temperature"))
+        return Corpus(student_dimension, teacher_dimension, seed=seed, **term.options)
     if term.name not in OBJECTIVES:
         raise ParamsError(f"loss: found {term.name!r}, expected one of {', '.join(NAMES)}")
     kind: Any = OBJECTIVES[term.name]

@@ -122,7 +122,7 @@ def test_float32_is_within_a_millionth_of_the_double_loop(case):
 
 def test_mse_with_projection_equals_the_double_loop(batch):
     loss = build(Term("mse"))
-    projection = loss.losses["mse"].projection.weight
+    projection = loss.losses["mse"].space.projection.weight
     naive = torch.zeros(())
     for i in range(len(batch)):
         for side in (batch.x, batch.y):

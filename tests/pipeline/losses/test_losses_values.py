@@ -91,7 +91,7 @@ def test_mse(batch):
 def test_mse_projects_where_dimensions_differ():
     loss = MSE(2, 3)
     with torch.no_grad():
-        loss.projection.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]]))
+        loss.space.projection.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]]))
     batch = Batch(AXES, AXES, LABELS, teacher=torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))
     # P x = (1, 0, 0) and (0, 2, 0): distances 0 and 4 + 1.
     assert loss(batch).item() == pytest.approx(2 * 5 / 2)
@@ -100,16 +100,16 @@ def test_mse_projects_where_dimensions_differ():
 @pytest.mark.parametrize(("student", "teacher"), [(4, 6), (6, 4)])
 def test_the_projection_starts_orthogonal_and_draws_from_its_own_seed(student, teacher):
     before = torch.random.get_rng_state()
-    weight = MSE(student, teacher, seed=1).projection.weight
+    weight = MSE(student, teacher, seed=1).space.projection.weight
     assert torch.equal(torch.random.get_rng_state(), before)
     gram = weight.T @ weight if student < teacher else weight @ weight.T
     torch.testing.assert_close(gram, torch.eye(min(student, teacher)), atol=1e-6, rtol=0)
-    assert torch.equal(weight, MSE(student, teacher, seed=1).projection.weight)
-    assert not torch.equal(weight, MSE(student, teacher, seed=2).projection.weight)
+    assert torch.equal(weight, MSE(student, teacher, seed=1).space.projection.weight)
+    assert not torch.equal(weight, MSE(student, teacher, seed=2).space.projection.weight)
 
 
 def test_no_projection_where_dimensions_are_equal():
-    assert MSE(4, 4).projection is None
+    assert MSE(4, 4).space.projection is None
     assert list(MSE(4, 4).parameters()) == []
 
 

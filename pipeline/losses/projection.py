@@ -1,0 +1,34 @@
+"""From the student's space to the teacher's, for losses that compare the student's vectors with the teacher's own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.losses.batch import at_least_float32
+
+
+class TeacherSpace(nn.Module):
+    """P f(x): the identity where student and teacher have equal dimensions, otherwise a learned linear map.
+
+    Args:
+        student_dimension: d.
+        teacher_dimension: t; where it differs from d, the map is a parameter [t, d] without bias, that starts
+            (semi-)orthogonal, so that the teacher's cosines are first sought in the student's own.
+        seed: of the map's start.
+    """
+
+    def __init__(self, student_dimension: int, teacher_dimension: int, seed: int = 0) -> None:
+        super().__init__()
+        self.projection: nn.Linear | None = None
+        if student_dimension != teacher_dimension:
+            # Neither the layer nor its start draws from torch's global generator: what else is seeded stays as it was.
+            layer = nn.Linear(student_dimension, teacher_dimension, bias=False, device="meta")
+            self.projection = layer.to_empty(device="cpu")
+            nn.init.orthogonal_(self.projection.weight, generator=torch.Generator().manual_seed(seed))
+
+    def forward(self, student: Tensor) -> Tensor:
+        """Vectors [n, t] of the student's [n, d], in float32 at least, not normalised again."""
+        vectors = at_least_float32(student)
+        with torch.autocast(vectors.device.type, enabled=False):
+            return vectors if self.projection is None else self.projection(vectors)
