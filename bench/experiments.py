@@ -55,7 +55,7 @@ from stages.training_data import read_training_pairs
 EVAL_TOKENS = 65_536
 DISTRACTORS = 20_000
 NEAR = 5
-BENCHMARKS = {
+BENCHMARKS: dict[str, tuple[Any, str]] = {
     "tatoeba": ("tatoeba", "tatoeba"),
     "flores": ("flores", "flores200-devtest"),
     "stsb": ("stsb", "stsb-multi-mt"),
@@ -125,7 +125,8 @@ class Lab:
             first = np.repeat(np.arange(len(rows)), 2 * NEAR)
             kept = first != second
             first, second = first[kept], second[kept]
-            parts.append(DevPart(*sides, len(rows), first, second, cosines[first, second]))
+            a, b = sides
+            parts.append(DevPart(a, b, len(rows), first, second, cosines[first, second]))
         return parts
 
     def dev_scores(self, model: SentenceModel) -> dict[str, float]:
@@ -171,7 +172,7 @@ class Lab:
         model = build_student(self.project.params.student, self.tokenizer, None, 0)
         model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
         model.eval()
-        return lambda texts: embed(model, self.tokenizer.encode(texts), EVAL_TOKENS)
+        return lambda texts: embed(model, self.tokenizer(texts), EVAL_TOKENS)
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,9 @@ def _scores(lab: Lab, benchmarks: dict[str, Any], run: Path) -> dict[str, float]
     if cache.exists():
         known: dict[str, float] = json.loads(cache.read_text(encoding="utf-8"))
         return known
-    encode, values, sts = lab.encoder(run), {}, []
+    encode = lab.encoder(run)
+    values: dict[str, float] = {}
+    sts: list[float] = []
     for name, benchmark in benchmarks.items():
         score = score_benchmark(benchmark, encode, name, resamples=0)
         if name in ("stsb", "korsts"):

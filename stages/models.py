@@ -28,6 +28,11 @@ def resolve_student(project: Project) -> ModelFolder | None:
     return resolve_model("student.model", student.model, student.revision, project.layout.root)
 
 
+def resolve_start(project: Project) -> ModelFolder | None:
+    """The model whose weights the student starts from: a pretrained encoder, or the teacher; None from nothing."""
+    return resolve_teacher(project) if project.params.student.kind == "teacher" else resolve_student(project)
+
+
 def student_tokenizer(project: Project, start: ModelFolder | None) -> TextTokenizer:
     """The student's tokenizer as stage tokenize wrote it; ``start`` is what the student starts from."""
     student = project.params.student

@@ -7,7 +7,9 @@ from typing import Any
 
 from pipeline.atomic import atomic_folder
 from pipeline.encoders.load import is_static
+from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
+from pipeline.encoders.transplant import padding_id
 from pipeline.tokenize import tokenize_folder, training_texts
 from stages.command import Project, stage_main, write_metrics
 from stages.models import resolve_student, resolve_teacher
@@ -21,7 +23,7 @@ def run(project: Project) -> None:
     teacher_tokenizer = load_tokenizer(
         teacher.path, params.teacher.prefix, params.teacher.max_length, special_tokens=not is_static(teacher.path)
     )
-    student_tokenizer = _student_tokenizer(project)
+    student_tokenizer = _student_tokenizer(project, teacher)
 
     def tokenize(tokenizer: TextTokenizer, sentences: Path, kind: str, language: str) -> None:
         counts = tokenize_folder(
@@ -41,8 +43,8 @@ def run(project: Project) -> None:
     write_metrics(layout.metrics / "tokenize.json", metrics)
 
 
-def _student_tokenizer(project: Project) -> TextTokenizer:
-    """Train or load the student's tokenizer, and write it."""
+def _student_tokenizer(project: Project, teacher: ModelFolder) -> TextTokenizer:
+    """Train or load the student's tokenizer, and write it; ``teacher`` is where a student of its layers starts."""
     params, layout = project.params, project.layout
     student = params.student
     if (source := resolve_student(project)) is not None:
@@ -53,10 +55,9 @@ def _student_tokenizer(project: Project) -> TextTokenizer:
         texts = training_texts(
             [layout.sentences / language for language in params.used_languages], student.tokenizer_sentences
         )
-        trained = train_tokenizer(texts, student.vocabulary)
-        tokenizer = TextTokenizer(
-            trained, student.prefix, student.max_length, special_tokens=student.kind == "transformer"
-        )
+        pad = padding_id(teacher.path) if student.kind == "teacher" else 0
+        trained = train_tokenizer(texts, student.vocabulary, pad)
+        tokenizer = TextTokenizer(trained, student.prefix, student.max_length, special_tokens=student.kind != "static")
     with atomic_folder(layout.tokenizer) as folder:
         tokenizer.backend.save(str(folder / TOKENIZER_FILE))
     return tokenizer

@@ -15,6 +15,7 @@ from scmrepo.exceptions import SCMError
 import pipeline
 from pipeline.atomic import atomic_folder
 from pipeline.encoders.load import save_encoder
+from pipeline.encoders.lora import merge_adapters
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.folders import TokenFolder
 from pipeline.hashing import folder_hash, identity_hash
@@ -22,7 +23,7 @@ from pipeline.training.build import build_student
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trained, Trainer
 from stages.command import Project, stage_main, write_metrics
-from stages.models import resolve_student, student_tokenizer
+from stages.models import resolve_start, student_tokenizer
 from stages.training_data import read_dev, read_training_pairs
 
 CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "*.py")
@@ -42,9 +43,9 @@ def run(project: Project) -> None:
     params, layout = project.params, project.layout
     tokens = {language: TokenFolder(layout.tokens / "student" / language) for language in params.used_languages}
     pairs = read_training_pairs(project, tokens)
-    start = resolve_student(project)
+    start = resolve_start(project)
     tokenizer = student_tokenizer(project, start)
-    model = build_student(params.student, tokenizer, start.path if start else None, params.seed)
+    model = build_student(params.student, tokenizer, start.path if start else None, params.seed, params.teacher)
     accelerator = Accelerator(mixed_precision=_precision(params.train.mixed_precision))
     with _series(layout.plots / "train", accelerator.is_main_process) as record:
         trainer = Trainer(
@@ -62,6 +63,7 @@ def run(project: Project) -> None:
         trained = trainer.run()
     if accelerator.is_main_process:
         with atomic_folder(layout.student) as folder:
+            merge_adapters(trained.model)
             save_encoder(trained.model, tokenizer, folder)
         write_metrics(layout.metrics / "train.json", _metrics(trained))
     trainer.clear()
@@ -94,6 +96,7 @@ def _metrics(trained: Trained) -> dict[str, Any]:
         "last_loss": round(last["loss"], 6),
         "neighborhood_coverage": round(trained.coverage, 6),
         "steps": trained.progress.step,
+        "stopped_early": trained.progress.stopped_early,
     }
 
 
@@ -107,6 +110,7 @@ def _identity(project: Project, start: ModelFolder | None) -> str:
                 mode="json", include={"languages", "pairs", "seed", "student", "labels", "train"}
             ),
             "student": start.content if start else None,
+            "pooling": params.teacher.pooling if params.student.kind == "teacher" else None,
             "tokenizer": first.made_by["tokenizer"],
             "pairs": folder_hash(layout.pairs),
             "weights": {corpus.name: corpus.weight for corpus in params.prepare.corpora},
@@ -122,7 +126,9 @@ def _precision(wanted: str) -> str:
 
     if wanted != "auto":
         return wanted
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+    # Older GPUs emulate bf16, slower than float32, and would say yes without the argument.
+    has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if has_bf16 else "no"
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from pipeline.folders import TokenFolder, VectorFolder
 from pipeline.languages import LanguagePair
 from pipeline.neighborhoods import label_points
 from pipeline.pairs import HeldOutFolder, PairFolder
-from pipeline.training.batches import Neighbors
+from pipeline.training.data import TrainingPairs
 from pipeline.training.dev import DevSet, load_dev
-from pipeline.training.trainer import TrainingPairs
+from pipeline.training.neighbors import Neighbors
 from stages.command import Project
 
 

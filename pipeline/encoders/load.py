@@ -19,7 +19,7 @@ from pipeline.encoders.base import ENCODER_VERSION, TokenBatch
 from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel, embed
 from pipeline.encoders.pooling import Pooling
 from pipeline.encoders.resolve import ModelFolder
-from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer
+from pipeline.encoders.tokenization import SPECIAL_ROLES, TOKENIZER_FILE, TextTokenizer, load_tokenizer
 from pipeline.errors import InputError, UserError
 
 STATIC_WEIGHT = "embedding.weight"
@@ -262,13 +262,7 @@ def save_encoder(model: SentenceModel, tokenizer: TextTokenizer, folder: Path) -
 def _save_tokenizer_config(tokenizer: TextTokenizer, folder: Path) -> None:
     known = {
         name: token
-        for name, options in {
-            "pad_token": ("[PAD]", "<pad>"),
-            "unk_token": ("[UNK]", "<unk>"),
-            "cls_token": ("[CLS]", "<s>"),
-            "sep_token": ("[SEP]", "</s>"),
-            "mask_token": ("[MASK]", "<mask>"),
-        }.items()
+        for name, options in SPECIAL_ROLES.items()
         for token in options
         if tokenizer.backend.token_to_id(token) is not None
     }

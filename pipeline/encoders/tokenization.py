@@ -20,6 +20,14 @@ from pipeline.hashing import identity_hash
 TOKENIZER_FILE = "tokenizer.json"
 UNKNOWN = "[UNK]"
 SPECIAL_TOKENS = ("[PAD]", UNKNOWN, "[CLS]", "[SEP]", "[MASK]")
+SPECIAL_ROLES = {
+    "pad_token": ("[PAD]", "<pad>"),
+    "unk_token": ("[UNK]", "<unk>"),
+    "cls_token": ("[CLS]", "<s>"),
+    "sep_token": ("[SEP]", "</s>"),
+    "mask_token": ("[MASK]", "<mask>"),
+}
+"""What vocabularies call their special tokens."""
 CHUNK = 10_000
 
 
@@ -89,12 +97,13 @@ def load_tokenizer(folder: Path, prefix: str, max_length: int, special_tokens: b
     return TextTokenizer(loaded.backend_tokenizer, prefix, max_length, special_tokens)
 
 
-def train_tokenizer(texts: Iterator[str], vocabulary: int) -> Tokenizer:
-    """Train a byte-pair encoding for static and transformer students.
+def train_tokenizer(texts: Iterator[str], vocabulary: int, pad: int = 0) -> Tokenizer:
+    """Train a byte-pair encoding for students that don't bring a tokenizer.
 
     Args:
         texts: the training sentences; the library counts their words, so memory grows with distinct words only.
         vocabulary: how many tokens it has, the five special ones included.
+        pad: the id of the padding, among the first five (positions can hang on it: `pipeline.encoders.transplant`).
 
     Raises:
         UserError: if there is no text.
@@ -109,7 +118,9 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int) -> Tokenizer:
             pre_tokenizers.Digits(individual_digits=False),
         ]
     )
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
+    padding, *others = SPECIAL_TOKENS
+    special = [*others[:pad], padding, *others[pad:]]
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator(_chunks(texts), trainer)
     if tokenizer.get_vocab_size() <= len(SPECIAL_TOKENS):
         raise UserError("student: no training text to train a tokenizer on")

@@ -5,20 +5,21 @@ are permuted and cut into batches, and the batches of all are shuffled. Nothing 
 and the batches are the same whatever the number of processes: each takes its part of a batch.
 
 With neighbours, a batch is made of random pairs (seeds, the epoch's permutation) and of pairs of their nearest label points,
-so that the teacher's labels inside the batch are not nearly one-hot.
+so that the teacher's labels inside the batch are not nearly one-hot. Anchors are label points without their pairs: the
+teacher's vectors alone (`pipeline.losses.corpus`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts import KEY_DTYPE, Shard, fixed_list_view
-from pipeline.hashing import Keys, locate
 from pipeline.neighborhoods import LabelPoints
+from pipeline.training.anchors import AnchorPlan
+from pipeline.training.neighbors import Neighbors
 
 
 @dataclass(frozen=True)
@@ -28,40 +29,13 @@ class PairBatch:
     Attributes:
         language_pair: index of the language pair.
         rows: of its pairs [n].
+        anchors: label points of the whole corpus that the loss compares them with [c], the pairs' own first; none if the
+            loss asks for none.
     """
 
     language_pair: int
     rows: NDArray[np.int64]
-
-
-class Neighbors:
-    """The neighbourhoods of one language pair, by point number.
-
-    Holds 12 bytes a neighbour in memory.
-
-    Attributes:
-        point: number of each neighbour [p, k], -1 where there is none.
-        weight: its soft-label weight [p, k].
-    """
-
-    def __init__(self, shards: Sequence[Shard], points: Keys) -> None:
-        keys = np.concatenate([fixed_list_view(shard.table.column("neighbor"), KEY_DTYPE) for shard in shards])
-        self.weight: NDArray[np.float32] = np.concatenate(
-            [fixed_list_view(shard.table.column("weight"), np.dtype(np.float32)) for shard in shards]
-        )
-        self.point: NDArray[np.int64] = locate(points, keys.reshape(-1)).reshape(keys.shape)
-
-    def coverage(self, points: NDArray[np.int64]) -> tuple[float, float]:
-        """How much of the teacher's corpus-wide soft-label weight a batch of points [n] covers.
-
-        Returns:
-            The weight on neighbours that are in the batch, and the weight on all neighbours, each summed over the
-            batch's distinct points; their ratio is the covered share.
-        """
-        unique = np.unique(points)
-        inside = np.isin(self.point[unique], unique) & (self.point[unique] >= 0)
-        weights = self.weight[unique]
-        return float(weights[inside].sum()), float(weights.sum())
+    anchors: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 class BatchPlan:
@@ -74,9 +48,10 @@ class BatchPlan:
         batch_size: pairs a batch, over all processes.
         seed: of all randomness.
         neighbors_per_pair: 0 for random batches, else how many neighbours join each seed pair.
-        points: the label points of each language pair; needed with neighbours.
+        points: the label points of each language pair; needed with neighbours or anchors.
         neighbors: their neighbourhoods; needed with neighbours.
         weights: how often an epoch draws each pair of each language pair [n], or None for once.
+        anchors: which anchors go with a batch.
 
     Raises:
         ValueError: if no language pair has a pair.
@@ -91,6 +66,7 @@ class BatchPlan:
         points: Sequence[LabelPoints] = (),
         neighbors: Sequence[Neighbors] = (),
         weights: Sequence[NDArray[np.float64] | None] = (),
+        anchors: AnchorPlan | None = None,
     ) -> None:
         if not any(sizes):
             raise ValueError("no training pairs")
@@ -102,6 +78,7 @@ class BatchPlan:
         ]
         self.sizes, self.batch_size, self.seed = list(sizes), batch_size, seed
         self.neighbors_per_pair, self.points, self.neighbors = neighbors_per_pair, points, neighbors
+        self.anchors = anchors
         self.seeds_per_batch = max(1, batch_size // (1 + neighbors_per_pair))
         self._epoch = -1
         self._orders: list[NDArray[np.int64]] = []
@@ -124,7 +101,11 @@ class BatchPlan:
         rows = order[number * self.seeds_per_batch : (number + 1) * self.seeds_per_batch]
         if self.neighbors_per_pair:
             rows = self._with_neighbors(language_pair, rows, np.random.default_rng([self.seed, 2, step]))
-        return PairBatch(language_pair, rows)
+        if self.anchors is None:
+            return PairBatch(language_pair, rows)
+        points, neighbors = self.points[language_pair], self.neighbors[language_pair]
+        anchors = self.anchors.draw(step, points.of_pair[rows], len(points), neighbors)
+        return PairBatch(language_pair, rows, anchors)
 
     def _batches_of(self, size: int) -> int:
         return 0 if size == 0 else max(1, size // self.seeds_per_batch)

@@ -1,4 +1,4 @@
-"""The student before training: static or a transformer from nothing, or a pretrained encoder."""
+"""The student before training: static or a transformer from nothing, a pretrained encoder, or the teacher's layers."""
 
 from __future__ import annotations
 
@@ -6,36 +6,58 @@ from pathlib import Path
 
 import torch
 
-from pipeline.config import Student
+from pipeline.config import Student, Teacher
 from pipeline.encoders.load import EncoderSettings, is_static, load_static, load_transformer
+from pipeline.encoders.lora import add_adapters
 from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel
 from pipeline.encoders.tokenization import TextTokenizer
+from pipeline.encoders.transplant import transplant
 
 STATIC_SCALE = 0.02
 """Standard deviation of fresh token vectors."""
 
 
-def build_student(student: Student, tokenizer: TextTokenizer, pretrained: Path | None, seed: int) -> SentenceModel:
+def build_student(
+    student: Student, tokenizer: TextTokenizer, start: Path | None, seed: int, teacher: Teacher | None = None
+) -> SentenceModel:
     """The student that training starts from, on the CPU, in float32.
 
     Args:
         student: the parameters.
         tokenizer: the student's.
-        pretrained: the folder of a pretrained student.
+        start: the folder of a pretrained student, or of the teacher whose layers are taken.
         seed: of fresh weights; also seeds torch's global generator (dropout).
+        teacher: its parameters; the student pools as it does, unless told otherwise.
+
+    Raises:
+        UserError: if the start can't serve, or adapters can't be added.
     """
     torch.manual_seed(seed)
+    model = _build(student, tokenizer, start, seed, teacher)
+    if student.lora is not None:
+        add_adapters(model, student.lora, train_tokens=student.kind == "teacher")
+    return model
+
+
+def _build(
+    student: Student, tokenizer: TextTokenizer, start: Path | None, seed: int, teacher: Teacher | None
+) -> SentenceModel:
     if student.kind == "static":
         size = tokenizer.backend.get_vocab_size()
         generator = torch.Generator().manual_seed(seed)
         return StaticModel(torch.randn(size, student.dimension, generator=generator) * STATIC_SCALE)
     if student.kind == "transformer":
         return _transformer(student, tokenizer)
-    if pretrained is None:
-        raise ValueError("a pretrained student needs its folder")
-    if is_static(pretrained):
-        return load_static(pretrained)
-    return load_transformer(pretrained, EncoderSettings(pooling=student.pooling, max_length=student.max_length))
+    if start is None:
+        raise ValueError("a student that doesn't start from nothing needs a folder")
+    pooling = student.pooling
+    if student.kind == "teacher":
+        if pooling == "auto" and teacher is not None:
+            pooling = teacher.pooling
+        return transplant(start, EncoderSettings(pooling=pooling, max_length=student.max_length), tokenizer, seed)
+    if is_static(start):
+        return load_static(start)
+    return load_transformer(start, EncoderSettings(pooling=pooling, max_length=student.max_length))
 
 
 def _transformer(student: Student, tokenizer: TextTokenizer) -> TransformerModel:

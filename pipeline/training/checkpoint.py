@@ -1,12 +1,14 @@
 """Checkpoints: safetensors and JSON, never a pickle; whole or not there at all.
 
 A checkpoint belongs to one training identity (parameters, inputs, code). One of another identity is not resumed from.
+Frozen weights are not in it: they are what the training started from.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ class Progress:
         history: one record an evaluation.
         covered: soft-label weight that batches covered, and all of it, summed over the steps so far.
         pending: losses of the steps since the last evaluation.
+        scaler: of fp16's loss scaling: its state.
+        stopped_early: whether training ended because dev accuracy no longer grew.
     """
 
     identity: str
@@ -43,27 +47,50 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
     covered: list[float] = field(default_factory=lambda: [0.0, 0.0])
     pending: list[float] = field(default_factory=list)
+    scaler: dict[str, float] = field(default_factory=dict)
+    stopped_early: bool = False
+
+
+def trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters that are trained, and the buffers; not the frozen ones."""
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    return {name: value for name, value in model.state_dict().items() if name not in frozen}
+
+
+def load_trained_state(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Put back what `trained_state` gave.
+
+    Raises:
+        KeyError: if the state is another model's.
+    """
+    if different := set(state) ^ set(trained_state(model)):
+        raise KeyError(min(different))
+    model.load_state_dict(state, strict=False)
 
 
 def save_checkpoint(
-    folder: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Tensor]
+    folder: Path,
+    progress: Progress,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    best: dict[str, Tensor],
+    random: Sequence[Tensor],
 ) -> None:
     """Replace the checkpoint in a folder, atomically.
 
     Args:
         folder: of this training's checkpoints.
         progress: where training stands.
-        model: its parameters and buffers are saved.
+        model: its trained parameters and buffers are saved.
         optimizer: its state tensors are saved.
-        best: the parameters of the best step.
+        best: the trained parameters of the best step.
+        random: the random generators' state on each process.
     """
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors = {f"model.{name}": value for name, value in trained_state(model).items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if isinstance(value, Tensor)}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    tensors |= {f"random.{process}": state for process, state in enumerate(random)}
     with atomic_folder(folder) as temporary:
         save_file(
             {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, temporary / TENSORS
@@ -73,11 +100,12 @@ def save_checkpoint(
 
 def load_checkpoint(
     folder: Path, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, dict[str, Tensor]] | None:
-    """Put model, optimiser and random generators back to a checkpoint of this identity.
+) -> tuple[Progress, dict[str, Tensor], list[Tensor]] | None:
+    """Put model and optimiser back to a checkpoint of this identity.
 
     Returns:
-        The progress and the best parameters; None if there is no checkpoint, or only another training's.
+        The progress, the best trained parameters and the random generators' state on each process; None if there is no
+        checkpoint, or only another training's.
 
     Raises:
         ArtifactError: if the checkpoint is damaged.
@@ -89,16 +117,15 @@ def load_checkpoint(
         if progress.identity != identity:
             return None
         tensors = load_file(folder / TENSORS)
-        model.load_state_dict(_part(tensors, "model."))
+        load_trained_state(model, _part(tensors, "model."))
         _load_optimizer(optimizer, _part(tensors, "optimizer."))
-        torch.set_rng_state(tensors["random.cpu"])
-        if torch.cuda.is_available() and "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"])
+        states = _part(tensors, "random.")
+        random = [states[str(process)] for process in range(len(states))]
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise ArtifactError(
             folder, f"damaged checkpoint ({error}); delete the folder to train from the start"
         ) from None
-    return progress, _part(tensors, "best.")
+    return progress, _part(tensors, "best."), random
 
 
 def clear_checkpoint(folder: Path) -> None:

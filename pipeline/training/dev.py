@@ -10,6 +10,7 @@ from pipeline.encoders.model import SentenceModel, embed
 from pipeline.evaluation.retrieval import retrieve
 from pipeline.folders import TokenFolder
 from pipeline.pairs import HeldOutFolder
+from pipeline.training.collapse import Spread, spread
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,28 @@ def load_dev(name: str, heldout: HeldOutFolder, tokens_a: TokenFolder, tokens_b:
     )
 
 
-def dev_accuracy(model: SentenceModel, dev: Sequence[DevSet], batch_tokens: int) -> dict[str, float]:
-    """Retrieval accuracy (mean of both directions) by language pair; the model is left in training mode."""
+@dataclass(frozen=True)
+class DevScore:
+    """What a student does on one language pair.
+
+    Attributes:
+        accuracy: of retrieval, the mean of both directions.
+        spread: of cosines; None for fewer than two pairs.
+    """
+
+    accuracy: float
+    spread: Spread | None
+
+
+def dev_scores(model: SentenceModel, dev: Sequence[DevSet], batch_tokens: int) -> dict[str, DevScore]:
+    """Scores by language pair; the model is left in training mode."""
     model.eval()
     try:
-        return {
-            part.name: retrieve(embed(model, part.a, batch_tokens), embed(model, part.b, batch_tokens)).accuracy
-            for part in dev
-        }
+        return {part.name: _score(model, part, batch_tokens) for part in dev}
     finally:
         model.train()
+
+
+def _score(model: SentenceModel, part: DevSet, batch_tokens: int) -> DevScore:
+    a, b = (embed(model, side, batch_tokens) for side in (part.a, part.b))
+    return DevScore(retrieve(a, b).accuracy, spread(a, b))

@@ -10,19 +10,20 @@ from pipeline.losses.objective import Loss
 
 
 def training_loss(train: Train, student_dimension: int, teacher_dimension: int, seed: int) -> Loss:
-    """Build the loss: τ of teacher and student are those of ``train.temperature`` in every term."""
+    """Build the loss: τ of teacher and student are a term's own, else those of ``train.temperature``."""
     terms = [Term(term.name, term.weight, _options(term, train)) for term in train.loss]
     return build_loss(terms, student_dimension=student_dimension, teacher_dimension=teacher_dimension, seed=seed)
 
 
 def _options(term: LossTerm, train: Train) -> dict[str, Any]:
-    teacher, student = train.temperature.teacher, train.temperature.student
+    temperature = term.temperature or train.temperature
+    both = {"teacher_temperature": temperature.teacher, "student_temperature": temperature.student}
     options: dict[str, dict[str, Any]] = {
-        "soft": {"teacher_temperature": teacher, "student_temperature": student},
-        "hard": {"temperature": student, "margin": term.margin, "mask_duplicates": term.mask_duplicates},
-        "kl": {"temperature": student},
+        "soft": both,
+        "corpus": both,
+        "hard": {"temperature": temperature.student, "margin": term.margin, "mask_duplicates": term.mask_duplicates},
+        "kl": {"temperature": temperature.student},
         "similarity_mse": {},
         "mse": {},
     }
-    chosen = options[term.name]
-    return chosen if term.tcm is None or term.name == "mse" else {**chosen, "tcm": term.tcm}
+    return options[term.name] if term.tcm is None else {**options[term.name], "tcm": term.tcm}

@@ -2,7 +2,8 @@
 
 Every step is a function of (seed, step): the batch, the learning rate. A stop at any moment costs the steps since the last
 checkpoint, and the resumed training gives the same bytes as one that was never stopped. The parameters of the best dev
-accuracy are the result.
+accuracy are the result. A student that breaks (values that are no numbers, all vectors alike) stops the training with one
+line, and is never saved.
 """
 
 from __future__ import annotations
@@ -11,59 +12,41 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.config import Train
 from pipeline.encoders.model import SentenceModel
 from pipeline.errors import UserError
-from pipeline.folders import TokenFolder
-from pipeline.losses.batch import Batch
-from pipeline.losses.gather import gather_columns
 from pipeline.losses.objective import Loss
-from pipeline.neighborhoods import LabelPoints
 from pipeline.progress import progress as show_progress
-from pipeline.tokenize import join
-from pipeline.training.batches import BatchPlan, Neighbors, PairBatch
-from pipeline.training.checkpoint import Progress, clear_checkpoint, load_checkpoint, save_checkpoint
-from pipeline.training.dev import DevSet, dev_accuracy
+from pipeline.training.anchors import AnchorPlan
+from pipeline.training.batches import BatchPlan
+from pipeline.training.checkpoint import (
+    Progress,
+    clear_checkpoint,
+    load_checkpoint,
+    load_trained_state,
+    save_checkpoint,
+    trained_state,
+)
+from pipeline.training.collapse import looks_collapsed, mean_spread, refuse_collapse
+from pipeline.training.data import TrainingPairs
+from pipeline.training.dev import DevSet, dev_scores
+from pipeline.training.optimizer import adamw
+from pipeline.training.randomness import random_state, set_random_state
 from pipeline.training.schedule import learning_rate
+from pipeline.training.step import Steps
+from pipeline.training.stopping import out_of_patience, refuse_bad_loss, refuse_bad_parameters
 
 log = logging.getLogger(__name__)
 
-COVERAGE_EVERY = 10
-"""Steps between looks at how much label weight a batch covers."""
 EVAL_TOKENS = 65_536
-
-
-@dataclass(frozen=True)
-class TrainingPairs:
-    """What training needs of one language pair; tokens and label vectors stay memory-mapped.
-
-    Attributes:
-        name: of the language pair.
-        tokens_a: student's tokens of the first language.
-        tokens_b: of the second.
-        rows_a: each pair's row in ``tokens_a`` [n].
-        rows_b: each pair's row in ``tokens_b`` [n].
-        points: the label points.
-        neighbors: their neighbourhoods.
-        weights: how often an epoch draws each pair [n]; None for once each.
-    """
-
-    name: str
-    tokens_a: TokenFolder
-    tokens_b: TokenFolder
-    rows_a: NDArray[np.int64]
-    rows_b: NDArray[np.int64]
-    points: LabelPoints
-    neighbors: Neighbors
-    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +68,7 @@ class Trained:
         return inside / total if total else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Trainer:
     """One training of one student.
 
@@ -100,6 +83,9 @@ class Trainer:
         identity: of this training; checkpoints of another are ignored.
         checkpoints: the folder of its checkpoint.
         record: called with every evaluation's record, those before a resume first.
+
+    Raises:
+        UserError: if it shall stop early by a dev set that is empty.
     """
 
     accelerator: Accelerator
@@ -114,41 +100,41 @@ class Trainer:
     record: Callable[[dict[str, float]], None]
 
     def __post_init__(self) -> None:
+        if self.config.patience is not None and not self.dev:
+            raise UserError(
+                f"train.patience: found {self.config.patience}, but there is no dev set to stop by; expected null, or a "
+                "prepare.heldout.share above 0"
+            )
         if self.config.epochs is not None:
-            batches = self.config.epochs * self._plan().batches_per_epoch
+            batches = self.config.epochs * self.plan.batches_per_epoch
             steps = max(1, math.ceil(batches / self.config.gradient_accumulation))
-            object.__setattr__(self, "config", self.config.model_copy(update={"steps": steps, "epochs": None}))
+            self.config = self.config.model_copy(update={"steps": steps, "epochs": None})
 
     def run(self) -> Trained:
-        """Train to the last step and return the best student.
+        """Train to the last step, or to the end of patience, and return the best student.
 
         Raises:
-            UserError: if the loss is no longer a number; the last checkpoint stays.
+            UserError: if loss or parameters are no longer numbers, or all vectors are alike; the last checkpoint stays.
         """
-        optimizer = torch.optim.AdamW(
-            self._trained.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True
-        )
         self._trained.to(self.accelerator.device).train()
-        prepared, optimizer = self.accelerator.prepare(self.model, optimizer)
+        model, optimizer = self.accelerator.prepare(self.model, adamw(self._trained, self.config))
         progress, best = self._resume(optimizer)
-        plan = self._plan()
+        steps = Steps(self.accelerator, model, self.model, self.loss, self.pairs, self.plan, optimizer, self.config)
         losses = [torch.tensor(value, device=self.accelerator.device) for value in progress.pending]
         with show_progress("train", self.config.steps, "steps") as advance:
             advance(progress.step)
-            while progress.step < self.config.steps:
-                losses.append(self._step(prepared, optimizer, plan, progress))
+            while progress.step < self.config.steps and not progress.stopped_early:
+                losses.append(steps.take(progress))
                 progress.step += 1
                 note = ""
                 if progress.step % self.config.eval_every == 0 or progress.step == self.config.steps:
-                    best = self._evaluate(progress, losses, best)
+                    best = self._evaluate(progress, steps, losses, best)
                     losses.clear()
                     note = f"dev accuracy {progress.history[-1].get('dev_accuracy', math.nan):.4f}"
                 if progress.step % self.config.checkpoint_every == 0 and progress.step < self.config.steps:
-                    self._check(losses, progress.step)
-                    progress.pending = [float(loss) for loss in losses]
-                    self._save(progress, optimizer, best)
+                    losses = self._save(progress, optimizer, losses, best)
                 advance(1, note=note)
-        self.model.load_state_dict(best)
+        load_trained_state(self.model, best)
         self.accelerator.wait_for_everyone()
         return Trained(self.model.cpu(), progress)
 
@@ -157,12 +143,9 @@ class Trainer:
         if self.accelerator.is_main_process:
             clear_checkpoint(self.checkpoints)
 
-    @property
-    def _trained(self) -> torch.nn.ModuleDict:
-        """All that has parameters: the student, and the loss where it learns a projection."""
-        return torch.nn.ModuleDict({"student": self.model, "loss": self.loss})
-
-    def _plan(self) -> BatchPlan:
+    @cached_property
+    def plan(self) -> BatchPlan:
+        """The batches by step."""
         wanted = self.config.neighbors_per_pair if self.config.batches == "neighbors" else 0
         return BatchPlan(
             [len(part.rows_a) for part in self.pairs],
@@ -172,99 +155,81 @@ class Trainer:
             [part.points for part in self.pairs],
             [part.neighbors for part in self.pairs],
             [part.weights for part in self.pairs],
+            AnchorPlan.of(self.config, self.seed),
         )
+
+    @property
+    def _trained(self) -> torch.nn.ModuleDict:
+        """All that has parameters: the student, and the loss where it learns a projection."""
+        return torch.nn.ModuleDict({"student": self.model, "loss": self.loss})
 
     def _resume(self, optimizer: torch.optim.Optimizer) -> tuple[Progress, dict[str, Tensor]]:
         found = load_checkpoint(self.checkpoints, self.identity, self._trained, optimizer)
         if found is None:
             return Progress(self.identity), _copy(self.model)
-        progress, best = found
+        progress, best, random = found
         log.info("train: resuming after step %d", progress.step)
+        # With another number of processes than before, all go on from the first one's state.
+        process = self.accelerator.process_index
+        set_random_state(random[process if process < len(random) else 0], self.accelerator.device)
+        if progress.scaler and self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(progress.scaler)
         for record in progress.history:
             self.record(record)
         return progress, best
 
-    def _save(self, progress: Progress, optimizer: torch.optim.Optimizer, best: dict[str, Tensor]) -> None:
-        if self.accelerator.is_main_process:
-            save_checkpoint(self.checkpoints, progress, self._trained, optimizer, best)
-        self.accelerator.wait_for_everyone()
-
-    def _step(
-        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, plan: BatchPlan, progress: Progress
-    ) -> Tensor:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(progress.step, self.config)
-        optimizer.zero_grad(set_to_none=True)
-        accumulation = self.config.gradient_accumulation
-        total = torch.zeros((), device=self.accelerator.device)
-        for part in range(accumulation):
-            batch = plan.batch(progress.step * accumulation + part)
-            if (progress.step * accumulation + part) % COVERAGE_EVERY == 0:
-                self._cover(batch, progress)
-            loss = self._forward(model, batch) / accumulation
-            self.accelerator.backward(loss)
-            total += loss.detach()
-        if self.config.max_grad_norm > 0:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
-        optimizer.step()
-        return total
-
-    def _forward(self, model: torch.nn.Module, batch: PairBatch) -> Tensor:
-        pairs = self.pairs[batch.language_pair]
-        rows = self._own_part(batch.rows)
-        a, b = pairs.tokens_a.select(pairs.rows_a[rows]), pairs.tokens_b.select(pairs.rows_b[rows])
-        vectors = model(join([a, b]))
-        points = pairs.points.of_pair[rows]
+    def _save(
+        self, progress: Progress, optimizer: torch.optim.Optimizer, losses: list[Tensor], best: dict[str, Tensor]
+    ) -> list[Tensor]:
+        """Save a checkpoint, unless the student is broken; returns the losses as a resumed training would have them."""
+        mean_losses = self._mean_losses(losses)
+        refuse_bad_loss(mean_losses, progress.step, self.checkpoints.name)
+        refuse_bad_parameters(self._trained, progress.step, self.checkpoints.name)
+        progress.pending = mean_losses.tolist()
+        if self.accelerator.scaler is not None:
+            progress.scaler = self.accelerator.scaler.state_dict()
         device = self.accelerator.device
-        own = Batch(
-            x=vectors[: len(rows)],
-            y=vectors[len(rows) :],
-            labels=torch.from_numpy(pairs.points.vectors(points)).to(device),
-            teacher=torch.from_numpy(pairs.points.teacher_vectors(points)).to(device),
-            points=torch.from_numpy(points).to(device),
-        )
-        loss: Tensor = self.loss(gather_columns(own))
-        return loss
+        random = self.accelerator.gather(random_state(device)[None].to(device)).cpu()
+        suspicious = bool(progress.history) and looks_collapsed(progress.history[-1], self.config)
+        if self.accelerator.is_main_process and not suspicious:
+            save_checkpoint(self.checkpoints, progress, self._trained, optimizer, best, list(random))
+        self.accelerator.wait_for_everyone()
+        return list(mean_losses)
 
-    def _own_part(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The rows of this process: equal, contiguous parts of the batch."""
-        each = len(rows) // self.accelerator.num_processes
-        first = each * self.accelerator.process_index
-        return rows[first : first + each]
-
-    def _cover(self, batch: PairBatch, progress: Progress) -> None:
-        pairs = self.pairs[batch.language_pair]
-        inside, total = pairs.neighbors.coverage(pairs.points.of_pair[batch.rows])
-        progress.covered = [progress.covered[0] + inside, progress.covered[1] + total]
-
-    def _evaluate(self, progress: Progress, losses: list[Tensor], best: dict[str, Tensor]) -> dict[str, Tensor]:
-        mean_loss = self._check(losses, progress.step)
+    def _evaluate(
+        self, progress: Progress, steps: Steps, losses: list[Tensor], best: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        mean_losses = self._mean_losses(losses)
+        refuse_bad_loss(mean_losses, progress.step, self.checkpoints.name)
+        refuse_bad_parameters(self._trained, progress.step, self.checkpoints.name)
         record: dict[str, float] = {
             "step": float(progress.step),
-            "loss": mean_loss,
+            "loss": float(mean_losses.mean()),
             "learning_rate": learning_rate(progress.step - 1, self.config),
         }
-        by_pair = dev_accuracy(self.model, self.dev, EVAL_TOKENS)
-        accuracy = float(np.mean(list(by_pair.values()))) if by_pair else float(progress.step)
-        if by_pair:
-            record |= {"dev_accuracy": accuracy} | {f"dev/{name}": value for name, value in by_pair.items()}
+        scores = dev_scores(self.model, self.dev, EVAL_TOKENS)
+        accuracy = float(np.mean([score.accuracy for score in scores.values()])) if scores else float(progress.step)
+        if scores:
+            record |= {"dev_accuracy": accuracy} | {f"dev/{name}": score.accuracy for name, score in scores.items()}
+        found = mean_spread([score.spread for score in scores.values() if score.spread is not None])
+        if (found := found or steps.batch_spread()) is not None:
+            record |= found.record()
         progress.history.append(record)
         self.record(record)
+        refuse_collapse(progress.history, self.config, self.checkpoints.name)
         if accuracy > progress.best_accuracy:
             progress.best_accuracy, progress.best_step = accuracy, progress.step
-            return _copy(self.model)
+            best = _copy(self.model)
+        if progress.step < self.config.steps:
+            progress.stopped_early = out_of_patience(progress.history, progress.best_step, self.config.patience)
         return best
 
-    def _check(self, losses: list[Tensor], step: int) -> float:
-        """The mean loss since the last evaluation; stops if it is no number."""
-        mean_loss = float(torch.stack(losses).mean()) if losses else 0.0
-        if not math.isfinite(mean_loss):
-            raise UserError(
-                f"train: the loss is {mean_loss} before step {step}; the last good checkpoint stays in "
-                f"{self.checkpoints.name}/. Try a lower train.learning_rate, a higher temperature or max_grad_norm 1.0"
-            )
-        return mean_loss
+    def _mean_losses(self, losses: list[Tensor]) -> Tensor:
+        """The steps' losses [n], each the mean over processes: all see, save and judge the same."""
+        device = self.accelerator.device
+        own = torch.stack(losses) if losses else torch.zeros(0, device=device)
+        return self.accelerator.reduce(own, reduction="mean") if len(own) else own
 
 
 def _copy(model: torch.nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    return {name: value.detach().cpu().clone() for name, value in trained_state(model).items()}

@@ -20,11 +20,18 @@ from stages.command import Project
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("loss", ["soft", "hard"])
-def test_two_processes_train_the_student_of_one(tmp_path: Path, tiny_teacher: Path, loss: str):
-    root = write_project(
-        tmp_path / "one", tiny_teacher, train={"loss": [{"name": loss}], "steps": 12, "batch_size": 32}
-    )
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": [{"name": "soft"}]},
+        {"loss": [{"name": "hard"}]},
+        # The teacher's dimension is not the student's: the loss learns a projection.
+        {"loss": [{"name": "soft"}, {"name": "mse"}], "chunk": 5, "gradient_accumulation": 2, "patience": 9},
+    ],
+    ids=["soft", "hard", "mse in chunks, accumulated"],
+)
+def test_two_processes_train_the_student_of_one(tmp_path: Path, tiny_teacher: Path, settings: dict):
+    root = write_project(tmp_path / "one", tiny_teacher, train={"steps": 12, "batch_size": 32, **settings})
     one = Project.open(root)
     for stage in (prepare, tokenize, teach, neighborhoods):
         stage.run(one)

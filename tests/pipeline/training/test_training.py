@@ -14,8 +14,9 @@ from pipeline.folders import VectorFolder
 from pipeline.hashing import folder_hash, locate
 from pipeline.neighborhoods import label_points, soft_weights
 from pipeline.pairs import PairFolder
-from pipeline.training.batches import BatchPlan, Neighbors
+from pipeline.training.batches import BatchPlan
 from pipeline.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from pipeline.training.neighbors import Neighbors
 from pipeline.training.schedule import learning_rate
 from stages import neighborhoods, prepare, teach, tokenize, train
 from stages.command import Project
@@ -206,13 +207,15 @@ def test_a_checkpoint_brings_everything_back(tmp_path: Path):
     model, optimizer = fresh()
     for _ in range(3):
         step(model, optimizer)
-    save_checkpoint(tmp_path / "c", Progress("me", step=3), model, optimizer, {"weight": model.weight})
+    random = [torch.get_rng_state()]
+    save_checkpoint(tmp_path / "c", Progress("me", step=3), model, optimizer, {"weight": model.weight}, random)
     for _ in range(3):
         step(model, optimizer)
     again, other = fresh()
     found = load_checkpoint(tmp_path / "c", "me", again, other)
     assert found is not None
     assert found[0].step == 3
+    torch.set_rng_state(found[2][0])
     for _ in range(3):
         step(again, other)
     assert torch.equal(again.weight, model.weight)
@@ -241,11 +244,11 @@ def test_training_learns_and_is_the_same_twice(taught: Path, tmp_path: Path):
 def test_a_stopped_training_goes_on_to_the_same_bytes(
     taught: Path, tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
 ):
-    from pipeline.training import trainer
+    from pipeline.training.step import Steps
 
     whole, stopped = _with(taught, tmp_path / "whole"), _with(taught, tmp_path / "stopped")
     train.run(whole)
-    original, calls = trainer.Trainer._step, 0
+    original, calls = Steps.take, 0
 
     def stopping(self, *arguments):
         nonlocal calls
@@ -254,7 +257,7 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(
         calls += 1
         return original(self, *arguments)
 
-    monkeypatch.setattr(trainer.Trainer, "_step", stopping)
+    monkeypatch.setattr(Steps, "take", stopping)
     with pytest.raises(KeyboardInterrupt):
         train.run(stopped)
     assert not stopped.layout.student.exists()
@@ -267,14 +270,14 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(
 
 
 def test_a_checkpoint_of_other_parameters_is_not_resumed(taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from pipeline.training import trainer
+    from pipeline.training.step import Steps
 
     steps = {"steps": 40, "batch_size": 32, "eval_every": 10, "checkpoint_every": 15, "learning_rate": 0.01}
     project, expected = _with(taught, tmp_path / "a"), _with(taught, tmp_path / "b", train=steps)
     train.run(expected)
     with monkeypatch.context() as patch:
-        original, calls = trainer.Trainer._step, iter(range(20))
-        patch.setattr(trainer.Trainer, "_step", lambda self, *rest: (next(calls), original(self, *rest))[1])
+        original, calls = Steps.take, iter(range(20))
+        patch.setattr(Steps, "take", lambda self, *rest: (next(calls), original(self, *rest))[1])
         with pytest.raises((StopIteration, RuntimeError)):
             train.run(project)
     assert project.layout.checkpoints.exists()
@@ -285,12 +288,10 @@ def test_a_checkpoint_of_other_parameters_is_not_resumed(taught: Path, tmp_path:
 
 
 def test_a_loss_that_is_no_number_stops_with_one_line(taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from pipeline.training import trainer
+    from pipeline.training.step import Steps
 
     project = _with(taught, tmp_path / "nan")
-    monkeypatch.setattr(
-        trainer.Trainer, "_forward", lambda self, model, batch: model.weight.sum() * torch.tensor(float("nan"))
-    )
+    monkeypatch.setattr(Steps, "_loss_of", lambda self, vectors, *rest: vectors.sum() * torch.tensor(float("nan")))
     with pytest.raises(UserError, match=r"the loss is nan before step 10; the last good checkpoint stays"):
         train.run(project)
     assert not project.layout.student.exists()
@@ -305,8 +306,21 @@ def test_a_loss_that_is_no_number_stops_with_one_line(taught: Path, tmp_path: Pa
         {"train": {"gradient_accumulation": 2, "max_grad_norm": 1.0, "warmup_steps": 3, "schedule": "cosine"}},
         {"student": {"kind": "transformer", "transformer": {"hidden_size": 16, "layers": 1, "heads": 2}}},
         {"student": {"kind": "pretrained", "pooling": "mean"}},
+        {"student": {"kind": "pretrained", "lora": {"rank": 4}}, "train": {"chunk": 7}},
+        {"student": {"kind": "teacher"}},
+        {"student": {"kind": "teacher", "lora": {"rank": 4, "targets": ["query", "value"]}}},
     ],
-    ids=["hard", "tcm+mse", "neighbors", "accumulation", "transformer", "pretrained"],
+    ids=[
+        "hard",
+        "tcm+mse",
+        "neighbors",
+        "accumulation",
+        "transformer",
+        "pretrained",
+        "lora in chunks",
+        "teacher's layers",
+        "teacher's layers with lora",
+    ],
 )
 def test_every_way_to_train(taught: Path, tmp_path: Path, sections: dict, tiny_xlmr: Path):
     short = {"steps": 6, "batch_size": 32, "eval_every": 3, "learning_rate": 0.001}

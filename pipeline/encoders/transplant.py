@@ -1,0 +1,146 @@
+"""A model's layers with a new vocabulary: the teacher's knowledge for text that its tokenizer cuts to pieces.
+
+All layers, position vectors included, stay; only the token vectors are new, one for each token of the new tokenizer. They
+start where the old ones say something of them:
+
+1. a special token, from the old one of its role;
+2. a token that the old vocabulary has (but for the mark of a word's start or inside), from that vector, or the mean of both;
+3. a token of Latin letters, digits or signs, from the mean of the vectors of the pieces that the old tokenizer cuts it into;
+4. every other, at random with the mean and standard deviation of the old vectors in each dimension.
+
+Pieces of other scripts are left out (4): in a model that never saw a language they are single letters, hardly trained.
+"""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.encoders.load import EncoderSettings, is_static, load_transformer, read_config
+from pipeline.encoders.model import TransformerModel
+from pipeline.encoders.tokenization import SPECIAL_ROLES, SPECIAL_TOKENS, TextTokenizer, load_tokenizer
+from pipeline.errors import InputError, UserError
+
+log = logging.getLogger(__name__)
+
+MARKS = ("", "##", "▁", "Ġ")
+"""How vocabularies mark a token at a word's start or inside a word."""
+
+
+def padding_id(folder: Path) -> int:
+    """Where a model's new vocabulary must have its padding, for position vectors to stay where they are.
+
+    Raises:
+        UserError: if the folder holds a static encoder, which has no layers.
+    """
+    if is_static(folder):
+        raise UserError(
+            "student.kind: 'teacher' takes the teacher's layers, but the teacher is static and has none; "
+            "expected a transformer as teacher.model, or another student.kind"
+        )
+    found = read_config(folder / "config.json", {}).get("pad_token_id")
+    # Past the special tokens only models without position vectors (rotary ones) have it: there it may stand anywhere.
+    return found if isinstance(found, int) and 0 <= found < len(SPECIAL_TOKENS) else 0
+
+
+def transplant(folder: Path, settings: EncoderSettings, tokenizer: TextTokenizer, seed: int) -> TransformerModel:
+    """A model's layers with token vectors for another tokenizer, in float32 on the CPU.
+
+    Holds the old and the new token vectors.
+
+    Args:
+        folder: the model's.
+        settings: its pooling; the longest sentence.
+        tokenizer: trained with the model's `padding_id`.
+        seed: of random vectors.
+
+    Raises:
+        UserError: if the model is static, has too few positions for ``max_length``, or another padding.
+        InputError: if it can't be loaded.
+    """
+    pad = padding_id(folder)
+    if tokenizer.backend.token_to_id("[PAD]") != pad:
+        raise UserError(
+            f"student.kind: the tokenizer's padding is token {tokenizer.backend.token_to_id('[PAD]')}, the teacher's "
+            f"positions need {pad}; run the stage tokenize again"
+        )
+    model = load_transformer(folder, settings)
+    backbone = model.backbone
+    embedding = backbone.get_input_embeddings()
+    if not isinstance(embedding, nn.Embedding):
+        raise InputError(folder, f"has token vectors of a kind that can't be replaced ({type(embedding).__name__})")
+    _check_positions(model, settings.max_length, pad)
+    old = load_tokenizer(folder, "", settings.max_length, special_tokens=False)
+    vectors = token_vectors(embedding.weight.detach().float(), old, tokenizer, seed)
+    fresh = nn.Embedding(len(vectors), vectors.shape[1], padding_idx=pad)
+    with torch.no_grad():
+        fresh.weight.copy_(vectors)
+    backbone.set_input_embeddings(fresh)
+    backbone.config.vocab_size, backbone.config.pad_token_id = len(vectors), pad
+    for role, token in (("bos_token_id", "[CLS]"), ("eos_token_id", "[SEP]")):
+        if getattr(backbone.config, role, None) is not None:
+            setattr(backbone.config, role, tokenizer.backend.token_to_id(token))
+    return TransformerModel(backbone, model.pooling, pad)
+
+
+def token_vectors(weight: Tensor, old: TextTokenizer, new: TextTokenizer, seed: int) -> Tensor:
+    """A start for the new tokenizer's token vectors [v', e], from the old ones (see the module).
+
+    Args:
+        weight: the old token vectors [v, e].
+        old: their tokenizer, without special tokens.
+        new: the new tokenizer.
+        seed: of random vectors.
+    """
+    size = new.backend.get_vocab_size()
+    generator = torch.Generator().manual_seed(seed)
+    vectors = torch.randn(size, weight.shape[1], generator=generator) * weight.std(dim=0) + weight.mean(dim=0)
+    known = old.backend.get_vocab()
+    tokens = [new.backend.id_to_token(number) or "" for number in range(size)]
+    pieces = old(tokens)
+    started = 0
+    for number, token in enumerate(tokens):
+        start, length = int(pieces.starts[number]), int(pieces.lengths[number])
+        ids = _source(token, pieces.tokens[start : start + length].tolist(), known, old.unknown)
+        if ids:
+            vectors[number] = weight[ids].mean(dim=0)
+            started += 1
+    log.info("student: %d of %d token vectors start from the teacher's, the others at random", started, size)
+    return vectors
+
+
+def _source(token: str, pieces: list[int], known: dict[str, int], unknown: int | None) -> list[int]:
+    """The old tokens that a new one starts from; none for a random start."""
+    for names in SPECIAL_ROLES.values():
+        if token in names:
+            return [known[name] for name in names if name in known][:1]
+    if exact := sorted({known[mark + token] for mark in MARKS if mark + token in known}):
+        return exact
+    if _no_other_script(token) and unknown not in pieces:
+        return pieces
+    return []
+
+
+def _no_other_script(token: str) -> bool:
+    return all(not letter.isalpha() or unicodedata.name(letter, "").startswith("LATIN") for letter in token)
+
+
+def _check_positions(model: TransformerModel, max_length: int, pad: int) -> None:
+    backbone = model.backbone
+    first = getattr(getattr(backbone, "embeddings", None), "padding_idx", None)
+    if first is not None and first != pad:
+        raise UserError(
+            f"student.kind: the teacher counts positions from its padding, token {first}, which a new vocabulary can't "
+            "have; expected another teacher or student.kind"
+        )
+    # Models of RoBERTa's kind count positions from behind the padding's id.
+    positions = getattr(backbone.config, "max_position_embeddings", None)
+    usable = None if positions is None else positions - (0 if first is None else first + 1)
+    if usable is not None and usable < max_length:
+        raise UserError(
+            f"student.max_length: found {max_length}, but the teacher's layers have {usable} positions; expected at most that"
+        )

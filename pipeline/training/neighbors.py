@@ -1,0 +1,46 @@
+"""The neighbourhoods of one language pair, as training asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.artifacts import KEY_DTYPE, Shard, fixed_list_view
+from pipeline.hashing import Keys, locate
+
+
+class Neighbors:
+    """The neighbourhoods of one language pair, by point number.
+
+    Holds 12 bytes a neighbour in memory.
+
+    Attributes:
+        point: number of each neighbour [p, k], -1 where there is none.
+        weight: its soft-label weight [p, k].
+    """
+
+    def __init__(self, shards: Sequence[Shard], points: Keys) -> None:
+        keys = np.concatenate([fixed_list_view(shard.table.column("neighbor"), KEY_DTYPE) for shard in shards])
+        self.weight: NDArray[np.float32] = np.concatenate(
+            [fixed_list_view(shard.table.column("weight"), np.dtype(np.float32)) for shard in shards]
+        )
+        self.point: NDArray[np.int64] = locate(points, keys.reshape(-1)).reshape(keys.shape)
+
+    def coverage(self, points: NDArray[np.int64], among: NDArray[np.int64] | None = None) -> tuple[float, float]:
+        """How much of the teacher's corpus-wide soft-label weight a batch covers.
+
+        Args:
+            points: of the batch's pairs [n].
+            among: the points that they are compared with [m]; those of the batch, if not given.
+
+        Returns:
+            The weight on neighbours that are among them, and the weight on all neighbours, each summed over the batch's
+            distinct points; their ratio is the covered share.
+        """
+        unique = np.unique(points)
+        near = self.point[unique]
+        inside = np.isin(near, unique if among is None else among) & (near >= 0)
+        weights = self.weight[unique]
+        return float(weights[inside].sum()), float(weights.sum())

@@ -1,0 +1,46 @@
+"""The optimiser: AdamW over what is trained, fused where the device has it."""
+
+from __future__ import annotations
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from pipeline.config import Train
+
+
+def adamw(module: nn.Module, train: Train) -> torch.optim.AdamW:
+    """AdamW over the parameters of a module that ask for gradients; adapters' frozen layers have no state in it.
+
+    One fused kernel for all parameters where their device has one, else torch's default.
+
+    Args:
+        module: on its device already.
+        train: the learning rate and the weight decay.
+    """
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    fused = bool(parameters) and has_fused_kernel(parameters[0].device)
+    return torch.optim.AdamW(parameters, lr=train.learning_rate, weight_decay=train.weight_decay, fused=fused)
+
+
+def has_fused_kernel(device: torch.device) -> bool:
+    """Whether torch's fused AdamW runs on a device: tried, because torch itself only says so at the first step."""
+    probe = nn.Parameter(torch.zeros(1, device=device))
+    probe.grad = torch.zeros_like(probe)
+    try:
+        torch.optim.AdamW([probe], fused=True).step()
+    except RuntimeError:  # "`fused=True` requires all the params to be ... of supported devices"
+        return False
+    return True
+
+
+def average_gradients(module: nn.Module, accelerator: Accelerator) -> None:
+    """Average the gradients of a module that is outside DistributedDataParallel (a loss) over processes.
+
+    All processes must call it, after equal batches; each parameter then has the joined batch's gradient on all of them.
+    """
+    if accelerator.num_processes == 1:
+        return
+    for parameter in module.parameters():
+        if parameter.requires_grad and parameter.grad is not None:
+            parameter.grad = accelerator.reduce(parameter.grad, reduction="mean")
