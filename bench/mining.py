@@ -1,7 +1,8 @@
 """Exact mining against LASER's mine_bitexts.py and sentence-transformers' bitext mining example, on the same vectors.
 
-    python bench/mining.py make --rows 100000 --folder /tmp/mining python bench/mining.py compare --folder /tmp/mining
-    --rounds 3 --peers LASER/source --example parallel-sentence-mining
+    python bench/mining.py make --rows 100000 --folder /tmp/mining
+    python bench/mining.py take --vectors /tmp/vectors --folder /tmp/mining    # or: vectors of real text
+    python bench/mining.py compare --folder /tmp/mining --rounds 3 --peers LASER/source --example parallel-sentence-mining
 
 ``--peers`` holds LASER's mine_bitexts.py, ``--example`` sentence-transformers' bitext_mining_utils.py; neither is part
 of this repository. Every run is a process of its own; the contestants take turns, so that a slow minute of the machine
@@ -36,6 +37,7 @@ from pipeline.mining.outputs import Side, write_tsv
 
 DIMENSION = 384
 K = 4
+SHOWN = 10
 
 
 def make(folder: Path, rows: int, seed: int = 0) -> None:
@@ -55,6 +57,15 @@ def make(folder: Path, rows: int, seed: int = 0) -> None:
     for name, vectors in zip("ab", sides, strict=True):
         (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).tofile(folder / f"{name}.f32")
         (folder / f"{name}.txt").write_text("".join(f"{name}{row}\n" for row in range(rows)))
+
+
+def take(folder: Path, vectors: Path) -> None:
+    """Vectors of real text, as `softalign mine --vectors` keeps them. Texts name their row."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, kept in (("a", "src"), ("b", "trg")):
+        wide = np.load(vectors / f"{kept}.npy").astype(np.float32)
+        (wide / np.linalg.norm(wide, axis=1, keepdims=True)).tofile(folder / f"{name}.f32")
+        (folder / f"{name}.txt").write_text("".join(f"{name}{row}\n" for row in range(len(wide))))
 
 
 def load(folder: Path, name: str) -> np.ndarray:
@@ -194,23 +205,32 @@ def compare(arguments: argparse.Namespace) -> None:
             f"{len(ours) - len(shared):,} only ours, {len(theirs) - len(shared):,} only theirs; "
             f"scores differ by at most {off:.1e}"
         )
+        for title, one, other in (("only ours", ours, theirs), ("only theirs", theirs, ours)):
+            for pair in sorted(one.keys() - other.keys(), key=lambda pair: -one[pair])[:SHOWN]:
+                rivals = [
+                    (rival, score) for rival, score in other.items() if rival[0] == pair[0] or rival[1] == pair[1]
+                ]
+                print(f"  {title}: {' '.join(pair)} {one[pair]:.6f}; the other has", *rivals)
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["make", "run", "compare"])
+    parser.add_argument("command", choices=["make", "take", "run", "compare"])
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--name", choices=["softalign", "laser", "example", "faiss", "search"])
     parser.add_argument("--peers", type=Path, help="LASER's folder `source`")
     parser.add_argument("--example", type=Path, help="sentence-transformers' folder of the example")
+    parser.add_argument("--vectors", type=Path, help="for `take`: the folder of src.npy and trg.npy (384 dimensions)")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     faiss.omp_set_num_threads(torch.get_num_threads())
     match arguments.command:
         case "make":
             make(arguments.folder, arguments.rows)
+        case "take":
+            take(arguments.folder, arguments.vectors)
         case "run":
             run(arguments)
         case "compare":

@@ -1,9 +1,14 @@
-"""Peak memory of exact mining beyond its memory-mapped vectors.
+"""Peak memory of mining beyond its memory-mapped vectors.
 
-    python bench/mining_memory.py --rows 100000 1000000 --others 2048 --folder /tmp/memory
+    python bench/mining_memory.py --rows 100000 1000000 5000000 --others 2048 --folder /tmp/memory
+    python bench/mining_memory.py --rows 5000000 --same --dimension 64 --recall 0.2 --folder /tmp/memory
 
-Side a has the rows, random float16 vectors of 384 dimensions in a file; side b has ``--others`` rows. What is held does not
-depend on how many tiles side b has, so a small side b shows it without the hours that the product of two large sides takes.
+Side a has the rows, random float16 vectors in a file; side b has ``--others`` rows, or ``--same`` as many, of which the first
+quarter (in whole blocks of 65,536) are side a's with noise. What exact mining holds does not depend on how many tiles side b
+has, so a small side b shows it without the hours that the product of two large sides takes. With ``--recall`` the search is
+approximate (clusters; or ``--index``, FAISS, with lists on disk past 256 MiB): random vectors have no near neighbours but the
+planted ones, so a fifth is all that can be asked for.
+
 Counted: anonymous memory of the process (``RssAnon``), sampled 50 times a second, less what it was before mining (Python,
 torch); the neighbours that mining returns are shown beside it. Linux only.
 """
@@ -24,17 +29,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from pipeline.config import Mine
 from pipeline.mining.mine import mine
 
-DIMENSION = 384
+NOISE = 0.5
+CHUNK = 65_536
 
 
-def make(path: Path, rows: int) -> np.ndarray:
-    """A file of random vectors, memory-mapped."""
-    generator = np.random.default_rng(rows)
+def make(path: Path, rows: int, dimension: int, planted: bool) -> np.ndarray:
+    """A file of random vectors, memory-mapped; planted: the first quarter are those of the other side, with noise."""
+    generator, noise = np.random.default_rng(0), np.random.default_rng(rows + 1)
     with path.open("wb") as opened:
-        for start in range(0, rows, 65_536):
-            part = generator.standard_normal((min(65_536, rows - start), DIMENSION), dtype=np.float32)
+        for start in range(0, rows, CHUNK):
+            shape = min(CHUNK, rows - start), dimension
+            part = generator.standard_normal(shape, dtype=np.float32)
+            if planted:
+                other = noise.standard_normal(shape, dtype=np.float32)
+                part = part + NOISE * other if start < rows // 4 else other
             opened.write(part.astype(np.float16).tobytes())
-    return np.memmap(path, dtype=np.float16, mode="r").reshape(rows, DIMENSION)
+    return np.memmap(path, dtype=np.float16, mode="r").reshape(rows, dimension)
 
 
 def anonymous_mib() -> float:
@@ -43,10 +53,18 @@ def anonymous_mib() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
 
-def measure(folder: Path, rows: int, others: int) -> None:
+def measure(arguments: argparse.Namespace, rows: int) -> None:
     """One size, in a process of its own."""
-    x, y = make(folder / "a.f16", rows), make(folder / "b.f16", others)
+    others = rows if arguments.same else arguments.others
+    options = Mine()
+    if arguments.recall is not None:
+        options = Mine(
+            search="approximate", recall=arguments.recall, index=arguments.index, index_bytes=256 << 20, sample=64
+        )
+    x = make(arguments.folder / "a.f16", rows, arguments.dimension, planted=False)
+    y = make(arguments.folder / "b.f16", others, arguments.dimension, planted=True)
     mine(x[:1000], y[:1000], Mine())
+    start = time.perf_counter()
     before, peak, done = anonymous_mib(), 0.0, threading.Event()
 
     def watch() -> None:
@@ -57,13 +75,16 @@ def measure(folder: Path, rows: int, others: int) -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    mine(x, y, Mine())
+    pairs = mine(x, y, options, indexes=arguments.folder)
     done.set()
     watcher.join()
+    seconds = time.perf_counter() - start
+    came_back = int((pairs.row_a == pairs.row_b).sum()) / min(rows, -(-(others // 4) // CHUNK) * CHUNK, others)
     neighbours = (rows + others) * 4 * 12 / 2**20
     print(
         f"{rows:>9,} x {others:,}: {peak - before:6.0f} MiB above {before:.0f} MiB, of which neighbours {neighbours:.0f} MiB"
-        f" ({(peak - before - neighbours):.0f} MiB besides); vectors mapped {x.nbytes / 2**20:.0f} MiB",
+        f" ({(peak - before - neighbours):.0f} MiB besides); vectors mapped {(x.nbytes + y.nbytes) / 2**20:.0f} MiB; "
+        f"{seconds:.0f} s, {100 * came_back:.1f} % of the planted pairs",
         flush=True,
     )
 
@@ -73,15 +94,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", required=True)
     parser.add_argument("--others", type=int, default=2048)
+    parser.add_argument("--same", action="store_true", help="side b has as many rows as side a")
+    parser.add_argument("--dimension", type=int, default=384)
+    parser.add_argument("--recall", type=float, help="search approximately")
+    parser.add_argument("--index", help="auto, or a FAISS factory string")
     parser.add_argument("--folder", type=Path, required=True)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     if len(arguments.rows) == 1:
-        measure(arguments.folder, arguments.rows[0], arguments.others)
+        measure(arguments, arguments.rows[0])
         return
+    shared = sys.argv[1:]
+    start = shared.index("--rows")
+    del shared[start : start + 1 + len(arguments.rows)]
     for rows in arguments.rows:
-        command = [sys.executable, __file__, "--rows", str(rows), "--others", str(arguments.others)]
-        subprocess.run([*command, "--folder", str(arguments.folder)], check=True)
+        subprocess.run([sys.executable, __file__, "--rows", str(rows), *shared], check=True)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def evaluate(
         from pipeline.inspecting.view import View
         from pipeline.mining.own_bucc import evaluate_files
         from softalign.console import show
-        from softalign.mine_command import gold_table
+        from softalign.mining_view import gold_table
 
         if tune and threshold is not None:
             raise UserError("--tune and --threshold: give one")

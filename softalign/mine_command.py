@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from softalign.mining_view import summary
 from softalign.text_options import (
     ColumnOption,
     DtypeOption,
     EncodingOption,
     FormatOption,
+    KnownColumnOption,
+    KnownOption,
     LanguagesOption,
     MaxLengthOption,
     MemoryOption,
@@ -23,10 +26,6 @@ from softalign.text_options import (
     TrgOption,
     VectorsOption,
 )
-
-if TYPE_CHECKING:
-    from pipeline.inspecting.view import Table, View
-    from pipeline.mining.standalone import GoldResult, Result
 
 STAGE_OPTIONS = ("pair", "project")
 SHARED_OPTIONS = ("debug",)
@@ -76,6 +75,19 @@ def mine(
     threshold: Annotated[float | None, typer.Option("--threshold", help="Only pairs of at least this score.")] = None,
     gold: Annotated[Path | None, typer.Option("--gold", help="BUCC's gold pairs of ids, to measure against.")] = None,
     tune_gold: Annotated[bool, typer.Option("--tune-gold", help="Tune the threshold on --gold.")] = False,
+    known: KnownOption = None,
+    known_column: KnownColumnOption = None,
+    documents: Annotated[
+        str | None,
+        typer.Option("--documents", help="What names each row's document: a column (or two), or two files, A,B."),
+    ] = None,
+    within: Annotated[
+        Literal["corpus", "document", "window"] | None,
+        typer.Option(
+            "--within", help="Pair only inside documents (so with --documents), or days at most --window apart."
+        ),
+    ] = None,
+    window: Annotated[int | None, typer.Option("--window", min=0, help="Days; documents are dates then.")] = None,
     search: SearchOption = "exact",
     index: IndexOption = None,
     recall: RecallOption = 0.99,
@@ -99,9 +111,17 @@ def mine(
         return
     with reported_errors(debug):
         from pipeline.errors import UserError
-        from pipeline.mining.standalone import Outputs, mine_files
+        from pipeline.mining.own_outputs import Outputs
+        from pipeline.mining.standalone import Judges, mine_files
         from softalign.console import show
-        from softalign.text_options import load_model, mine_options, text_inputs, work_folder
+        from softalign.text_options import (
+            document_inputs,
+            known_inputs,
+            load_model,
+            mine_options,
+            text_inputs,
+            work_folder,
+        )
 
         if alone and given & set(STAGE_OPTIONS):
             stage = next(name for name in STAGE_OPTIONS if name in given)
@@ -122,47 +142,29 @@ def mine(
             search=search,
             index=index,
             recall=recall,
+            within=_within(within, window, documents),
+            window=window or 0,
         )
         inputs = text_inputs(src, trg, languages, format_name, column, encoding)
         outputs = Outputs(tuple(out or ()), moses)
         outputs.check(*inputs)
+        judges = Judges(gold, tune_gold, known_inputs(known, known_column, inputs), document_inputs(documents, inputs))
+        judges.check(inputs, options)
         encoder = load_model(model, revision, prefix, max_length, pooling, dtype)
         with work_folder((outputs.files + ((moses,) if moses else ()))[0]) as work:
-            result = mine_files(inputs, encoder, options, outputs, work, vectors, gold, tune_gold)
+            result = mine_files(inputs, encoder, options, outputs, work, vectors, judges)
             show(summary(result, "mined pairs"))
 
 
-def summary(result: Result, title: str) -> View:
-    """What was read, found and written."""
-    from pipeline.inspecting.view import View, flatten, value_text
-    from softalign.text_options import side_fact
+def _within(
+    within: Literal["corpus", "document", "window"] | None, window: int | None, documents: str | None
+) -> Literal["corpus", "document", "window"]:
+    from pipeline.errors import UserError
 
-    facts = [side_fact(result.a), side_fact(result.b)]
-    details = [f"{name} {value_text(value)}" for name, value in flatten(result.search) if name != "search"]
-    facts.append(("search", ", ".join([str(result.search["search"]), *details])))
-    if result.threshold is not None:
-        facts.append(("threshold", f"{result.threshold:.6f}"))
-    facts.append(("pairs", f"{result.found:,} found, {result.written:,} written"))
-    facts += [("file", str(path)) for path in result.files]
-    tables: tuple[Table, ...] = () if result.gold is None else (gold_table(result.gold),)
-    return View(title, tuple(facts), tables)
-
-
-def gold_table(result: GoldResult) -> Table:
-    """Precision, recall, F1 and threshold with their intervals."""
-    from pipeline.inspecting.view import Table
-
-    quality, intervals = result.quality, result.intervals
-    rows = [
-        (name, f"{100 * value:.2f}", f"{100 * interval.low:.2f}", f"{100 * interval.high:.2f}")
-        for name, value, interval in (
-            ("precision", quality.precision, intervals.precision),
-            ("recall", quality.recall, intervals.recall),
-            ("F1", quality.f1, intervals.f1),
-        )
-    ]
-    note = f"{quality.extracted:,} pairs, {quality.correct:,} of them right, {quality.gold:,} gold pairs"
-    if result.tuned:
-        low, high = intervals.threshold.low, intervals.threshold.high
-        note += f"; threshold tuned on this gold, 95 % interval {low:.4f} to {high:.4f}"
-    return Table("against gold, in per cent", ("what", "value", "95 % from", "to"), tuple(rows), note=note)
+    if window is not None and within not in (None, "window"):
+        raise UserError(f"--window and --within {within}: a window is of days; give --within window")
+    if within == "window" and window is None:
+        raise UserError("--within window needs --window, a number of days")
+    if within is not None:
+        return within
+    return "window" if window is not None else "document" if documents is not None else "corpus"

@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
-from softalign.mine_command import IndexOption, KOption, RecallOption, ScoreOption, SearchOption, summary
+from softalign.mine_command import IndexOption, KOption, RecallOption, ScoreOption, SearchOption
+from softalign.mining_view import summary
 from softalign.text_options import (
     ColumnOption,
     DtypeOption,
     EncodingOption,
     FormatOption,
+    KnownColumnOption,
+    KnownOption,
     LanguagesOption,
     MaxLengthOption,
     MemoryOption,
@@ -44,6 +47,8 @@ def score(
     dtype: DtypeOption = "float32",
     k: KOption = 4,
     score_name: ScoreOption = "ratio",
+    known: KnownOption = None,
+    known_column: KnownColumnOption = None,
     search: SearchOption = "exact",
     index: IndexOption = None,
     recall: RecallOption = 0.99,
@@ -55,14 +60,17 @@ def score(
     from stages.command import reported_errors
 
     with reported_errors(debug):
-        from pipeline.mining.standalone import Outputs, score_files
+        from pipeline.mining.own_outputs import Outputs
+        from pipeline.mining.own_scoring import score_files
         from softalign.console import show
-        from softalign.text_options import load_model, mine_options, text_inputs, work_folder
+        from softalign.text_options import known_inputs, load_model, mine_options, text_inputs, work_folder
 
         options = mine_options(memory, k=k, score=score_name, search=search, index=index, recall=recall)
         inputs = text_inputs(src, trg, languages, format_name, column, encoding)
         outputs = Outputs(tuple(out or ()), moses)
         outputs.check(*inputs)
+        planted = known_inputs(known, known_column, inputs)
         encoder = load_model(model, revision, prefix, max_length, pooling, dtype)
         with work_folder((outputs.files + ((moses,) if moses else ()))[0]) as work:
-            show(summary(score_files(inputs, encoder, options, outputs, work, vectors, min_score), "scored pairs"))
+            result = score_files(inputs, encoder, options, outputs, work, vectors, min_score, planted)
+            show(summary(result, "scored pairs"))

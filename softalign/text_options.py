@@ -50,7 +50,19 @@ MemoryOption = Annotated[
     str, typer.Option("--memory", help="For similarities at work, besides results (512M, 4G). No result depends on it.")
 ]
 VectorsOption = Annotated[
-    Path | None, typer.Option("--vectors", metavar="DIR", help="Keep the vectors here, and use them again.")
+    Path | None,
+    typer.Option("--vectors", metavar="DIR", help="Keep the vectors (and FAISS indexes) here, and use them again."),
+]
+KnownOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--known",
+        help="Known translations that are not in the text, to estimate a threshold: one file with both sides, or twice.",
+    ),
+]
+KnownColumnOption = Annotated[
+    str | None,
+    typer.Option("--known-column", help="Both columns of the known pairs' file, with a comma; of TSV and CSV, 0,1."),
 ]
 
 
@@ -106,6 +118,76 @@ def text_inputs(
     for side in (a, b):
         side.check()
     return a, b
+
+
+def known_inputs(
+    known: list[str] | None, column: str | None, inputs: tuple[TextInput, TextInput]
+) -> tuple[TextInput, TextInput] | None:
+    """Both sides of the known pairs, in the languages of the inputs.
+
+    Raises:
+        UserError: for more than two files, or columns that can't be what was meant.
+    """
+    from dataclasses import replace
+
+    from pipeline.errors import UserError
+    from pipeline.mining.own_text import TextInput
+
+    if not known:
+        if column is not None:
+            raise UserError("--known-column needs --known")
+        return None
+    if len(known) > 2:
+        raise UserError(f"--known: found {len(known)} files, expected one with both sides, or two")
+    paths = (known * 2)[:2]
+    sides = [TextInput("--known", path, side.language) for path, side in zip(paths, inputs, strict=True)]
+    columns = column
+    if columns is None and len(known) == 1 and sides[0].kind in {"tsv", "csv"}:
+        columns = "0,1"
+    if columns is not None:
+        parts = columns.split(",")
+        if len(parts) != 2:
+            raise UserError(f"--known-column: found {columns!r}, expected two columns with a comma, like 0,1")
+        sides = [replace(side, column=_column(part)) for side, part in zip(sides, parts, strict=True)]
+    elif len(known) == 1 and sides[0].kind not in {"tmx", "xliff"}:
+        raise UserError(f"--known: {known[0]} is {sides[0].kind}; give --known-column, or a file for each side")
+    for side in sides:
+        side.check()
+    return sides[0], sides[1]
+
+
+def document_inputs(documents: str | None, inputs: tuple[TextInput, TextInput]) -> tuple[TextInput, TextInput] | None:
+    """Where each row's document stands: a column of the same files, or two files with a line for each row.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    from dataclasses import replace
+
+    from pipeline.errors import UserError
+    from pipeline.mining.own_text import LANGUAGE_INSIDE, TextInput
+
+    if documents is None:
+        return None
+    parts = documents.split(",")
+    if len(parts) == 2 and all(Path(part).is_file() for part in parts):
+        one, other = (
+            TextInput("--documents", part, side.language, "text") for part, side in zip(parts, inputs, strict=True)
+        )
+        return one, other
+    for side in inputs:
+        if side.kind in LANGUAGE_INSIDE or side.kind in {"text", "bucc"}:
+            raise UserError(
+                f"--documents: {side.path} is {side.kind}, which has no columns; expected two files with a comma, each with "
+                "a line for each of its rows"
+            )
+    if len(parts) > 2:
+        raise UserError(f"--documents: found {documents!r}, expected a column, or two with a comma")
+    one, other = (
+        replace(side, option="--documents", column=_column(part))
+        for side, part in zip(inputs, (parts * 2)[:2], strict=True)
+    )
+    return one, other
 
 
 def _column(text: str) -> str | int:

@@ -12,11 +12,15 @@ import typer
 from pipeline.errors import ParamsError
 from pipeline.folders import TextFolder, VectorFolder
 from pipeline.languages import LanguagePair
+from pipeline.mining.histogram import histogram
 from pipeline.mining.texts import MinedSet, Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.pairs import HeldOutFolder
 from stages.command import Project, run_stage, write_metrics
 
 log = logging.getLogger(__name__)
+
+INDEXES = "indexes"
+"""The store's folder of FAISS indexes: an index is no output of the stage, and is found again by the vectors it holds."""
 
 
 def run(project: Project, pair: str) -> None:
@@ -31,7 +35,9 @@ def run(project: Project, pair: str) -> None:
     sources = [heldout_set("dev", heldout, side_a, side_b), heldout_set("test", heldout, side_a, side_b)]
     sources.append(own_text_set(side_a, side_b))
     mined = {
-        source.name: mine_set(source, side_a, side_b, params.mine, params.seed, f"mine {pair} ({source.name})")
+        source.name: mine_set(
+            source, side_a, side_b, params.mine, params.seed, f"mine {pair} ({source.name})", layout.store / INDEXES
+        )
         for source in sources
         if source is not None
     }
@@ -66,6 +72,10 @@ def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, A
         return {**metrics, "mined": {"set": None, "pairs": 0, "accepted": 0}}
     accepted = len(wanted.pairs) if threshold is None else int((wanted.pairs.score >= threshold).sum())
     metrics["mined"] = {"set": wanted.source.name, "pairs": len(wanted.pairs), "accepted": accepted}
+    metrics["histogram"] = histogram(wanted.pairs.score).as_metrics()
+    control = wanted.control(threshold)
+    if control is not None:
+        metrics["control"] = control.as_metrics(threshold)
     lost = wanted.cost(threshold)
     if lost is not None:
         metrics["approximation"] = {"search": wanted.search, "lost": lost}

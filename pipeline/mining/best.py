@@ -64,12 +64,13 @@ class Best:
         lines: n.
         k: candidates kept of each.
         device: where tiles are.
+        lowest: the similarity of nothing (a tile's padding), below every other. Tiles of whole numbers have no -inf.
     """
 
-    def __init__(self, lines: int, k: int, device: torch.device) -> None:
-        self.k = k
+    def __init__(self, lines: int, k: int, device: torch.device, lowest: float = float("-inf")) -> None:
+        self.k, self.lowest = k, lowest
         self.keys = torch.full((lines, k), EMPTY, dtype=torch.int64, device=device)
-        self.floor = torch.full((lines,), float("-inf"), dtype=torch.float32, device=device)
+        self.floor = torch.full((lines,), lowest, dtype=torch.float32, device=device)
 
     def update(self, first: int | torch.Tensor, blocks: torch.Tensor, maxima: torch.Tensor, rows: torch.Tensor) -> None:
         """Take a tile into account.
@@ -94,9 +95,9 @@ class Best:
 
     def _raised(self, floor: torch.Tensor, maxima: torch.Tensor) -> torch.Tensor:
         """A first floor for lines without one: k blocks have maxima at or above the k-th greatest maximum."""
-        if maxima.shape[1] < self.k or not bool(torch.isneginf(floor).any()):
+        if maxima.shape[1] < self.k or not bool((floor == self.lowest).any()):
             return floor
-        kth = maxima.topk(self.k, dim=1).values[:, -1]
+        kth = maxima.topk(self.k, dim=1).values[:, -1].to(floor.dtype)
         return torch.maximum(floor, torch.nextafter(kth, torch.full_like(kth, float("-inf"))))
 
     def _merge(self, first: int | torch.Tensor, line: torch.Tensor, keys: torch.Tensor) -> None:
@@ -110,7 +111,7 @@ class Best:
         held[group, self.k + slot] = keys
         best = held.topk(self.k, dim=1).values
         self.keys[lines] = best
-        self.floor[lines] = decode_similarity(best[:, -1])
+        self.floor[lines] = decode_similarity(best[:, -1]).clamp_min(self.lowest)
 
     def result(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Similarities [n, k] (best first; -inf where there is none) and the other side's rows [n, k] (-1)."""

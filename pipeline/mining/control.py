@@ -1,27 +1,32 @@
-"""Thresholds without gold pairs: a shuffled control, planted pairs, a histogram.
+"""What a threshold lets through that is wrong, without gold pairs: mining where there is nothing to find.
 
-The control mines where no translation can be: sentences of one half of the documents against those of the other half.
-What it accepts at a threshold is wrong, so it shows the rate of false pairs. Planted pairs are translations that one
-knows, mixed into both sides (some of them on one side only, as most sentences are): how many come back, and what else
-their sentences are paired with, estimates recall and precision. The histogram shows whether the scores have two heaps
-at all.
+Whatever a control accepts is false, so it shows the rate of false pairs at a threshold. Where both sides' documents are
+known, side b is shuffled across them (`shuffled_control`): sentences of one half of the documents are mined against those of
+the other half. Where they are not, shuffling rows would change nothing, since mining does not look at their order; there
+every accepted sentence's partner is taken away, and what it would be paired with instead is looked at (`partner_control`). Of
+a bitext whose lines are given, lines are shifted against each other (`shifted_control`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Mine
 from pipeline.errors import UserError
+from pipeline.mining.aligned import score_aligned
+from pipeline.mining.documents import Restriction, restricted_neighbors
 from pipeline.mining.margin import Floats
-from pipeline.mining.mine import mine
+from pipeline.mining.mine import Mined, mine, mine_neighbors
+from pipeline.mining.neighbors import Neighbors
 from pipeline.mining.retrieval import Candidates, Rows
-from pipeline.mining.threshold import Flags, Threshold, tune
-from pipeline.mining.vectors import StackedVectors, VectorSource, gathered_rows
+from pipeline.mining.vectors import VectorSource, gathered_rows
+
+RATES = (0.01, 0.001)
+"""Rates of false pairs for which a control names the threshold."""
 
 
 class ControlError(UserError):
@@ -30,13 +35,16 @@ class ControlError(UserError):
 
 @dataclass(frozen=True)
 class Control:
-    """Mining between sentences that are no translations of each other.
+    """Pairs of sentences that are no translations of each other.
 
     Attributes:
-        scores: of the pairs that it proposed, greatest first [p].
-        searched: sentences of the smaller side, over both halves: the most pairs that there could be.
+        kind: ``documents`` (mined across documents), ``partners`` (accepted sentences without their partners) or
+            ``lines`` (lines shifted against each other).
+        scores: of the pairs that it gave, greatest first [p].
+        searched: sentences that could have given one.
     """
 
+    kind: Literal["documents", "partners", "lines"]
     scores: Floats
     searched: int
 
@@ -53,6 +61,25 @@ class Control:
         allowed = int(rate * self.searched)
         return float(np.nextafter(self.scores[allowed], np.inf)) if allowed < len(self.scores) else -np.inf
 
+    def as_metrics(self, threshold: float | None) -> dict[str, Any]:
+        """For metadata and metrics files: the rate at the threshold, and the thresholds of some rates (None: any)."""
+        found: dict[str, Any] = {"kind": self.kind, "searched": self.searched}
+        if threshold is not None:
+            found |= {"accepted": self.accepted(threshold), "false_rate": round(self.rate(threshold), 6)}
+        limits = {f"threshold_at_{rate:g}": self.threshold_at(rate) for rate in RATES}
+        return found | {name: round(value, 6) if np.isfinite(value) else None for name, value in limits.items()}
+
+
+def shared_documents(documents_a: NDArray[np.str_], documents_b: NDArray[np.str_]) -> bool:
+    """Whether a shuffled control can be run: at least half of either side's sentences are in documents of both sides.
+
+    An empty name is no document.
+    """
+    both = np.intersect1d(documents_a, documents_b)
+    both = both[both != ""]
+    shares = [np.isin(side, both).mean() if len(side) else 0.0 for side in (documents_a, documents_b)]
+    return len(both) >= 2 and min(shares) >= 0.5
+
 
 def shuffled_control(
     x: VectorSource,
@@ -64,9 +91,10 @@ def shuffled_control(
 ) -> Control:
     """Mine each half of the documents of side a against the other half of side b's.
 
-    Documents have the same names on both sides; which half one is in is chosen with a seed. Each half is as large as
-    half the corpus: neighbourhoods are thinner than in the real run, which makes the control's margins a little
-    higher, and so the rate that it shows rather too high than too low. Holds both sides' vectors in memory.
+    Documents have the same names on both sides; sentences without one (an empty name) are left out. Which half a document is
+    in is chosen with a seed. Where a side has more than ``options.control`` sentences, so many documents are taken that about
+    as many remain; their vectors are held in memory. Each half's neighbourhoods are thinner than in the real run, which makes
+    the control's margins a little higher, and so the rate that it shows rather too high than too low.
 
     Args:
         x: side a's vectors [n, d].
@@ -74,119 +102,112 @@ def shuffled_control(
         documents_a: each row's document [n].
         documents_b: each row's document [m].
         options: as for the real run.
-        seed: of the choice of halves.
+        seed: of the choice of documents and halves.
 
     Raises:
         ControlError: if there are fewer than two documents.
         VectorError: as `mine` does.
     """
     names, codes = np.unique(np.concatenate([documents_a, documents_b]), return_inverse=True)
-    if len(names) < 2:
-        raise ControlError(f"a shuffled control needs at least two documents; found {len(names)}")
-    half = np.random.default_rng(seed).permutation(len(names)) < len(names) // 2
+    named = np.flatnonzero(names != "")
+    if len(named) < 2:
+        raise ControlError(f"a shuffled control needs at least two documents; found {len(named)}")
+    largest = max(len(documents_a), len(documents_b), 1)
+    count = max(2, round(len(named) * min(1.0, options.control / largest)))
+    order = np.random.default_rng(seed).permutation(named)[:count]
+    half = np.full(len(names), -1)
+    half[order] = np.arange(count) < count // 2
     in_a, in_b = half[codes[: len(documents_a)]], half[codes[len(documents_a) :]]
-    scores, searched = [], 0
-    for rows_a, rows_b in ((in_a, ~in_b), (~in_a, in_b)):
-        one, other = gathered_rows(x, np.flatnonzero(rows_a)), gathered_rows(y, np.flatnonzero(rows_b))
-        scores.append(mine(one, other, options).score)
+    scores, searched = [np.empty(0)], 0
+    for one_half in (0, 1):
+        one = gathered_rows(x, np.flatnonzero(in_a == one_half))
+        other = gathered_rows(y, np.flatnonzero(in_b == 1 - one_half))
+        scores.append(mine(one, other, options.model_copy(update={"search": "exact"})).score)
         searched += min(len(one), len(other))
-    return Control(np.sort(np.concatenate(scores))[::-1], searched)
+    return Control("documents", _falling(np.concatenate(scores)), searched)
 
 
-@dataclass(frozen=True)
-class Planted:
-    """Both sides with known pairs appended.
-
-    Attributes:
-        x: side a's vectors, then the planted ones.
-        y: side b's, then the planted ones.
-        rows_a: planted rows of side a, those whose translation was planted too first [p + s].
-        rows_b: planted rows of side b, in the same order of pairs [p + t].
-        pairs: p, how many were planted whole.
-    """
-
-    x: StackedVectors
-    y: StackedVectors
-    rows_a: Rows
-    rows_b: Rows
-    pairs: int
-
-
-def plant(
-    x: NDArray[np.floating],
-    y: NDArray[np.floating],
-    known_a: NDArray[np.floating],
-    known_b: NDArray[np.floating],
-    whole: float = 0.5,
-    seed: int = 0,
-) -> Planted:
-    """Append known pairs to both sides: a share of them whole, of the others one side each, by turns.
-
-    The estimate's precision is that of a corpus in which as large a share of sentences has a translation; take
-    ``whole`` near what is expected.
+def restricted_control(x: VectorSource, y: VectorSource, shuffled: Restriction, options: Mine) -> Control:
+    """Mine inside documents (or windows) that were given to the wrong sentences.
 
     Args:
-        x: [n, d].
-        y: [m, d].
-        known_a: [q, d] vectors of the known pairs' sentences on side a, of x's type.
-        known_b: [q, d] their translations', of y's type.
-        whole: the share of pairs planted on both sides.
-        seed: of the choice.
-
-    Raises:
-        VectorError: if dimensions or types differ.
-        ControlError: if there is no pair to plant whole.
+        x: side a's vectors [n, d].
+        y: side b's vectors [m, d].
+        shuffled: of these rows, each of side a with another document's candidates; see `documents.shuffled_keys`.
+        options: as for the real run.
     """
-    count = round(whole * len(known_a))
-    if len(known_a) != len(known_b) or count == 0:
-        raise ControlError(f"{len(known_a)} and {len(known_b)} known sentences, {count} pairs to plant; expected pairs")
-    order = np.random.default_rng(seed).permutation(len(known_a))
-    both, rest = order[:count], order[count:]
-    side_a, side_b = np.concatenate([both, rest[0::2]]), np.concatenate([both, rest[1::2]])
-    return Planted(
-        StackedVectors([x, known_a[side_a]]),
-        StackedVectors([y, known_b[side_b]]),
-        np.arange(len(side_a)) + len(x),
-        np.arange(len(side_b)) + len(y),
-        count,
-    )
+    neighbors = restricted_neighbors(x, y, shuffled, options.k, options.memory_bytes)
+    scores = mine_neighbors(neighbors, options).pairs.score
+    return Control("documents", _falling(scores), min(len(x) - shuffled.alone_a, len(y) - shuffled.alone_b))
 
 
-def planted_threshold(pairs: Candidates, planted: Planted) -> Threshold:
-    """The threshold of the best F1 over the pairs that touch a planted sentence (see `pipeline.mining.threshold`).
+def partner_control(mined: Mined, options: Mine, threshold: float | None) -> Control | None:
+    """What accepted sentences are paired with when their partners are gone: a sentence whose translation isn't there.
+
+    Needs no further search, and no documents. It takes accepted pairs for true, and a partner's place among the k neighbours
+    stays empty, which makes the rate a little too low; a near copy of the partner counts as false, which makes it too high.
 
     Args:
-        pairs: mined from ``planted.x`` and ``planted.y``, one-to-one, without a threshold.
-        planted: what was planted.
+        mined: of the real run.
+        options: as for it.
+        threshold: pairs at or above it lose each other; without one, all pairs.
+
+    Returns:
+        The control; None where k is 1, so that nothing would be left, or nothing is accepted.
     """
-    first_a, first_b = int(planted.rows_a[0]), int(planted.rows_b[0])
-    touched = pairs.take((pairs.row_a >= first_a) | (pairs.row_b >= first_b))
-    place_a, place_b = touched.row_a - first_a, touched.row_b - first_b
-    right: Flags = (place_a == place_b) & (place_a >= 0) & (place_a < planted.pairs)
-    return tune(touched.score, right, planted.pairs)
+    taken = mined.pairs if threshold is None else mined.pairs.above(threshold)
+    if options.k < 2 or len(taken) == 0:
+        return None
+    again = mine_neighbors(without_pairs(mined.neighbors, taken), options).pairs
+    false = again.take(np.isin(again.row_a, taken.row_a))
+    return Control("partners", _falling(false.score), len(taken))
 
 
-@dataclass(frozen=True)
-class Histogram:
-    """How scores are spread.
+def without_pairs(neighbors: Neighbors, pairs: Candidates) -> Neighbors:
+    """Neighbours of which one-to-one pairs' own are no longer any (-1, -inf in their places)."""
+    swapped = neighbors.swapped()
+    forward = _without(neighbors.forward_similarity, neighbors.forward_row, pairs.row_a, pairs.row_b)
+    backward = _without(swapped.forward_similarity, swapped.forward_row, pairs.row_b, pairs.row_a)
+    return Neighbors(*forward, *backward)
 
-    Attributes:
-        edges: of the bins [b + 1].
-        counts: pairs in each [b].
+
+def _without(
+    similarity: NDArray[np.float32], row: Rows, own: Rows, other: Rows
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    partner = np.full(len(row), -2, np.int64)
+    partner[own] = other
+    gone = row == partner[:, None]
+    return np.where(gone, np.float32(-np.inf), similarity), np.where(gone, -1, row)
+
+
+def shifted_control(
+    x: VectorSource, y: VectorSource, row_a: Rows, row_b: Rows, neighbors: Neighbors, options: Mine, seed: int = 0
+) -> Control | None:
+    """Scores of a bitext's lines when side b is shifted against side a by a random number of lines, round the end.
+
+    Lines that still meet the same sentence (copies) are left out.
+
+    Args:
+        x: side a's vectors [n, d].
+        y: side b's vectors [m, d].
+        row_a: each line's row of x [p].
+        row_b: each line's row of y [p].
+        neighbors: of both.
+        options: ``score`` and ``control``, the most lines that are scored.
+        seed: of the shift, and of the choice of lines.
+
+    Returns:
+        The control; None for fewer than two lines.
     """
+    if len(row_a) < 2:
+        return None
+    generator = np.random.default_rng(seed)
+    lines = np.sort(generator.choice(len(row_a), min(len(row_a), max(options.control, 1)), replace=False))
+    moved = row_b[(lines + int(generator.integers(1, len(row_b)))) % len(row_b)]
+    lines, moved = lines[moved != row_b[lines]], moved[moved != row_b[lines]]
+    scores = score_aligned(x, y, row_a[lines], moved, neighbors, options.score).score
+    return Control("lines", _falling(scores), len(lines))
 
-    edges: Floats
-    counts: NDArray[np.int64]
 
-    def rows(self) -> Sequence[tuple[float, float, int]]:
-        """Each bin's low edge, high edge and count."""
-        return list(zip(self.edges[:-1].tolist(), self.edges[1:].tolist(), self.counts.tolist(), strict=True))
-
-
-def histogram(scores: Floats, width: float = 0.02) -> Histogram:
-    """Counts of scores in bins whose edges are multiples of ``width``."""
-    if len(scores) == 0:
-        return Histogram(np.array([0.0, width]), np.zeros(1, dtype=np.int64))
-    low, high = int(np.floor(scores.min() / width)), int(np.floor(scores.max() / width)) + 1
-    places = np.clip(np.floor(scores / width).astype(np.int64) - low, 0, high - low - 1)
-    return Histogram(np.arange(low, high + 1, dtype=np.float64) * width, np.bincount(places, minlength=high - low))
+def _falling(scores: Floats) -> Floats:
+    return np.sort(scores)[::-1]

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.mining.best import Best
+from pipeline.mining.keys import NO_KEY, shuffled_keys
 from pipeline.mining.neighbors import Neighbors, Plan, Tiler, pick_device
 from pipeline.mining.retrieval import Rows
 from pipeline.mining.vectors import VectorSource, check_pair, gathered
@@ -60,7 +62,7 @@ def within_window(keys_a: NDArray[np.int64], keys_b: NDArray[np.int64], window: 
     """Rows pair with rows whose key is at most ``window`` away (days since some date, for instance).
 
     Args:
-        keys_a: [n] of side a.
+        keys_a: [n] of side a; `NO_KEY` pairs with nothing.
         keys_b: [m] of side b.
         window: at least 0.
 
@@ -69,7 +71,29 @@ def within_window(keys_a: NDArray[np.int64], keys_b: NDArray[np.int64], window: 
     """
     if window < 0:
         raise ValueError(f"the window is {window}; expected at least 0")
-    return _restriction(keys_a, keys_b, window, np.ones(len(keys_a), dtype=np.bool_))
+    return _restriction(keys_a, keys_b, window, keys_a != NO_KEY)
+
+
+def restrict(
+    keys_a: NDArray[Any], keys_b: NDArray[Any], window: int | None, shuffled: int | None = None
+) -> Restriction | None:
+    """What may be paired with what, by documents' names or by days.
+
+    Args:
+        keys_a: names, or days where there is a window [n].
+        keys_b: the same of side b [m].
+        window: in days; None: the same document.
+        shuffled: a seed: side a's keys are exchanged for others first, so that everything that is mined is false.
+
+    Returns:
+        The restriction; None where there are too few documents to be shuffled.
+    """
+    wanted: NDArray[Any] | None = keys_a
+    if shuffled is not None:
+        wanted = shuffled_keys(keys_a, "" if window is None else NO_KEY, shuffled)
+    if wanted is None:
+        return None
+    return same_document(wanted, keys_b) if window is None else within_window(wanted, keys_b, window)
 
 
 def _restriction(keys_a: Rows, keys_b: Rows, window: int, usable: NDArray[np.bool_]) -> Restriction:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.config import Mine
 from pipeline.mining.clusters import clustered_neighbors, make_clusters
+from pipeline.mining.documents import Restriction, restricted_neighbors
 from pipeline.mining.index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort
 from pipeline.mining.linking import link
 from pipeline.mining.neighbors import Neighbors, mutual_neighbors
@@ -64,6 +65,7 @@ def find_neighbors(
     indexes: Path | None = None,
     seed: int = 0,
     advance: Advance | None = None,
+    restriction: Restriction | None = None,
 ) -> Search:
     """The neighbours of both directions: exactly, through clusters or through FAISS indexes, as the options say.
 
@@ -74,31 +76,46 @@ def find_neighbors(
         indexes: where indexes are kept to be used again; without it they are built anew and thrown away.
         seed: of samples and of k-means.
         advance: called with rows of x done.
+        restriction: only these may be neighbours; their search is exact, whatever the options say.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
         ParamsError: if FAISS can't make the index asked for.
     """
     check_pair(x, y)
+    if restriction is not None:
+        found = restricted_neighbors(x, y, restriction, options.k, options.memory_bytes, advance=advance)
+        alone = {"without_candidates_a": restriction.alone_a, "without_candidates_b": restriction.alone_b}
+        return Search(found, {"search": "exact", "within": options.within, **alone})
     if options.search == "exact" or len(x) == 0 or len(y) == 0:
         neighbors = mutual_neighbors(x, y, options.k, options.memory_bytes, advance=advance)
         return Search(neighbors, {"search": "exact"})
     if options.index is None:
-        return _through_clusters(x, y, options, seed, advance)
+        # Sketches are as large as half of the vectors: they lie in files, too.
+        with tempfile.TemporaryDirectory(prefix="softalign-sketches-", dir=_made(indexes)) as folder:
+            return _through_clusters(x, y, options, seed, advance, Path(folder))
     if indexes is None:
         with tempfile.TemporaryDirectory(prefix="softalign-index-") as folder:
             return _through_indexes(x, y, options, Path(folder), seed, advance)
     return _through_indexes(x, y, options, indexes, seed, advance)
 
 
-def _through_clusters(x: VectorSource, y: VectorSource, options: Mine, seed: int, advance: Advance | None) -> Search:
-    clusters = make_clusters(x, y, options.k, options.recall, options.sample, options.memory_bytes, seed)
+def _made(folder: Path | None) -> Path | None:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _through_clusters(
+    x: VectorSource, y: VectorSource, options: Mine, seed: int, advance: Advance | None, folder: Path
+) -> Search:
+    clusters = make_clusters(x, y, options.k, options.recall, options.sample, options.memory_bytes, seed, folder=folder)
     neighbors = clustered_neighbors(x, y, options.k, clusters, options.memory_bytes, advance=advance)
-    tuned = Tuned(clusters.probes, clusters.recall)
+    tuned = Tuned(clusters.gap, clusters.recall)
     about = {
         "search": "approximate",
-        "clusters": len(clusters.centroids),
-        "effort": clusters.probes,
+        "clusters": clusters.centroids.shape[1],
+        "effort": clusters.gap,
         "sample_recall": round(clusters.recall, 6),
         "seed": seed,
     }

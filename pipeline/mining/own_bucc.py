@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pipeline.errors import InputError, UserError
 from pipeline.mining.bucc import BuccSet, Sentences, make_set, read_gold, read_sentences, unique_pairs, write_set
 from pipeline.mining.margin import CHUNK
+from pipeline.mining.own_gold import GoldResult, against_gold
 from pipeline.mining.own_text import UNKNOWN, OwnText, TextInput, read_text
 from pipeline.mining.rows import take_rows
-from pipeline.mining.standalone import GoldResult, against_gold
 from pipeline.mining.threshold import tune
 
 Ids = tuple[str, str]

@@ -12,97 +12,65 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.config import Mine
 from pipeline.encoders.load import ModelEncoder
-from pipeline.errors import InputError, UserError
-from pipeline.mining.aligned import score_aligned
-from pipeline.mining.bucc import check_offset, gold_flags, read_gold, write_pairs
-from pipeline.mining.mine import Search, find_neighbors, mine_neighbors
-from pipeline.mining.neighbors import Neighbors
-from pipeline.mining.outputs import Side, write_moses, write_parquet, write_tmx, write_tsv
-from pipeline.mining.own_text import LANGUAGE_INSIDE, UNKNOWN, TextInput, read_text
+from pipeline.errors import UserError
+from pipeline.mining.bucc import check_offset, gold_flags
+from pipeline.mining.control import (
+    Control,
+    partner_control,
+    restricted_control,
+    shared_documents,
+    shuffled_control,
+)
+from pipeline.mining.histogram import Histogram, histogram
+from pipeline.mining.mine import Mined, Search, find_neighbors, mine_neighbors
+from pipeline.mining.own_gold import GoldResult, against_gold, gold_units
+from pipeline.mining.own_known import embed_known, known_estimate
+from pipeline.mining.own_outputs import Outputs
+from pipeline.mining.own_text import TextInput, read_text
+from pipeline.mining.own_units import Units, read_keys, restriction, units_of
 from pipeline.mining.own_vectors import EmbeddedText, embed_text
+from pipeline.mining.planted import Estimate
 from pipeline.mining.quality import cost, exact_sample
-from pipeline.mining.retrieval import Candidates, Rows
-from pipeline.mining.threshold import Intervals, Quality, bootstrap, evaluate, tune
-from pipeline.mining.vectors import VectorSource
+from pipeline.mining.threshold import tune
 from pipeline.progress import progress
 
-RESAMPLES = 1_000
-SUFFIXES = (".parquet", ".tsv", ".tmx", ".ids")
+Inputs = tuple[TextInput, TextInput]
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """Where pairs go.
+class Judges:
+    """What thresholds are chosen and pairs are judged by.
 
     Attributes:
-        files: the form of each follows from its suffix, one of `SUFFIXES`: ``.ids`` is BUCC's ``id TAB id``.
-        moses: the stem of two Moses files, ``<stem>.<language>``, or None.
+        gold: BUCC's gold file, of texts with ids.
+        tune_gold: tune the threshold on it.
+        known: known pairs that don't stand in the text, both sides aligned.
+        documents: what names each row's document on either side: a column of the text, or another file.
     """
 
-    files: tuple[Path, ...]
-    moses: Path | None = None
+    gold: Path | None = None
+    tune_gold: bool = False
+    known: Inputs | None = None
+    documents: Inputs | None = None
 
-    def check(self, a: TextInput, b: TextInput) -> None:
-        """Refuse what could not be written in the end, before anything is done.
+    def check(self, inputs: Inputs, options: Mine) -> None:
+        """Refuse what can't be meant, before anything is done.
 
         Raises:
-            UserError: for no output, an unknown suffix, languages that are needed and unknown, a file that is an input.
+            UserError: for gold without ids, documents that are missing, or known pairs that have none.
         """
-        if not self.files and self.moses is None:
-            raise UserError("--out: nothing to write; give --out FILE or --moses PREFIX")
-        for path in self.files:
-            if path.suffix not in SUFFIXES:
-                raise UserError(f"--out: {path}: found suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
-        needing = ".tmx" if any(path.suffix == ".tmx" for path in self.files) else "--moses" if self.moses else None
-        if needing and UNKNOWN in (a.language, b.language):
-            unknown = a if a.language == UNKNOWN else b
+        if self.gold is not None and any(side.kind != "bucc" for side in inputs):
             raise UserError(
-                f"--languages: {needing} needs them, and the name {unknown.path} does not tell; give --languages en,fr"
+                f"--gold: {self.gold} holds pairs of ids; expected BUCC's files (`id TAB sentence`) on both sides"
             )
-        if self.moses and a.language == b.language:
-            raise UserError(f"--moses: both sides are {a.language}, and Moses files are named by language")
-        if any(path.suffix == ".ids" for path in self.files) and (a.kind, b.kind) != ("bucc", "bucc"):
-            raise UserError("--out: .ids needs sentences with ids (BUCC's files, `id TAB sentence`)")
-        inputs = {Path(side.path).resolve(): side for side in (a, b)}
-        stems = [Path(f"{self.moses}.{side.language}") for side in (a, b)] if self.moses else []
-        for path in (*self.files, *stems):
-            if path.resolve() in inputs:
-                raise UserError(f"--out: {path} is the input of {inputs[path.resolve()].option}; give another name")
-
-    def write(self, pairs: Candidates, a: EmbeddedText, b: EmbeddedText, made_by: dict[str, Any]) -> list[Path]:
-        """Write pairs, whose rows are those of the texts, in every form asked for; returns the files."""
-        side_a, side_b = (Side(side.text.language, side.text.table) for side in (a, b))
-        for path in self.files:
-            if path.suffix == ".parquet":
-                write_parquet(path, pairs, side_a, side_b, made_by)
-            elif path.suffix == ".tsv":
-                write_tsv(path, pairs, side_a, side_b)
-            elif path.suffix == ".tmx":
-                write_tmx(path, pairs, side_a, side_b)
-            elif a.text.ids is not None and b.text.ids is not None:
-                write_pairs(path, np.stack([pairs.row_a, pairs.row_b], axis=1), a.text.ids, b.text.ids)
-        stems = write_moses(self.moses, pairs, side_a, side_b) if self.moses else ()
-        return [*self.files, *stems]
-
-
-@dataclass(frozen=True)
-class GoldResult:
-    """What mining reached against gold pairs.
-
-    Attributes:
-        quality: at the threshold.
-        intervals: bootstrap intervals of it.
-        tuned: whether the threshold was tuned on the same gold.
-    """
-
-    quality: Quality
-    intervals: Intervals
-    tuned: bool
+        if options.within != "corpus" and self.documents is None:
+            raise UserError(f"--within {options.within} needs --documents")
+        if options.within != "corpus" and self.known is not None:
+            raise UserError("--known: planted pairs stand in no document; with --within give --gold instead")
+        if options.within != "corpus" and options.search == "approximate":
+            raise UserError(f"--search approximate: within a {options.within} the search is exact; leave it out")
 
 
 @dataclass(frozen=True)
@@ -117,6 +85,10 @@ class Result:
         threshold: what was applied, or None.
         search: how neighbours were found, and what an approximate search cost.
         gold: against gold pairs, if there were any.
+        estimate: the threshold that known pairs give, if there were any.
+        known_left_out: known pairs that could not be used.
+        control: what a control accepts, where one was possible.
+        spread: of the scores of all pairs found.
         files: what was written.
     """
 
@@ -127,6 +99,10 @@ class Result:
     threshold: float | None
     search: dict[str, Any]
     gold: GoldResult | None
+    estimate: Estimate | None
+    known_left_out: int
+    control: Control | None
+    spread: Histogram
     files: list[Path]
 
 
@@ -150,164 +126,115 @@ def embed_files(
 
 
 def mine_files(
-    inputs: tuple[TextInput, TextInput],
+    inputs: Inputs,
     encoder: ModelEncoder,
     options: Mine,
     outputs: Outputs,
     work: Path,
     vectors: Path | None = None,
-    gold: Path | None = None,
-    tune_gold: bool = False,
+    judges: Judges | None = None,
 ) -> Result:
     """Mine the translations among two texts' different sentences, and write them, best first.
 
-    A sentence that stands more than once is mined once, as its first row. Gold pairs of copies are one pair.
+    A sentence that stands more than once is mined once, as its first row; with documents, once in each of them. Gold pairs of
+    copies are one pair. The threshold is ``options.threshold``, else what gold pairs or known pairs give, else none.
 
     Args:
         inputs: the two sides.
         encoder: the model.
-        options: of mining; ``threshold`` is applied.
+        options: of mining.
         outputs: where to.
         work: a folder for temporary files.
-        vectors: where vectors are kept to be used again, if they are.
-        gold: BUCC's gold file, of texts with ids.
-        tune_gold: tune the threshold on it.
+        vectors: where vectors and indexes are kept to be used again, if they are.
+        judges: gold pairs, known pairs, documents.
 
     Raises:
-        UserError: for anything wrong with texts, model, gold or outputs.
+        UserError: for anything wrong with texts, model, gold, known pairs, documents or outputs.
     """
+    judges = judges or Judges()
     outputs.check(*inputs)
-    if gold is not None and any(side.kind != "bucc" for side in inputs):
-        raise UserError(f"--gold: {gold} holds pairs of ids; expected BUCC's files (`id TAB sentence`) on both sides")
+    judges.check(inputs, options)
     a, b = embed_files(inputs, encoder, work, vectors)
-    true, total = (None, 0) if gold is None else gold_vectors(gold, a, b)
-    search = _search(a, b, options, f"mine {a.text.language}-{b.text.language}")
+    known = None if judges.known is None else embed_known(judges.known, encoder, a, b, work)
+    units_a, units_b = _units(a, b, judges.documents, options, work)
+    true, total = (None, 0) if judges.gold is None else gold_units(judges.gold, units_a, units_b)
+    search = search_units(units_a, units_b, options, f"mine {a.text.language}-{b.text.language}", vectors)
     mined = mine_neighbors(search.neighbors, options)
     pairs, threshold, result = mined.pairs, options.threshold, None
-    if true is not None and gold is not None:
-        check_offset(gold, pairs, true)
+    estimate = None if known is None else known_estimate(known, a, b, search.neighbors, options)
+    if estimate is not None and threshold is None and not judges.tune_gold:
+        threshold = estimate.threshold
+    if true is not None and judges.gold is not None:
+        check_offset(judges.gold, pairs, true)
         flags = gold_flags(pairs, true)
-        if tune_gold:
+        if judges.tune_gold:
             threshold = tune(pairs.score, flags, total).value
-        result = against_gold(pairs.score, flags, total, threshold, tune_gold)
+        result = against_gold(pairs.score, flags, total, threshold, judges.tune_gold)
     about = dict(search.about)
     if options.search == "approximate":
-        lost = cost(exact_sample(a.vectors, b.vectors, options), mined, threshold).as_metrics()
+        lost = cost(exact_sample(units_a.vectors, units_b.vectors, options), mined, threshold).as_metrics()
         about["cost"] = {name: round(value, 6) if isinstance(value, float) else value for name, value in lost.items()}
+    control = _control(units_a, units_b, mined, options, threshold)
+    spread = histogram(pairs.score)
     wanted = pairs if threshold is None else pairs.above(threshold)
-    rows = replace(wanted, row_a=a.first[wanted.row_a], row_b=b.first[wanted.row_b])
-    files = outputs.write(rows, a, b, _made_by("mined", encoder, options, threshold, about))
-    return Result(a, b, len(pairs), len(wanted), threshold, about, result, files)
+    rows = replace(wanted, row_a=units_a.first[wanted.row_a], row_b=units_b.first[wanted.row_b])
+    made_by = identity_of_run("mined", encoder, options, threshold, about) | judged_by(
+        estimate, control, threshold, spread
+    )
+    files = outputs.write(rows, a, b, made_by)
+    left_out = 0 if known is None else known.left_out
+    return Result(a, b, len(pairs), len(wanted), threshold, about, result, estimate, left_out, control, spread, files)
 
 
-def against_gold(
-    scores: NDArray[np.float64], flags: NDArray[np.bool_], gold: int, threshold: float | None, tuned: bool
-) -> GoldResult:
-    """Quality of pairs [p] at a threshold (None: of all of them), with bootstrap intervals; see `threshold.bootstrap`."""
-    limit = -np.inf if threshold is None else threshold
-    intervals = bootstrap(scores, flags, gold, RESAMPLES, 0, None if tuned else limit)
-    return GoldResult(evaluate(scores, flags, gold, limit), intervals, tuned)
+def _units(
+    a: EmbeddedText, b: EmbeddedText, documents: Inputs | None, options: Mine, work: Path
+) -> tuple[Units, Units]:
+    if documents is None:
+        return units_of(a), units_of(b)
+    within = None if options.within == "corpus" else options.within
+    one, other = (
+        units_of(side, read_keys(keys, side.text, work / f"{name}.arrow"), within)
+        for side, keys, name in ((a, documents[0], "documents-src"), (b, documents[1], "documents-trg"))
+    )
+    return one, other
 
 
-def gold_vectors(path: Path, a: EmbeddedText, b: EmbeddedText) -> tuple[Rows, int]:
-    """Gold pairs as pairs of vectors [g, 2], each once, and how many gold pairs there are.
-
-    These may be more than g: a pair with a sentence that has no vector counts, but can't be found.
-
-    Raises:
-        InputError: see `pipeline.mining.bucc.read_gold`.
-    """
-    if a.text.ids is None or b.text.ids is None:
-        raise ValueError("gold pairs need texts with ids")
-    rows = read_gold(path, a.text.ids, b.text.ids)
-    pairs = np.stack([a.vector_of[rows[:, 0]], b.vector_of[rows[:, 1]]], axis=1)
-    there = (pairs >= 0).all(axis=1)
-    found = np.unique(pairs[there], axis=0)
-    return found, len(found) + int((~there).sum())
+def _control(a: Units, b: Units, mined: Mined, options: Mine, threshold: float | None) -> Control | None:
+    if options.within != "corpus":
+        shuffled = restriction(a, b, options.within, options.window, shuffled=0)
+        return None if shuffled is None else restricted_control(a.vectors, b.vectors, shuffled, options)
+    if a.documents is not None and b.documents is not None and shared_documents(a.documents, b.documents):
+        return shuffled_control(a.vectors, b.vectors, a.documents, b.documents, options)
+    return partner_control(mined, options, threshold)
 
 
-def score_files(
-    inputs: tuple[TextInput, TextInput],
-    encoder: ModelEncoder,
-    options: Mine,
-    outputs: Outputs,
-    work: Path,
-    vectors: Path | None = None,
-    min_score: float | None = None,
-) -> Result:
-    """Score pairs that are given line by line against the neighbourhoods of both whole texts, and keep their order.
-
-    A line of which a side is empty or can't be read has the score NaN: it is written, so that lines stay aligned, unless
-    there is a ``min_score``.
-
-    Args:
-        inputs: the two sides, aligned by row.
-        encoder: the model.
-        options: ``k``, ``score`` and how neighbours are searched.
-        outputs: where to.
-        work: a folder for temporary files.
-        vectors: where vectors are kept to be used again, if they are.
-        min_score: only pairs of at least this score are written.
-
-    Raises:
-        UserError: for texts of unequal length, and anything wrong with texts, model or outputs.
-    """
-    outputs.check(*inputs)
-    for side in inputs:
-        if side.kind in LANGUAGE_INSIDE:
-            raise UserError(f"{side.option}: {side.path} is {side.kind}; expected a format in which rows are aligned")
-    a, b = embed_files(inputs, encoder, work, vectors)
-    if len(a.text) != len(b.text):
-        raise InputError(
-            f"{a.text.source.path} and {b.text.source.path}",
-            f"{len(a.text):,} and {len(b.text):,} lines; expected equally many, aligned line by line",
-        )
-    search = _search(a, b, options, f"score {a.text.language}-{b.text.language}")
-    pairs = given_pairs(a.vectors, b.vectors, search.neighbors, a.vector_of, b.vector_of, options)
-    wanted = pairs if min_score is None else pairs.above(min_score)
-    files = outputs.write(wanted, a, b, _made_by("scored", encoder, options, min_score, search.about))
-    return Result(a, b, len(pairs), len(wanted), min_score, search.about, None, files)
-
-
-def given_pairs(
-    x: VectorSource, y: VectorSource, neighbors: Neighbors, vector_a: Rows, vector_b: Rows, options: Mine
-) -> Candidates:
-    """The scores of given pairs, neighbours or not, in their order; see `score_aligned`.
-
-    Args:
-        x: side a's vectors [n, d].
-        y: side b's vectors [m, d].
-        neighbors: of both.
-        vector_a: of each pair, the row of x [p]; -1: none.
-        vector_b: the row of y [p]; -1: none.
-        options: ``score``.
-
-    Returns:
-        The pairs [p], numbered: ``row_a`` and ``row_b`` are 0 … p - 1. Where a side has no vector all scores are NaN.
-    """
-    there = (vector_a >= 0) & (vector_b >= 0)
-    found = score_aligned(x, y, vector_a[there], vector_b[there], neighbors, options.score)
-    rows = np.arange(len(vector_a), dtype=np.int64)
-    columns: dict[str, Any] = {"row_a": rows, "row_b": rows}
-    for name in ("score", "cosine", "mean_a", "mean_b", "rank_a_to_b", "rank_b_to_a"):
-        some: NDArray[Any] = getattr(found, name)
-        whole = np.zeros(len(rows), some.dtype) if some.dtype.kind == "i" else np.full(len(rows), np.nan, some.dtype)
-        whole[there] = some
-        columns[name] = whole
-    return Candidates(**columns)
-
-
-def _search(a: EmbeddedText, b: EmbeddedText, options: Mine, label: str) -> Search:
+def search_units(a: Units, b: Units, options: Mine, label: str, kept: Path | None) -> Search:
+    """The neighbours of both sides; indexes are kept in a folder `indexes` of `kept`."""
     # FAISS indexes look both sides up; the other searches go once over side a.
     indexed = options.search == "approximate" and options.index is not None
-    total = len(a.vectors) + (len(b.vectors) if indexed else 0)
-    with progress(label, total, "sentences") as advance:
-        return find_neighbors(a.vectors, b.vectors, options, advance=advance)
+    total = len(a) + (len(b) if indexed else 0)
+    indexes = None if kept is None else kept / "indexes"
+    only = None if options.within == "corpus" else restriction(a, b, options.within, options.window)
+    with progress(label, total if only is None else total - only.alone_a, "sentences") as advance:
+        return find_neighbors(a.vectors, b.vectors, options, indexes, advance=advance, restriction=only)
 
 
-def _made_by(
+def judged_by(
+    estimate: Estimate | None, control: Control | None, threshold: float | None, spread: Histogram
+) -> dict[str, Any]:
+    """What there is to judge a threshold by, for the metadata of what is written."""
+    found: dict[str, Any] = {"histogram": spread.as_metrics()}
+    if estimate is not None:
+        found["known"] = estimate.as_metrics()
+    if control is not None:
+        found["control"] = control.as_metrics(threshold)
+    return found
+
+
+def identity_of_run(
     kind: str, encoder: ModelEncoder, options: Mine, threshold: float | None, about: dict[str, Any]
 ) -> dict[str, Any]:
+    """What made the pairs: no times, no paths."""
     return {
         "kind": kind,
         "encoder": encoder.identity,

@@ -23,9 +23,13 @@ from pipeline.config import Mine
 from pipeline.errors import ArtifactError
 from pipeline.folders import TextFolder, VectorFolder
 from pipeline.hashing import Keys, canonical_json
+from pipeline.mining.control import Control, partner_control, restricted_control, shared_documents, shuffled_control
+from pipeline.mining.documents import restrict
+from pipeline.mining.keys import KeyFormatError, day_numbers
 from pipeline.mining.mine import MinedPairs, find_neighbors, mine_neighbors
 from pipeline.mining.quality import cost, exact_sample
 from pipeline.mining.threshold import Quality, evaluate, tune
+from pipeline.mining.vectors import check_same_model
 from pipeline.pairs import HeldOutFolder
 from pipeline.progress import progress
 
@@ -87,6 +91,10 @@ class SelectedVectors:
     def __getitem__(self, rows: slice, /) -> NDArray[np.float16]:
         return self.folder.select(self.rows[rows])
 
+    def take(self, rows: Rows) -> NDArray[np.float16]:
+        """The rows [r], copied, in the order given."""
+        return self.folder.select(self.rows[rows])
+
 
 @dataclass(frozen=True)
 class MiningSet:
@@ -115,6 +123,7 @@ class MinedSet:
         is_gold: whether each pair is a gold pair [p], or None.
         search: how neighbours were found (exact or approximate, and with what).
         cost: at a threshold, what an approximate search lost against an exact one on a sample; None if it was exact.
+        control: at a threshold, what mining accepts where there is nothing to find; None if that can't be had.
     """
 
     source: MiningSet
@@ -122,6 +131,7 @@ class MinedSet:
     is_gold: NDArray[np.bool_] | None
     search: dict[str, Any]
     cost: Callable[[float | None], dict[str, Any] | None]
+    control: Callable[[float | None], Control | None]
 
     def quality(self, threshold: float) -> Quality | None:
         """Against gold at a threshold; None without gold."""
@@ -155,24 +165,80 @@ def own_text_set(side_a: Side, side_b: Side) -> MiningSet | None:
     return MiningSet("mine", rows_a, rows_b, None) if len(rows_a) and len(rows_b) else None
 
 
-def mine_set(source: MiningSet, side_a: Side, side_b: Side, options: Mine, seed: int, label: str) -> MinedSet:
-    """Mine one set, as the options say; memory as in `pipeline.mining.mine`."""
+def mine_set(
+    source: MiningSet, side_a: Side, side_b: Side, options: Mine, seed: int, label: str, indexes: Path | None = None
+) -> MinedSet:
+    """Mine one set, as the options say; memory as in `pipeline.mining.mine`, and the names of its sentences' documents.
+
+    Args:
+        source: the set.
+        side_a: of the first language.
+        side_b: of the second.
+        options: the section ``mine`` of params.yaml.
+        seed: of everything that is drawn.
+        label: of its progress.
+        indexes: where FAISS indexes are kept to be used again.
+
+    Raises:
+        ArtifactError: if it is to be mined within documents or days, and there are none.
+        VectorError: if the sides' vectors are of different encoders or dimensions, zero or not finite.
+    """
+    check_same_model(side_a.vectors.made_by.get("encoder", {}), side_b.vectors.made_by.get("encoder", {}))
     x, y = SelectedVectors(side_a.vectors, source.rows_a), SelectedVectors(side_b.vectors, source.rows_b)
-    with progress(label, len(x), "sentences") as advance:
-        search = find_neighbors(x, y, options, seed=seed, advance=advance)
+    documents = _documents(side_a, source.rows_a), _documents(side_b, source.rows_b)
+    keys = None if options.within == "corpus" else _keys_of(documents, (side_a, side_b), options)
+    window = options.window if options.within == "window" else None
+    only = None if keys is None else restrict(*keys, window)
+    # FAISS indexes look both sides up; the other searches go once over side a.
+    indexed = options.search == "approximate" and options.index is not None and only is None
+    total = len(x) + (len(y) if indexed else 0) - (0 if only is None else only.alone_a)
+    with progress(label, total, "sentences") as advance:
+        search = find_neighbors(x, y, options, indexes, seed, advance, only)
     mined = mine_neighbors(search.neighbors, options)
 
     def lost(threshold: float | None) -> dict[str, Any] | None:
-        if options.search == "exact":
+        if options.search == "exact" or only is not None:
             return None
         return cost(exact_sample(x, y, options, seed), mined, threshold).as_metrics()
 
-    pairs = mined.pairs
-    if source.gold is None:
-        return MinedSet(source, pairs, None, search.about, lost)
-    width = max(len(source.rows_b), 1)
-    is_gold = np.isin(pairs.row_a * width + pairs.row_b, source.gold[:, 0] * width + source.gold[:, 1])
-    return MinedSet(source, pairs, is_gold, search.about, lost)
+    def control(threshold: float | None) -> Control | None:
+        if keys is not None:
+            shuffled = restrict(*keys, window, seed)
+            return None if shuffled is None else restricted_control(x, y, shuffled, options)
+        if shared_documents(*documents):
+            return shuffled_control(x, y, *documents, options, seed)
+        return partner_control(mined, options, threshold)
+
+    is_gold = None
+    if source.gold is not None:
+        width = max(len(source.rows_b), 1)
+        pairs = mined.pairs
+        is_gold = np.isin(pairs.row_a * width + pairs.row_b, source.gold[:, 0] * width + source.gold[:, 1])
+    return MinedSet(source, mined.pairs, is_gold, search.about, lost, control)
+
+
+def _documents(side: Side, rows: Rows) -> NDArray[np.str_]:
+    return np.array(side.texts.column("doc", rows).to_pylist(), dtype=np.str_)
+
+
+def _keys_of(
+    documents: tuple[NDArray[np.str_], NDArray[np.str_]], sides: tuple[Side, Side], options: Mine
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    for names, side in zip(documents, sides, strict=True):
+        if not (names != "").any():
+            raise ArtifactError(
+                side.texts.folder, f"no sentence has a document, and mine.within is {options.within}; set it to corpus"
+            )
+    if options.within == "document":
+        return documents
+    try:
+        return day_numbers(documents[0]), day_numbers(documents[1])
+    except KeyFormatError as error:
+        raise ArtifactError(
+            sides[0].texts.folder.parent,
+            f"mine.within is window, but a sentence's document is {error.key!r}; expected a date like 2024-05-23 or a "
+            "whole number",
+        ) from None
 
 
 def choose_threshold(dev: MinedSet | None, fixed: float | None) -> float | None:

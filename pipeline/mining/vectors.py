@@ -89,6 +89,31 @@ class StackedVectors:
         return taken
 
 
+class PickedVectors:
+    """Some rows of a matrix seen as a matrix, without copying them; a row may be there more than once.
+
+    Args:
+        vectors: [n, d], an array or a memory map.
+        rows: which of them [m].
+    """
+
+    def __init__(self, vectors: NDArray[Any], rows: NDArray[np.int64]) -> None:
+        self._vectors, self._rows = vectors, rows
+        self.shape: tuple[int, ...] = (len(rows), vectors.shape[1])
+        self.dtype: np.dtype[Any] = vectors.dtype
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
+        """The rows of a slice, copied."""
+        return np.asarray(self._vectors[self._rows[rows]])
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """The rows [r], copied, in the order given."""
+        return np.asarray(self._vectors[self._rows[rows]])
+
+
 def check_pair(x: VectorSource, y: VectorSource) -> None:
     """Refuse two sides that can't be compared.
 
@@ -152,10 +177,10 @@ def gathered(vectors: VectorSource, rows: NDArray[np.int64], side: str, device: 
 
 def gathered_rows(vectors: VectorSource, rows: NDArray[np.int64]) -> NDArray[Any]:
     """Any rows [r], in the order given, as they are stored, [r, d]."""
-    if isinstance(vectors, StackedVectors):
-        return vectors.take(rows)
     if isinstance(vectors, np.ndarray):
         return vectors[rows]
+    if (take := getattr(vectors, "take", None)) is not None:
+        return np.asarray(take(rows))
     taken = np.empty((len(rows), vectors.shape[1]), vectors.dtype)
     ends = np.append(np.flatnonzero(np.diff(rows) != 1) + 1, len(rows))
     start = 0

@@ -105,6 +105,45 @@ def test_bucc_from_parallel_text_to_a_frozen_threshold(here: Path, model: Path):
     assert f"{made_by['threshold']:.6f}" == threshold
 
 
+def test_known_pairs_histogram_and_false_pairs_are_shown(here: Path, model: Path):
+    Path("known.tsv").write_text(
+        "".join(f"{sentence(number)}\t{sentence(number).upper()}\n" for number in range(1, 200, 5))
+    )
+    words = ("mine", "--model", model, "--src", "a.en", "--trg", "b.fr", "--out", "p.parquet")
+    code, lines, _ = softalign(*words, "--known", "known.tsv")
+    assert code == 0
+    facts = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    assert facts["known pairs"].startswith("40 used, 0 left out; threshold ")
+    assert " of the 20 planted on both sides come back" in facts["known pairs"]
+    assert "accepted sentences mined again without their partners" in facts["false pairs"]
+    place = lines.index("## scores of all pairs found")
+    bins = [line.split("\t") for line in lines[place + 2 : -1]]
+    assert sum(int(row[1]) for row in bins) == int(facts["pairs"].split()[0])
+    assert sum("<- threshold" in row[2] for row in bins) == 1
+    code, lines, _ = softalign(
+        *("score", "--model", model, "--src", "a.en", "--trg", "aligned.fr", "--out", "s.tsv", "--min-score", 1.0),
+        *("--known", "known.tsv", "--known-column", "0,1"),
+    )
+    assert code == 0
+    assert any(line.endswith("lines shifted against each other") for line in lines)
+    assert len(Path("s.tsv").read_text().splitlines()) <= 40
+
+
+def test_documents(here: Path, model: Path):
+    Path("a.docs").write_text("".join(f"d{number % 4}\n" for number in range(40)))
+    Path("b.docs").write_text("".join(f"d{(39 - number) % 4}\n" for number in range(40)))
+    words = ("mine", "--model", model, *FILES, "--out", "p.parquet", "--documents", "a.docs,b.docs")
+    code, lines, _ = softalign(*words)
+    assert code == 0
+    assert any(line.startswith("search\texact, within document") for line in lines)
+    rows = pq.read_table("p.parquet").to_pylist()
+    assert rows
+    assert all(row["row_a"] % 4 == (39 - row["row_b"]) % 4 for row in rows)
+    code, lines, _ = softalign(*words, "--within", "corpus")
+    assert code == 0
+    assert "search\texact" in lines
+
+
 FILES = ("--src", "a.en", "--trg", "b.fr")
 
 
@@ -138,6 +177,23 @@ FILES = ("--src", "a.en", "--trg", "b.fr")
             "--column: found 'a,b,c', expected one",
         ),
         (("mine", "--pair", "en-fr"), "params.yaml"),
+        (
+            ("mine", "--model", "m", *FILES, "--out", "p.tsv", "--known", "b.fr"),
+            "--known: b.fr is text; give --known-col",
+        ),
+        (("mine", "--model", "m", *FILES, "--out", "p.tsv", "--known", "k"), "--known: k is text; give --known-column"),
+        (("mine", "--model", "m", *FILES, "--out", "p.tsv", "--known", "k.tsv"), "k.tsv: no such file"),
+        (("mine", "--model", "m", *FILES, "--out", "p.tsv", "--known-column", "0,1"), "--known-column needs --known"),
+        (("mine", "--model", "m", *FILES, "--out", "p.tsv", "--window", "2"), "--within window needs --documents"),
+        (("mine", "--model", "m", *FILES, "--out", "p.tsv", "--within", "window"), "--within window needs --window"),
+        (
+            ("mine", "--model", "m", *FILES, "--out", "p.tsv", "--documents", "doc"),
+            "a.en is text, which has no columns",
+        ),
+        (
+            ("mine", "--model", "m", *FILES, "--out", "p.tsv", "--within", "document", "--window", "1"),
+            "--window and --within document",
+        ),
         (("score", "--model", "m", *FILES), "--out: nothing to write"),
         (("bucc", "evaluate", "--gold", "g", "--pairs", "p", "--src", "a.en"), "--src and --trg: give both or neither"),
         (("bucc", "evaluate", "--gold", "g", "--pairs", "p"), "p: no such file"),

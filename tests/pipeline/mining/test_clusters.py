@@ -21,17 +21,17 @@ def test_looking_everywhere_is_exact(memory):
     found = clustered_neighbors(x, y, 4, clusters, memory, "cpu")
     exact = mutual_neighbors(x, y, 4, MEMORY, "cpu")
     assert clusters.recall == 1.0
-    assert (found.forward_row == exact.forward_row).mean() > 0.999
-    assert (found.backward_row == exact.backward_row).mean() > 0.999
-    assert np.allclose(found.forward_similarity, exact.forward_similarity, atol=1e-6)
-    assert np.allclose(found.backward_similarity, exact.backward_similarity, atol=1e-6)
+    assert neighbor_recall(exact.forward_similarity, found.forward_similarity) > 0.995
+    assert neighbor_recall(exact.backward_similarity, found.backward_similarity) > 0.995
+    same = found.forward_row == exact.forward_row
+    assert np.allclose(found.forward_similarity[same], exact.forward_similarity[same], atol=1e-6)
 
 
 def test_recall_foretold_is_recall_found(monkeypatch):
     monkeypatch.setattr(module, "CPU_TILE", 64)
     x, y = sides(1500, 1200)
     exact = mutual_neighbors(x, y, 4, MEMORY, "cpu")
-    probes = []
+    gaps = []
     for wanted in (0.6, 0.95):
         clusters = make_clusters(x, y, 4, wanted, 5000, MEMORY, device="cpu")
         found = clustered_neighbors(x, y, 4, clusters, MEMORY, "cpu")
@@ -40,9 +40,28 @@ def test_recall_foretold_is_recall_found(monkeypatch):
             neighbor_recall(exact.backward_similarity, found.backward_similarity),
         ]
         assert clusters.recall >= wanted
-        assert np.average(both, weights=[1500, 1200]) == pytest.approx(clusters.recall, abs=0.002)
-        probes.append(clusters.probes)
-    assert probes[0] < probes[1]
+        # Sketches of 32 numbers exchange a few neighbours that are nearly as near.
+        assert np.average(both, weights=[1500, 1200]) == pytest.approx(clusters.recall, abs=0.01)
+        gaps.append(clusters.gap)
+    assert gaps[0] < gaps[1]
+
+
+def test_what_is_found_has_its_exact_cosine():
+    x, y = sides(600, 500)
+    found = find_neighbors(x, y, Mine(search="approximate", recall=0.8)).neighbors
+    wide = [side.astype(np.float64) for side in (x, y)]
+    unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in wide]
+    cosine = unit[0] @ unit[1].T
+    for similarity, row, table in (
+        (found.forward_similarity, found.forward_row, cosine),
+        (found.backward_similarity, found.backward_row, cosine.T),
+    ):
+        there = row >= 0
+        assert there.mean() > 0.99
+        line = np.broadcast_to(np.arange(len(row))[:, None], row.shape)
+        assert np.allclose(similarity[there], table[line[there], row[there]], atol=1e-6)
+        assert np.all(np.diff(similarity, axis=1) <= 0)
+        assert all(len(set(of_row[of_row >= 0])) == (of_row >= 0).sum() for of_row in row)
 
 
 def test_same_seed_same_bits():
@@ -70,4 +89,4 @@ def test_progress_and_errors():
     y[11] = np.nan
     with pytest.raises(VectorError, match="side b, row 11"):
         make_clusters(x, y, 4, 0.9, 100, MEMORY)
-    assert cluster_count(1) == 2
+    assert cluster_count(1) == 1

@@ -22,9 +22,11 @@ from pipeline.errors import InputError, UserError
 from pipeline.mining.mine import mine
 from pipeline.mining.own_bucc import evaluate_files, make_files, read_found
 from pipeline.mining.own_model import ModelOptions, open_model, own_length, own_prompt, positions
+from pipeline.mining.own_outputs import Outputs
+from pipeline.mining.own_scoring import score_files
 from pipeline.mining.own_text import TextInput, language_of, read_text
 from pipeline.mining.own_vectors import embed_text
-from pipeline.mining.standalone import Outputs, mine_files, score_files
+from pipeline.mining.standalone import Judges, mine_files
 
 OPTIONS = Mine(k=4)
 
@@ -338,6 +340,16 @@ def test_the_same_input_gives_the_same_bytes(tmp_path, work, encoder):
     assert str(tmp_path) not in json.dumps(made_by)
 
 
+def test_a_million_copies_of_one_sentence_are_one(tmp_path, work, encoder):
+    """Lines, not vectors: copies are found before anything is embedded."""
+    (tmp_path / "a.en").write_text(f"{sentence(5)}\n" * 1_000_000 + f"{sentence(6)}\n")
+    text = read_text(TextInput("--src", str(tmp_path / "a.en"), "en"), work / "s.arrow")
+    made = embed_text(encoder, text, work, "src")
+    assert made.first.tolist() == [0, 1_000_000]
+    assert made.vectors.shape[0] == 2
+    assert (made.vector_of == 0).sum() == 1_000_000
+
+
 def test_copies_and_threshold(tmp_path, work, encoder):
     a = [sentence(5)] * 1_000 + [sentence(6)]
     inputs = both(tmp_path, a, translated([6, 5]))
@@ -358,6 +370,161 @@ def test_an_approximate_search_says_what_it_cost(tmp_path, work, encoder):
     assert 0.9 <= result.search["cost"]["recall_pairs"] <= 1
     made_by = json.loads(pq.read_schema(tmp_path / "p.parquet").metadata[b"softalign"])
     assert made_by["search"] == result.search
+
+
+# --- known pairs, control, documents
+
+
+def known_sides(tmp_path, numbers):
+    one = write_lines(tmp_path / "known.en", [sentence(number) for number in numbers])
+    other = write_lines(tmp_path / "known.fr", translated(numbers))
+    return TextInput("--known", one, "en"), TextInput("--known", other, "fr")
+
+
+def test_known_pairs_give_a_threshold_that_is_applied_and_told(tmp_path, work, static):
+    some = np.random.default_rng(3).permutation(BAGS)
+    a, b = [sentence(number) for number in some[:80]], translated([*some[:40], *some[80:120]])
+    known = known_sides(tmp_path, [*some[150:210], some[0]])  # the last one stands in the text
+    outputs = Outputs((tmp_path / "p.parquet",))
+    result = mine_files(both(tmp_path, a, b), static, OPTIONS, outputs, work, judges=Judges(known=known))
+    assert result.estimate is not None
+    assert (result.estimate.known, result.known_left_out) == (60, 1)
+    assert result.threshold == result.estimate.threshold
+    assert 0 < result.written < result.found
+    made_by = json.loads(pq.read_schema(tmp_path / "p.parquet").metadata[b"softalign"])
+    assert made_by["known"]["threshold"] == pytest.approx(made_by["threshold"], abs=1e-6)
+    assert sum(made_by["histogram"]["counts"]) == result.found
+    assert made_by["control"]["kind"] == "partners"
+    fixed = mine_files(both(tmp_path, a, b), static, Mine(threshold=9), outputs, work, judges=Judges(known=known))
+    assert (fixed.threshold, fixed.estimate.threshold) == (9, result.threshold)
+
+
+def test_scoring_estimates_a_threshold_and_shifts_lines(tmp_path, work, static):
+    some = np.random.default_rng(4).permutation(BAGS)
+    inputs = both(tmp_path, [sentence(number) for number in some[:60]], translated(some[:60]))
+    outputs = Outputs((tmp_path / "s.parquet",))
+    result = score_files(
+        inputs, static, OPTIONS, outputs, work, min_score=1.0, known=known_sides(tmp_path, some[70:130])
+    )
+    assert result.estimate is not None
+    assert result.threshold == 1.0
+    assert (result.control.kind, result.control.searched) == ("lines", 60)
+    made_by = json.loads(pq.read_schema(tmp_path / "s.parquet").metadata[b"softalign"])
+    assert made_by["control"]["accepted"] == result.control.accepted(1.0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"), [(range(5), "5 known pairs that can be planted"), ([], "no sentences")]
+)
+def test_too_few_known_pairs_are_refused(tmp_path, work, static, numbers, message):
+    known = known_sides(tmp_path, [BAGS[number] for number in numbers])
+    inputs = both(tmp_path, [sentence(BAGS[99])], translated([BAGS[98]]))
+    with pytest.raises(InputError, match=message):
+        mine_files(inputs, static, OPTIONS, Outputs((tmp_path / "p.tsv",)), work, judges=Judges(known=known))
+
+
+def with_documents(tmp_path, a, b):
+    """Sentences with their documents, as the two columns of TSV files."""
+    paths = []
+    for name, rows in (("a.en.tsv", a), ("b.fr.tsv", b)):
+        paths.append(write_lines(tmp_path / name, [f"{document}\t{text}" for document, text in rows]))
+    sides = [
+        TextInput(option, path, code, column=1)
+        for option, path, code in zip(("--src", "--trg"), paths, ("en", "fr"), strict=True)
+    ]
+    keys = [replace(side, option="--documents", column=0) for side in sides]
+    return tuple(sides), tuple(keys)
+
+
+def test_documents_keep_pairs_inside_and_a_sentence_is_one_in_each(tmp_path, work, static):
+    numbers = BAGS[:40]
+    a = [(f"d{place % 4}", sentence(number)) for place, number in enumerate(numbers)] + [("d1", sentence(numbers[0]))]
+    b = [(f"d{place % 4}", sentence(number).upper()) for place, number in enumerate(numbers)]
+    b += [("d1", sentence(numbers[0]).upper()), ("", sentence(numbers[1]).upper())]
+    inputs, documents = with_documents(tmp_path, a, b)
+    outputs = Outputs((tmp_path / "p.parquet",))
+    options = Mine(within="document")
+    result = mine_files(inputs, static, options, outputs, work, judges=Judges(documents=documents))
+    table = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    assert all(a[row["row_a"]][0] == b[row["row_b"]][0] for row in table)
+    found = {(row["row_a"], row["row_b"]) for row in table}
+    assert {(0, 0), (40, 40)} <= found  # the same sentence, once in each of its documents
+    assert result.search["within"] == "document"
+    assert result.search["without_candidates_b"] == 1
+    assert result.control.kind == "documents"
+    whole = mine_files(inputs, static, Mine(), outputs, work, judges=Judges(documents=documents))
+    assert whole.control.kind == "documents"  # names are known: they shuffle, but do not restrict
+    assert whole.search == {"search": "exact"}
+
+
+def test_windows_of_days(tmp_path, work, static):
+    numbers = BAGS[:12]
+    a = [(f"2024-05-{place + 1:02d}", sentence(number)) for place, number in enumerate(numbers)]
+    b = [(f"2024-05-{place + 3:02d}", sentence(number).upper()) for place, number in enumerate(numbers)]
+    inputs, documents = with_documents(tmp_path, a, b)
+    for window, right in ((2, True), (1, False)):
+        outputs = Outputs((tmp_path / "p.parquet",))
+        options = Mine(within="window", window=window)
+        mine_files(inputs, static, options, outputs, work, judges=Judges(documents=documents))
+        rows = pq.read_table(tmp_path / "p.parquet").to_pylist()
+        assert any(row["row_a"] == row["row_b"] for row in rows) == right
+        assert all(abs(row["row_a"] - row["row_b"] - 2) <= window for row in rows)
+    a[3] = ("May 4", a[3][1])
+    inputs, documents = with_documents(tmp_path, a, b)
+    with pytest.raises(
+        InputError, match=r"a.en.tsv:4: found 'May 4'; expected a date like 2024-05-23 or a whole number"
+    ):
+        mine_files(inputs, static, options, outputs, work, judges=Judges(documents=documents))
+
+
+def test_documents_from_other_files_need_a_line_for_each_row(tmp_path, work, static):
+    inputs = both(tmp_path, [sentence(n) for n in BAGS[:8]], translated(BAGS[:8]))
+    paths = [
+        write_lines(tmp_path / f"{name}.docs", ["one"] * 4 + ["two"] * count) for name, count in (("a", 4), ("b", 3))
+    ]
+    documents = tuple(TextInput("--documents", path, format="text") for path in paths)
+    with pytest.raises(InputError, match=r"b.docs: 7 documents for the 8 rows of .*b.fr; expected one each"):
+        mine_files(
+            inputs,
+            static,
+            Mine(within="document"),
+            Outputs((tmp_path / "p.tsv",)),
+            work,
+            judges=Judges(documents=documents),
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "judges", "message"),
+    [
+        (Mine(within="document"), Judges(), "--within document needs --documents"),
+        (
+            Mine(within="window"),
+            Judges(known=(None, None), documents=(None, None)),
+            "planted pairs stand in no document",
+        ),
+        (
+            Mine(within="window", search="approximate"),
+            Judges(documents=(None, None)),
+            "the search is exact; leave it out",
+        ),
+    ],
+)
+def test_what_cannot_go_together_is_refused(tmp_path, work, static, options, judges, message):
+    with pytest.raises(UserError, match=message):
+        mine_files(both(tmp_path, ["x"], ["y"]), static, options, Outputs((tmp_path / "p.tsv",)), work, judges=judges)
+
+
+def test_indexes_are_kept_with_the_vectors_and_used_again(tmp_path, work, encoder):
+    options, kept, times = Mine(search="approximate", index="IVF4,Flat", recall=1.0), tmp_path / "kept", []
+    for name, first in (("1", 0), ("2", 0), ("3", 1)):
+        inputs = both(tmp_path, [sentence(number) for number in range(first, 300)], translated(range(250)))
+        mine_files(inputs, encoder, options, Outputs((tmp_path / f"{name}.parquet",)), work, kept)
+        times.append({path: path.stat().st_mtime_ns for path in (kept / "indexes").glob("*/index.faiss")})
+    assert len(times[0]) == 2
+    assert times[1] == times[0]
+    assert len(times[2]) == 3  # other vectors on one side, another index; the other side's is found
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
 
 
 # --- outputs
@@ -466,7 +633,7 @@ def test_gold_tunes_on_one_set_and_tests_on_another(tmp_path, work, made, static
     training, test = (one.stem for one in made)
     gold = training.with_name(f"{training.name}.gold")
     outputs = Outputs((tmp_path / "t.parquet", tmp_path / "t.ids"))
-    tuned = mine_files(bucc_inputs(training), static, OPTIONS, outputs, work, gold=gold, tune_gold=True)
+    tuned = mine_files(bucc_inputs(training), static, OPTIONS, outputs, work, judges=Judges(gold, tune_gold=True))
     assert tuned.gold.quality.f1 > 0.8
     frozen, used = evaluate_files(gold, tmp_path / "t.parquet")
     listed, _ = evaluate_files(gold, tmp_path / "t.ids")
@@ -488,7 +655,7 @@ def test_gold_pairs_of_copies_are_one(tmp_path, work, encoder):
     write_lines(gold, ["en-000000003\tfr-000000002", "en-000000001\tfr-000000002", "en-000000004\tfr-000000001"])
     inputs = TextInput("--src", a, "en"), TextInput("--trg", b, "fr")
     outputs = Outputs((tmp_path / "p.parquet",))
-    result = mine_files(inputs, encoder, OPTIONS, outputs, work, gold=gold, tune_gold=True)
+    result = mine_files(inputs, encoder, OPTIONS, outputs, work, judges=Judges(gold, tune_gold=True))
     assert (result.gold.quality.gold, result.gold.quality.correct) == (2, 2)
     sides = tmp_path / "s.en", tmp_path / "s.fr"
     assert evaluate_files(gold, tmp_path / "p.parquet", sides)[0].quality.correct == 2
@@ -501,17 +668,22 @@ def test_gold_with_unknown_ids_or_ids_off_by_one_is_refused(tmp_path, work, made
     outputs = Outputs((tmp_path / "p.parquet",))
     write_lines(bad, [*lines, "en-999999999\tfr-000000001"])
     with pytest.raises(InputError, match=rf"bad.gold:{len(lines) + 1}: the id 'en-999999999' is not in"):
-        mine_files(bucc_inputs(stem), static, OPTIONS, outputs, work, gold=bad)
+        mine_files(bucc_inputs(stem), static, OPTIONS, outputs, work, judges=Judges(bad))
     moved = [f"en-{int(line[3:12]) - 1:09d}{line[12:]}" for line in lines if int(line[3:12]) > 1]
     write_lines(bad, moved)
     with pytest.raises(InputError, match=r"the first ids look off by one: .* moved by \+1 line"):
-        mine_files(bucc_inputs(stem), static, OPTIONS, outputs, work, gold=bad)
+        mine_files(bucc_inputs(stem), static, OPTIONS, outputs, work, judges=Judges(bad))
 
 
 def test_gold_needs_ids(tmp_path, work, encoder):
     with pytest.raises(UserError, match=r"--gold: .* holds pairs of ids; expected BUCC's files"):
         mine_files(
-            both(tmp_path, ["x"], ["y"]), encoder, OPTIONS, Outputs((tmp_path / "p.tsv",)), work, gold=tmp_path / "g"
+            both(tmp_path, ["x"], ["y"]),
+            encoder,
+            OPTIONS,
+            Outputs((tmp_path / "p.tsv",)),
+            work,
+            judges=Judges(tmp_path / "g"),
         )
 
 

@@ -25,14 +25,18 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation.heldout import mining_metrics
 from pipeline.folders import TextFolder, VectorFolder
 from pipeline.hashing import as_keys, pair_key, text_key
+from pipeline.mining.index import IndexFolderError
 from pipeline.mining.texts import Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
+from pipeline.mining.vectors import VectorError
 from pipeline.pairs import HeldOutFolder
 
 COUNT = 40
 
 
-def _side(folder: Path, language: str, to_mine: bool = False) -> Side:
-    """Sentence n of either language has (nearly) the n-th of ``COUNT`` fixed directions."""
+def _side(
+    folder: Path, language: str, to_mine: bool = False, documents: str = "", encoder: dict[str, str] | None = None
+) -> Side:
+    """Sentence n of either language has (nearly) the n-th of ``COUNT`` fixed directions, and document n % 4, if any."""
     directions = np.random.default_rng(0).normal(size=(COUNT, 24))
     noise = np.random.default_rng(len(language) + ord(language[0])).normal(size=(COUNT, 24)) * 0.1
     vectors = directions + noise
@@ -47,7 +51,7 @@ def _side(folder: Path, language: str, to_mine: bool = False) -> Side:
             pa.array(["made-up"] * COUNT),
             pa.array([f"{language}.txt"] * COUNT),
             pa.array(order, pa.int64()),
-            pa.array([""] * COUNT),
+            pa.array([documents and f"{documents}{number % 4 + 1}" for number in order]),
         ],
         schema=MONOLINGUAL,
     )
@@ -55,7 +59,8 @@ def _side(folder: Path, language: str, to_mine: bool = False) -> Side:
     table = pa.Table.from_arrays(
         [key_array(keys), fixed_list_array(vectors[order].astype(np.float16), pa.float16())], schema=vector_schema(24)
     )
-    write_shard(shard_path(folder / "vectors" / language, 0), table, {"kind": "vectors"})
+    made_by = {"kind": "vectors", "encoder": encoder or {"model": "made-up"}}
+    write_shard(shard_path(folder / "vectors" / language, 0), table, made_by)
     return Side(TextFolder(folder / "texts" / language), VectorFolder(folder / "vectors" / language))
 
 
@@ -150,3 +155,80 @@ def test_vectors_of_other_sentences_are_refused(tmp_path: Path):
     a, b = _side(tmp_path, "en"), _side(tmp_path, "fr")
     with pytest.raises(ArtifactError, match="run stage embed again"):
         Side(a.texts, b.vectors)
+
+
+def _own(a: Side, b: Side):
+    source = own_text_set(a, b)
+    assert source is not None
+    return source
+
+
+def test_vectors_of_two_models_are_refused(tmp_path: Path):
+    a = _side(tmp_path, "en", to_mine=True)
+    b = _side(tmp_path, "fr", to_mine=True, encoder={"model": "another"})
+    with pytest.raises(VectorError, match="model is 'made-up' on side a and 'another' on side b; embed both with"):
+        mine_set(_own(a, b), a, b, Mine(), 1, "mine")
+
+
+def test_documents_shuffle_the_control_and_may_restrict_mining(tmp_path: Path):
+    a, b = (_side(tmp_path, language, to_mine=True, documents="d") for language in ("en", "fr"))
+    whole = mine_set(_own(a, b), a, b, Mine(), 1, "mine")
+    control = whole.control(1.0)
+    assert control is not None
+    assert (control.kind, control.searched) == ("documents", COUNT)
+    inside = mine_set(_own(a, b), a, b, Mine(within="document"), 1, "mine")
+    assert inside.search == {
+        "search": "exact",
+        "within": "document",
+        "without_candidates_a": 0,
+        "without_candidates_b": 0,
+    }
+    path = tmp_path / "mined.parquet"
+    write_mined(path, [inside], a, b, None, {})
+    rows = pq.read_table(path).to_pylist()
+    assert len(rows) == COUNT
+    assert all(row["line_a"] % 4 == row["line_b"] % 4 for row in rows)
+    control = inside.control(1.0)
+    assert control is not None
+    assert control.kind == "documents"
+
+
+def test_days_and_what_is_none(tmp_path: Path):
+    a, b = (_side(tmp_path, language, to_mine=True, documents="2024-05-0") for language in ("en", "fr"))
+    found = mine_set(_own(a, b), a, b, Mine(within="window", window=1), 1, "mine")
+    day_a, day_b = (
+        np.array(side.texts.column("line", rows)) % 4
+        for side, rows in ((a, found.source.rows_a[found.pairs.row_a]), (b, found.source.rows_b[found.pairs.row_b]))
+    )
+    assert np.abs(day_a - day_b).max() <= 1
+    a, b = (_side(tmp_path / "x", language, to_mine=True, documents="d") for language in ("en", "fr"))
+    with pytest.raises(
+        ArtifactError, match=r"mine.within is window, but a sentence's document is 'd\d'; expected a date"
+    ):
+        mine_set(_own(a, b), a, b, Mine(within="window"), 1, "mine")
+    a, b = (_side(tmp_path / "y", language, to_mine=True) for language in ("en", "fr"))
+    with pytest.raises(ArtifactError, match=r"no sentence has a document, and mine.within is document"):
+        mine_set(_own(a, b), a, b, Mine(within="document"), 1, "mine")
+
+
+def test_without_documents_partners_are_taken_away(tmp_path: Path):
+    a, b = (_side(tmp_path, language, to_mine=True) for language in ("en", "fr"))
+    control = mine_set(_own(a, b), a, b, Mine(), 1, "mine").control(1.0)
+    assert control is not None
+    assert control.kind == "partners"
+
+
+def test_the_stages_indexes_are_kept_and_one_of_other_vectors_is_refused(tmp_path: Path):
+    a, b = (_side(tmp_path, language, to_mine=True) for language in ("en", "fr"))
+    options, root = Mine(search="approximate", index="Flat"), tmp_path / "store" / "indexes"
+    mine_set(_own(a, b), a, b, options, 1, "mine", root)
+    folders = sorted(root.iterdir())
+    assert len(folders) == 2
+    before = [(folder / "index.faiss").stat().st_mtime_ns for folder in folders]
+    mine_set(_own(a, b), a, b, options, 1, "mine", root)
+    assert [(folder / "index.faiss").stat().st_mtime_ns for folder in folders] == before
+    about = (folders[0] / "about.json").read_text()
+    (folders[0] / "about.json").write_text((folders[1] / "about.json").read_text())
+    (folders[1] / "about.json").write_text(about)
+    with pytest.raises(IndexFolderError, match="this index belongs to other vectors"):
+        mine_set(_own(a, b), a, b, options, 1, "mine", root)

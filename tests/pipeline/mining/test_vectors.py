@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.mining.vectors import StackedVectors, VectorError, check_same_model, gathered, gathered_rows, normalised
+from pipeline.mining.vectors import (
+    PickedVectors,
+    StackedVectors,
+    VectorError,
+    check_same_model,
+    gathered,
+    gathered_rows,
+    normalised,
+)
 
 
 class OnlySlices:
@@ -60,3 +68,11 @@ def test_different_models_are_refused():
         check_same_model(made, {**made, "revision": "2"})
     with pytest.raises(VectorError, match="prefix is None on side a"):
         check_same_model(made, {**made, "prefix": "query: "})
+
+
+def test_picked_rows_are_one_matrix():
+    matrix = np.arange(12, dtype=np.float32).reshape(6, 2) + 1
+    picked = PickedVectors(matrix, np.array([4, 0, 0, 5]))
+    assert (picked.shape, picked.dtype, len(picked)) == ((4, 2), np.float32, 4)
+    assert np.array_equal(picked[1:3], matrix[[0, 0]])
+    assert np.array_equal(gathered_rows(picked, np.array([3, 0])), matrix[[5, 4]])

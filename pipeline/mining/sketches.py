@@ -1,0 +1,143 @@
+"""Sketches: vectors as one byte a number, for finding candidates that are then scored exactly.
+
+A CPU multiplies bytes about five times as fast as float32 (measured on two cores of an AMD EPYC: 435 against 89 billion
+operations a second), and the products, being whole numbers, are the same everywhere. Vectors are rotated first by a random
+orthogonal matrix, so that no coordinate is much larger than the others and one scale serves all of them: of 384 dimensions a
+cosine is then off by 0.0007 (one standard deviation), which exchanges neighbours only where they are as good as equal.
+Optionally only the directions of most variance are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.mining.best import BLOCK
+from pipeline.mining.neighbors import Plan, Tiler
+from pipeline.mining.vectors import VectorSource, gathered_rows, normalised
+
+LOWEST = float(-(2**31))
+"""The similarity of padding in a tile of sketches: below every product of bytes."""
+
+DEVIATIONS = 4.5
+"""Coordinates are cut off past so many standard deviations: a byte's 127."""
+
+Bytes = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """From vectors of length 1 to sketches.
+
+    Attributes:
+        matrix: [d, s] rotation (and choice of directions) times the scale.
+    """
+
+    matrix: torch.Tensor
+
+    def __call__(self, unit: torch.Tensor) -> torch.Tensor:
+        """The sketches [r, s] (int8) of vectors of length 1 [r, d]."""
+        return (unit @ self.matrix).round_().clamp_(-127, 127).to(torch.int8)
+
+
+def make_projection(sample: torch.Tensor, size: int, seed: int) -> Projection:
+    """Learn a projection from a sample.
+
+    Args:
+        sample: [r, d] vectors of length 1 of both sides.
+        size: s, numbers of a sketch; d keeps all directions.
+        seed: of the rotation.
+    """
+    dimension = sample.shape[1]
+    normal = np.random.default_rng(seed).standard_normal((size, size))
+    matrix = torch.from_numpy(np.linalg.qr(normal)[0].astype(np.float32)).to(sample.device)
+    if size < dimension:
+        _, directions = torch.linalg.eigh(sample.t() @ sample)
+        matrix = directions[:, -size:] @ matrix
+    deviation = float((sample @ matrix).square().mean().sqrt())
+    return Projection(matrix * (127 / (DEVIATIONS * deviation)))
+
+
+def sketch_all(vectors: VectorSource, projection: Projection, plan: Plan, side: str, out: Bytes) -> Bytes:
+    """Write the sketches [n, s] of all rows to ``out``; reads the vectors once, by slices.
+
+    Raises:
+        VectorError: if a vector is zero or not finite.
+    """
+    for start in range(0, len(vectors), plan.tile):
+        stop = min(start + plan.tile, len(vectors))
+        out[start:stop] = projection(normalised(vectors, start, stop, side, projection.matrix.device)).cpu().numpy()
+    return out
+
+
+def byte_products(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+    """The products [r, c] (int32) of sketches [r, s] and transposed sketches [s, c]."""
+    return torch._int_mm(a, b) if out is None else torch._int_mm(a, b, out=out)
+
+
+class SketchTiler(Tiler):
+    """Tiles of products of sketches; see `pipeline.mining.neighbors.Tiler`.
+
+    Args:
+        plan: how large a tile may be.
+        device: where it is.
+    """
+
+    def __init__(self, plan: Plan, device: torch.device) -> None:
+        super().__init__(plan, device)
+        self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.int32, device=device)
+
+    def product(self, strip: torch.Tensor, y_tile: torch.Tensor) -> None:
+        """The products of a strip [r, s] with a transposed tile [s, c]; `LOWEST` in the padding."""
+        rows, columns = len(strip), y_tile.shape[1]
+        down, right = -rows % BLOCK, -columns % BLOCK
+        strip = torch.nn.functional.pad(strip, (0, 0, 0, down)) if down else strip
+        y_tile = torch.nn.functional.pad(y_tile, (0, right)) if right else y_tile
+        shape = rows + down, columns + right
+        self.tile = self.buffer[: shape[0] * shape[1]].view(shape)
+        byte_products(strip, y_tile, self.tile)
+        self.tile[rows:] = int(LOWEST)
+        self.tile[:, columns:] = int(LOWEST)
+
+
+def rescored(
+    x: VectorSource, y: VectorSource, row: NDArray[np.int64], k: int, memory_bytes: int, device: torch.device
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The best k of each row's candidates by their exact cosines.
+
+    Args:
+        x: side a's vectors [n, d].
+        y: side b's vectors [m, d].
+        row: candidates, rows of y [n, c]; -1: none.
+        k: how many are kept.
+        memory_bytes: for the candidates' vectors at hand.
+        device: where they are compared.
+
+    Returns:
+        Similarities [n, k] and rows of y [n, k], best first, ties to the lower row; -inf and -1 where there are fewer.
+    """
+    similarity = np.full((len(row), k), -np.inf, np.float32)
+    best = np.full((len(row), k), -1, np.int64)
+    width = row.shape[1]
+    step = max(1, memory_bytes // (16 * max(1, width * x.shape[1])))
+    for start in range(0, len(row), step):
+        stop = min(start + step, len(row))
+        own = normalised(x, start, stop, "side a", device)
+        part = row[start:stop]
+        scores = np.where(part >= 0, _cosines(own, y, np.where(part >= 0, part, 0), device), -np.inf)
+        order = np.lexsort((part, -scores), axis=1)[:, :k]
+        kept = order.shape[1]
+        similarity[start:stop, :kept] = np.take_along_axis(scores, order, axis=1)
+        best[start:stop, :kept] = np.take_along_axis(part, order, axis=1)
+    return similarity, best
+
+
+def _cosines(own: torch.Tensor, y: VectorSource, part: NDArray[np.int64], device: torch.device) -> NDArray[np.float32]:
+    others = torch.from_numpy(gathered_rows(y, part.reshape(-1))).to(device)
+    wide = others.to(torch.float32).view(*part.shape, -1)
+    scores = torch.bmm(wide, own.unsqueeze(2)).squeeze(2) / torch.linalg.vector_norm(wide, dim=2)
+    found: NDArray[np.float32] = scores.cpu().numpy()
+    return found
