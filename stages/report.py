@@ -1,4 +1,4 @@
-"""Write the report: one page with the verdict, the scores, the mined pairs, the training and the text."""
+"""Write the report: one page with the verdict, the scores, the space, the mined pairs, the training and the text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from typing import Any
 
 from pipeline.atomic import write_text
 from pipeline.config import Params
+from pipeline.inspecting.surroundings import Surroundings
+from pipeline.reporting.costs import read_costs
 from pipeline.reporting.inputs import ReportInputs, read_metrics, read_mined, read_series
+from pipeline.reporting.label_neighborhoods import Neighborhood, read_neighborhoods
+from pipeline.reporting.models import STUDENT, Models
 from pipeline.reporting.render import render
+from pipeline.reporting.space import read_space
 from stages.command import Project, stage_main
 
 
@@ -20,7 +25,7 @@ def run(project: Project) -> None:
         params=_shown(params),
         prepare=read_metrics(layout.metrics / "prepare.json"),
         train=read_metrics(layout.metrics / "train.json"),
-        evaluate=read_metrics(layout.metrics / "evaluate.json"),
+        evaluate=read_metrics(layout.metrics / "evaluate.json") | read_metrics(layout.metrics / "heldout.json"),
         series=read_series(layout.plots / "train"),
         mined=[
             read_mined(
@@ -28,16 +33,42 @@ def run(project: Project) -> None:
                 layout.mined / f"{pair.name}.parquet",
                 read_metrics(layout.metrics / "mine" / f"{pair.name}.json"),
                 params.report.samples,
+                params.evaluate.bootstrap,
+                params.seed,
             )
             for pair in params.language_pairs
         ],
+        tokenize=read_metrics(layout.metrics / "tokenize.json"),
+        models=_models(project),
+        space=read_space(layout.embeddings, layout.heldout, params.language_pairs),
+        neighborhoods=_neighborhoods(project),
+        costs=read_costs(layout.cost("report").parent),
     )
     write_text(layout.report, render(inputs))
 
 
+def _models(project: Project) -> Models | None:
+    folder = project.layout.evaluation
+    if not (folder / f"{STUDENT}.json").is_file():
+        return None
+    from pipeline.reporting.read_models import (
+        read_models,
+    )  # imports torch, which a report without benchmarks does not need
+
+    return read_models(folder, [peer.name for peer in project.params.evaluate.peers])
+
+
+def _neighborhoods(project: Project) -> list[Neighborhood]:
+    """Some of the first language pair; the others' are alike."""
+    layout, pair = project.layout, project.params.language_pairs[0]
+    surroundings = Surroundings((layout.sentences,), layout.pairs)
+    return read_neighborhoods(layout.neighborhoods / pair.name, pair, surroundings, project.params.report.samples)
+
+
 def _shown(params: Params) -> dict[str, Any]:
     """The parameters that results depend on; those of memory and machines say nothing of them."""
-    student = {"model", "revision", "pooling", "prefix"} if params.student.kind != "pretrained" else {"dimension"}
+    student = {"model", "revision", "pooling", "prefix"} if params.student.kind != "pretrained" else set()
+    student |= {"dimension"} if params.student.kind != "static" else {"lora"}
     student |= {"transformer"} if params.student.kind != "transformer" else set()
     student |= {"vocabulary", "tokenizer_sentences"} if params.student.kind == "pretrained" else set()
     index = {"index", "index_bytes", "recall", "sample"} if params.mine.search == "exact" else set()
@@ -47,7 +78,8 @@ def _shown(params: Params) -> dict[str, Any]:
         "student": params.student.model_dump(mode="json", exclude=student),
         "labels": params.labels.model_dump(mode="json"),
         "neighborhoods": params.neighborhoods.model_dump(mode="json", exclude={"block_bytes"}),
-        "train": params.train.model_dump(mode="json", exclude={"dev_limit", "eval_every", "checkpoint_every"}),
+        "train": params.train.model_dump(mode="json", exclude={"chunk", "dev_limit", "eval_every", "checkpoint_every"}),
+        "evaluate": params.evaluate.model_dump(mode="json", exclude_defaults=True),
         "mine": params.mine.model_dump(mode="json", exclude=index | {"memory_bytes"}),
         "corpora": [
             corpus.model_dump(mode="json", exclude_defaults=True) | {"licence": corpus.licence}

@@ -187,6 +187,7 @@ def maker_groups(inputs: ReportInputs) -> list[tuple[str, list[tuple[str, str]]]
         ("labels and neighbourhoods", _listed({**params.get("labels", {}), **params.get("neighborhoods", {})})),
         ("training", [*_listed(params.get("train", {})), ("seed", str(params["seed"]))]),
         ("mining", _listed(params.get("mine", {}))),
+        ("evaluation", _listed(params.get("evaluate", {}))),
         *((f"corpus {corpus['name']}", _listed(corpus)) for corpus in params.get("corpora", [])),
     ]
     return [(name, rows) for name, rows in groups if rows]

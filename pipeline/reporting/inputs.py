@@ -19,6 +19,11 @@ from pipeline.artifacts import METADATA_KEY
 from pipeline.errors import ArtifactError
 from pipeline.languages import LanguagePair
 from pipeline.parquet_rows import ROW, extreme_rows, fetch, scan
+from pipeline.reporting.costs import Cost
+from pipeline.reporting.label_neighborhoods import Neighborhood
+from pipeline.reporting.models import Models
+from pipeline.reporting.space import Space
+from pipeline.reporting.threshold_interval import threshold_interval
 
 BINS = 48
 """Bars of a histogram of scores."""
@@ -93,6 +98,7 @@ class MinedPair:
         shown: the set that samples come from: ``mine`` (the user's text), ``test`` or ``dev``.
         histogram: of the test candidates, or of ``shown`` where nothing is held out; None without candidates.
         samples: by kind.
+        threshold_interval: 95 %, where it was tuned.
     """
 
     pair: str
@@ -101,6 +107,7 @@ class MinedPair:
     shown: str
     histogram: Histogram | None
     samples: Mapping[str, Sequence[Sample]]
+    threshold_interval: tuple[float, float] | None = None
 
     @property
     def threshold(self) -> float | None:
@@ -119,9 +126,14 @@ class ReportInputs:
         params: the parameters that are shown, by section.
         prepare: metrics of the stage.
         train: metrics of the stage.
-        evaluate: metrics of the stage.
+        evaluate: metrics of the stage, held-out documents in full.
         series: of training.
         mined: by language pair.
+        models: the student and its peers on benchmarks.
+        space: what held-out sentences say of the student's space.
+        neighborhoods: some of the first language pair that has any.
+        costs: of each stage.
+        tokenize: metrics of the stage.
     """
 
     title: str
@@ -132,6 +144,11 @@ class ReportInputs:
     evaluate: Mapping[str, Any]
     series: Sequence[Series] = ()
     mined: Sequence[MinedPair] = field(default=())
+    tokenize: Mapping[str, Any] = field(default_factory=dict)
+    models: Models | None = None
+    space: Space = field(default_factory=Space)
+    neighborhoods: Sequence[Neighborhood] = ()
+    costs: Sequence[Cost] = ()
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -174,7 +191,9 @@ def read_series(folder: Path) -> list[Series]:
     return series
 
 
-def read_mined(pair: str, path: Path, metrics: Mapping[str, Any], samples: int) -> MinedPair:
+def read_mined(
+    pair: str, path: Path, metrics: Mapping[str, Any], samples: int, resamples: int = 0, seed: int = 0
+) -> MinedPair:
     """Histogram and samples of one language pair's mined pairs.
 
     Holds the scores of one set in memory (about 20 bytes a candidate) and the text of the samples.
@@ -184,6 +203,8 @@ def read_mined(pair: str, path: Path, metrics: Mapping[str, Any], samples: int) 
         path: the Parquet file.
         metrics: of stage mine.
         samples: of each kind.
+        resamples: for the threshold's interval; 0: none.
+        seed: of the resamples.
 
     Raises:
         ArtifactError: if the file is missing or damaged.
@@ -210,6 +231,7 @@ def read_mined(pair: str, path: Path, metrics: Mapping[str, Any], samples: int) 
         shown=shown,
         histogram=make_histogram(scores["score"].to_numpy(), _flags(scores["gold"]), threshold),
         samples=_samples(path, candidates, samples, threshold is not None),
+        threshold_interval=threshold_interval(path, made_by, metrics, resamples, seed),
     )
 
 

@@ -61,7 +61,7 @@ def training_loss(series: Series) -> str:
         axes.set_ylabel("training loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
-    return _svg("loss", f"Training loss, {_range(series)}", draw)
+    return svg("loss", f"Training loss, {_range(series)}", draw)
 
 
 def dev_accuracy(mean: Series, pairs: Sequence[Series], best_step: int | None) -> str:
@@ -83,7 +83,7 @@ def dev_accuracy(mean: Series, pairs: Sequence[Series], best_step: int | None) -
         if len(pairs) < len(PALETTE):  # more would share colours
             figure.legend(loc="outside upper center", ncols=5, columnspacing=1.0, handlelength=1.2)
 
-    return _svg("dev", f"Retrieval accuracy on the dev set, {_range(mean)}", draw)
+    return svg("dev", f"Retrieval accuracy on the dev set, {_range(mean)}", draw)
 
 
 def scores_by_pair(retrieval: Mapping[str, Any], mining: Mapping[str, Any]) -> str:
@@ -108,11 +108,13 @@ def scores_by_pair(retrieval: Mapping[str, Any], mining: Mapping[str, Any]) -> s
         figure.legend(loc="outside upper center", ncols=2)
 
     height = max(HEIGHT * 0.7, 0.75 + 0.42 * len(names))
-    return _svg("scores", f"Scores of {', '.join(names)} with 95 % intervals", draw, height)
+    return svg("scores", f"Scores of {', '.join(names)} with 95 % intervals", draw, height)
 
 
-def score_histogram(pair: str, histogram: Histogram, threshold: float | None) -> str:
-    """Scores of candidates, and the threshold among them."""
+def score_histogram(
+    pair: str, histogram: Histogram, threshold: float | None, interval: tuple[float, float] | None = None
+) -> str:
+    """Scores of candidates, and the threshold among them with its interval."""
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -128,6 +130,8 @@ def score_histogram(pair: str, histogram: Histogram, threshold: float | None) ->
             axes.bar(edges, histogram.false, color=PALETTE[2], label="candidates", **bars)
         tallest = max(t + f for t, f in zip(histogram.true, histogram.false, strict=True))
         axes.set_ylim(0, 1.05 * max(tallest, 1))
+        if interval is not None:
+            axes.axvspan(*interval, color=INK, alpha=0.13, linewidth=0)
         if threshold is not None:
             axes.axvline(threshold, color=INK, linewidth=1.2, linestyle="--", label=f"threshold {threshold:.3f}")
         axes.set_xlabel(f"score, {pair}")
@@ -136,11 +140,12 @@ def score_histogram(pair: str, histogram: Histogram, threshold: float | None) ->
         figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.4)
 
     counted = sum(histogram.true) + sum(histogram.false)
-    label = f"Scores of {counted:,} candidates of {pair}"
-    return _svg(f"histogram-{pair}", label, draw)
+    within = "" if interval is None else f"; threshold {interval[0]:.3f} to {interval[1]:.3f}"
+    label = f"Scores of {counted:,} candidates of {pair}{within}"
+    return svg(f"histogram-{pair}", label, draw)
 
 
-def _svg(name: str, label: str, draw: Callable[[Figure], None], height: float = HEIGHT) -> str:
+def svg(name: str, label: str, draw: Callable[[Figure], None], height: float = HEIGHT) -> str:
     """Draw a figure and return it as an element for HTML.
 
     Args:

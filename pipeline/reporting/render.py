@@ -10,8 +10,15 @@ from markupsafe import Markup
 
 from pipeline.languages import LanguagePair
 from pipeline.plain_text import clip, visible
-from pipeline.reporting import facts, plots
+from pipeline.reporting import facts, plots, space_plots
+from pipeline.reporting.costs import cost_rows
 from pipeline.reporting.inputs import MinedPair, ReportInputs
+from pipeline.reporting.mining_notes import mining_notes
+from pipeline.reporting.model_tables import benchmark_tables
+from pipeline.reporting.models import SIGNIFICANT, STUDENT, Models
+from pipeline.reporting.peer_verdict import peer_verdict
+from pipeline.reporting.space import HeatMap, benchmark_heat_map
+from pipeline.reporting.unknown import unknown_languages
 from pipeline.reporting.verdict import headlines, percent, verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -28,15 +35,17 @@ class PairSection:
         pair: its languages.
         mined: numbers and samples.
         histogram: SVG, or None.
+        notes: on false pairs, and on what approximation cost.
     """
 
     pair: LanguagePair
     mined: MinedPair
     histogram: Markup | None
+    notes: list[str]
 
 
-def render(inputs: ReportInputs) -> str:
-    """The report as one HTML page. Pure: equal inputs give equal text."""
+def templates() -> Environment:
+    """The templates of pages, with their filters: all text from outside is escaped, and ``visible`` also disarms it."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -45,28 +54,54 @@ def render(inputs: ReportInputs) -> str:
         lstrip_blocks=True,
     )
     environment.filters["visible"] = lambda text: visible(clip(text))
+    environment.filters["visible_whole"] = visible
     environment.filters["percent"] = percent
-    page = environment.get_template("report.html").render(
-        title=inputs.title,
-        verdict=verdict(inputs),
-        headlines=headlines(inputs),
-        scores=facts.score_rows(inputs),
-        scores_plot=_scores_plot(inputs),
-        sections=_sections(inputs),
-        known_shown=any(
-            sample.gold is not None for mined in inputs.mined for kind in mined.samples.values() for sample in kind
-        ),
-        histograms_left_out=max(0, len(inputs.mined) - HISTOGRAMS),
-        benchmarks=facts.benchmark_rows(inputs),
-        heldout_seen=facts.heldout_seen(inputs),
-        loss_plot=_loss_plot(inputs),
-        dev_plot=_dev_plot(inputs),
-        train=inputs.train,
-        corpora=facts.corpus_rows(inputs),
-        rejections=facts.rejection_rows(inputs),
-        texts=facts.text_rows(inputs),
-        sentences=facts.sentence_rows(inputs),
-        makers=facts.maker_groups(inputs),
+    return environment
+
+
+def render(inputs: ReportInputs) -> str:
+    """The report as one HTML page. Pure: equal inputs give equal text."""
+    page = (
+        templates()
+        .get_template("report.html")
+        .render(
+            title=inputs.title,
+            verdict=verdict(inputs),
+            peer_verdict=peer_verdict(inputs.models),
+            headlines=headlines(inputs),
+            scores=facts.score_rows(inputs),
+            scores_plot=_scores_plot(inputs),
+            sections=_sections(inputs),
+            known_shown=any(
+                sample.gold is not None for mined in inputs.mined for kind in mined.samples.values() for sample in kind
+            ),
+            histograms_left_out=max(0, len(inputs.mined) - HISTOGRAMS),
+            tables=benchmark_tables(inputs.models),
+            significant=SIGNIFICANT,
+            unknown=unknown_languages(inputs),
+            similarities=[
+                (found, _markup(space_plots.similarity_histogram(found)))
+                for found in inputs.space.similarities[:HISTOGRAMS]
+            ],
+            similarities_left_out=max(0, len(inputs.space.similarities) - HISTOGRAMS),
+            projection=inputs.space.projection,
+            projection_plot=_markup(space_plots.projection_plot(inputs.space.projection))
+            if inputs.space.projection
+            else None,
+            heat_maps=_heat_maps(inputs),
+            neighborhoods=inputs.neighborhoods,
+            costs=cost_rows(inputs.costs),
+            benchmarks=facts.benchmark_rows(inputs),
+            heldout_seen=facts.heldout_seen(inputs),
+            loss_plot=_loss_plot(inputs),
+            dev_plot=_dev_plot(inputs),
+            train=inputs.train,
+            corpora=facts.corpus_rows(inputs),
+            rejections=facts.rejection_rows(inputs),
+            texts=facts.text_rows(inputs),
+            sentences=facts.sentence_rows(inputs),
+            makers=facts.maker_groups(inputs),
+        )
     )
     return page.rstrip() + "\n"
 
@@ -75,7 +110,7 @@ def _sections(inputs: ReportInputs) -> list[PairSection]:
     pairs = {pair.name: pair for pair in inputs.pairs}
     drawn = {found.pair for found in sorted(inputs.mined, key=_f1)[:HISTOGRAMS]}
     return [
-        PairSection(pairs[found.pair], found, _histogram(found) if found.pair in drawn else None)
+        PairSection(pairs[found.pair], found, _histogram(found) if found.pair in drawn else None, mining_notes(found))
         for found in inputs.mined
     ]
 
@@ -87,7 +122,20 @@ def _f1(found: MinedPair) -> float:
 def _histogram(found: MinedPair) -> Markup | None:
     if found.histogram is None:
         return None
-    return _markup(plots.score_histogram(found.pair, found.histogram, found.threshold))
+    return _markup(plots.score_histogram(found.pair, found.histogram, found.threshold, found.threshold_interval))
+
+
+def _heat_maps(inputs: ReportInputs) -> list[tuple[HeatMap, Markup]]:
+    """Of benchmarks between all languages, and of held-out sentences."""
+    languages = list(dict.fromkeys(language for pair in inputs.pairs for language in (pair.a, pair.b)))
+    found = [] if inputs.models is None else _benchmark_heat_maps(inputs.models, languages)
+    found += [inputs.space.heat_map] if inputs.space.heat_map is not None else []
+    return [(one, _markup(space_plots.heat_map_plot(f"heat-{number}", one))) for number, one in enumerate(found)]
+
+
+def _benchmark_heat_maps(models: Models, languages: list[str]) -> list[HeatMap]:
+    maps = [benchmark_heat_map(name, models.of(STUDENT, name), languages) for name in models.benchmarks]
+    return [found for found in maps if found is not None]
 
 
 def _scores_plot(inputs: ReportInputs) -> Markup | None:

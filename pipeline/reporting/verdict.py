@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.reporting.inputs import ReportInputs
+from pipeline.reporting.model_tables import statistic_name
+from pipeline.reporting.models import Models
+
+HEADLINED = 3
+"""Benchmarks whose numbers stand at the top."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Headline:
 def headlines(inputs: ReportInputs) -> list[Headline]:
     """The numbers at the top; none where nothing was measured."""
     retrieval, mining = inputs.evaluate.get("retrieval", {}), inputs.evaluate.get("mining", {})
-    found = []
+    found = _benchmark_headlines(inputs.models)
     if (mean := retrieval.get("mean")) is not None:
         found.append(
             Headline("retrieval accuracy", percent(mean), "held-out sentences whose nearest is their translation")
@@ -39,8 +44,26 @@ def headlines(inputs: ReportInputs) -> list[Headline]:
     return found
 
 
+def _benchmark_headlines(models: Models | None) -> list[Headline]:
+    if models is None:
+        return []
+    found = []
+    for name in list(models.benchmarks)[:HEADLINED]:
+        main, tasks = models.of("student", name)["main"], models.of("student", name)["tasks"]
+        values = {model: models.of(model, name).get("mean", {}).get(main) for model in models.names}
+        # A peer's mean over fewer tasks says nothing beside the student's.
+        others = [
+            f"{peer} {percent(values[peer]['value'])}"
+            for peer in models.peers
+            if values[peer] is not None and models.of(peer, name)["tasks"].keys() == tasks.keys()
+        ]
+        label = f"{name}, {statistic_name(models.of('student', name))}"
+        found.append(Headline(label, percent(values["student"]["value"]), ", ".join(others)))
+    return found
+
+
 def verdict(inputs: ReportInputs) -> list[str]:
-    """The verdict in plain sentences."""
+    """The verdict on held-out documents in plain sentences."""
     retrieval, mining = inputs.evaluate.get("retrieval", {}), inputs.evaluate.get("mining", {})
     pairs: Mapping[str, Any] = retrieval.get("pairs", {})
     if not pairs:

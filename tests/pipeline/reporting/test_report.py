@@ -18,6 +18,7 @@ from hypothesis.extra.numpy import arrays
 from pipeline.errors import ArtifactError
 from pipeline.languages import LanguagePair
 from pipeline.reporting import facts
+from pipeline.reporting.costs import read_costs
 from pipeline.reporting.inputs import (
     ReportInputs,
     Sample,
@@ -42,7 +43,7 @@ def read(root: Path, **changes: Any) -> ReportInputs:
         params={"seed": 7, "teacher": {"model": "tiny", "revision": None}, "train": {"loss": [{"name": "soft"}]}},
         prepare=read_metrics(metrics / "prepare.json"),
         train=read_metrics(metrics / "train.json"),
-        evaluate=read_metrics(metrics / "evaluate.json"),
+        evaluate=read_metrics(metrics / "evaluate.json") | read_metrics(metrics / "heldout.json"),
         series=read_series(root / "plots" / "train"),
         mined=[read_mined("en-fr", root / "data/mined/en-fr.parquet", read_metrics(metrics / "mine/en-fr.json"), 2)],
     )
@@ -110,9 +111,19 @@ def test_the_same_inputs_give_the_same_bytes(root: Path, page: str):
     assert not re.search(r"20\d\d-\d\d-\d\d", page)
 
 
-def test_nothing_of_the_machine_is_in_the_page(root: Path, page: str):
+def test_nothing_of_the_machine_is_in_the_page_but_the_cost(root: Path, page: str):
     assert str(root) not in page
-    assert "12.25" not in page  # a cost
+    assert 'id="cost"' not in page
+    costed = render(read(root, costs=read_costs(root / "data" / "cost")))
+    check(costed)
+    section = re.search(r'<section id="cost">.*?</section>\n', costed, re.DOTALL)
+    assert section is not None
+    assert re.sub(r"\n+", "\n", costed.replace(section[0], "")) == re.sub(r"\n+", "\n", page)
+    assert [re.sub("<.*?>", " ", row).split()[:3] for row in section[0].split("<tr>")[2:]] == [
+        ["prepare", "1.5", "100"],
+        ["train", "12.2", "457"],
+        ["mine-en-fr", "0.5", "90"],
+    ]
 
 
 def test_verdict_stands_first_and_says_the_numbers(page: str):

@@ -1,0 +1,103 @@
+"""Neighbourhoods in words: a few sentences, their nearest over the whole corpus, and what the soft labels give each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.artifacts import Shard, fixed_list_view, open_shard, shard_paths
+from pipeline.hashing import KEY_BYTES, Keys
+from pipeline.inspecting.surroundings import Surroundings
+from pipeline.languages import LanguagePair
+
+NEIGHBORS = 5
+"""Neighbours shown of each sentence."""
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A neighbour.
+
+    Attributes:
+        text: its sentence; of a pair, both.
+        similarity: the teacher's cosine.
+        weight: of the soft label, at the temperature of the neighbourhoods.
+    """
+
+    text: str
+    similarity: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Neighborhood:
+    """A label point and its nearest.
+
+    Attributes:
+        text: its sentence; of a pair, both.
+        own: what is left for the point itself.
+        neighbors: the nearest first.
+    """
+
+    text: str
+    own: float
+    neighbors: tuple[Neighbor, ...]
+
+
+def read_neighborhoods(folder: Path, pair: LanguagePair, surroundings: Surroundings, count: int) -> list[Neighborhood]:
+    """Some neighbourhoods of one language pair, as far apart in the order of keys as can be; memory-mapped.
+
+    Args:
+        folder: with shards of ``id``, ``neighbor``, ``similarity``, ``weight``; none are shown if it is not there.
+        pair: its languages.
+        surroundings: where texts are.
+        count: how many.
+
+    Raises:
+        ArtifactError: if a shard is damaged.
+    """
+    paths = shard_paths(folder) if folder.is_dir() else []
+    if not paths:
+        return []
+    shard = open_shard(paths[0])
+    if len(shard) == 0:
+        return []
+    rows = np.unique(np.linspace(0, len(shard) - 1, count).astype(np.int64))
+    return _read(shard, rows, pair, surroundings)
+
+
+def _read(shard: Shard, rows: Any, pair: LanguagePair, surroundings: Surroundings) -> list[Neighborhood]:
+    table = shard.table
+    keys = fixed_list_view(table.column("neighbor"), np.dtype(f"S{KEY_BYTES}"))[rows]
+    similarity, weight = (
+        fixed_list_view(table.column(c), np.dtype(np.float32))[rows] for c in ("similarity", "weight")
+    )
+    shown = keys[:, :NEIGHBORS]
+    points = shard.keys[rows]
+    words = _words(np.unique(np.concatenate([points, shown.ravel()])), shard.made_by, pair, surroundings)
+    found = []
+    for row, point in enumerate(points):
+        neighbors = tuple(
+            Neighbor(words.get(bytes(key), "?"), float(cosine), float(given))
+            for key, cosine, given in zip(shown[row], similarity[row], weight[row], strict=False)
+            if given > 0
+        )
+        found.append(Neighborhood(words.get(bytes(point), "?"), float(1 - weight[row].sum()), neighbors))
+    return found
+
+
+def _words(keys: Keys, made_by: Mapping[str, Any], pair: LanguagePair, surroundings: Surroundings) -> dict[bytes, str]:
+    if made_by.get("strategy") != "average":
+        texts = surroundings.text_of(keys, pair.a)
+        return {bytes(key): text for key, text in zip(keys, texts, strict=True) if text is not None}
+    sides = surroundings.pair_sides(keys, pair.name)
+    found = {}
+    for key, (a, b) in sides.items():
+        both = [surroundings.text_of(np.array([side], dtype=f"S{KEY_BYTES}"), language)[0]
+                for side, language in ((a, pair.a), (b, pair.b))]  # fmt: skip
+        found[key] = " · ".join(text or "?" for text in both)
+    return found

@@ -1,0 +1,48 @@
+"""What the report says of one language pair's mining beside its numbers: false pairs, and what approximation cost."""
+
+from __future__ import annotations
+
+from pipeline.reporting.inputs import MinedPair
+from pipeline.reporting.verdict import percent
+
+CONTROLS = {
+    "documents": "sentences mined against other documents, where no translation is",
+    "partners": "accepted sentences mined again without the sentences that they were paired with",
+}
+
+
+def mining_notes(found: MinedPair) -> list[str]:
+    """Sentences for the report; none of what wasn't measured."""
+    return [note for note in (_control(found), _approximation(found)) if note]
+
+
+def _control(found: MinedPair) -> str:
+    control = found.metrics.get("control")
+    if not control:
+        return ""
+    how = CONTROLS.get(control["kind"], control["kind"])
+    limits = [
+        f"{percent(rate)} at {control[name]:.4f}"
+        for rate in (0.01, 0.001)
+        if control.get(name := f"threshold_at_{rate:g}") is not None
+    ]
+    fewer = f" False pairs would fall to {', to '.join(limits)}." if limits else ""
+    if "false_rate" not in control:
+        return f"Control: {control['searched']:,} {how}.{fewer}"
+    return (
+        f"Control: of {control['searched']:,} {how}, {control['accepted']:,} ({percent(control['false_rate'])}) get a pair "
+        f"at the threshold, which is false.{fewer}"
+    )
+
+
+def _approximation(found: MinedPair) -> str:
+    cost = found.metrics.get("approximation", {}).get("lost")
+    if not cost:
+        return ""
+    parts = [f"{percent(cost['recall_forward'])} of the neighbours were found"]
+    if cost["recall_pairs"] is not None:
+        parts.append(f"{percent(cost['recall_pairs'])} of the pairs")
+    if cost["recall_accepted"] is not None and cost["threshold"] is not None:
+        parts.append(f"{percent(cost['recall_accepted'])} of those above the threshold")
+    shift = f"; scores are {cost['margin_shift']:+.4f} off on average" if cost["margin_shift"] is not None else ""
+    return f"The search was approximate. On a sample that was also searched exactly, {', '.join(parts)}{shift}."

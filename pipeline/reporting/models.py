@@ -1,0 +1,67 @@
+"""The student beside its peers on benchmarks: scores as stage evaluate wrote them, and what parts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+STUDENT = "student"
+SIGNIFICANT = 0.05
+"""A difference whose sign turns more rarely in resamples is called one."""
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far the student is ahead of a peer.
+
+    Attributes:
+        gain: student less peer, a share.
+        low: of its 95 % interval.
+        high: of it.
+        p: two-sided, of the paired bootstrap.
+    """
+
+    gain: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def sign(self) -> int:
+        """1: the student is better, -1: worse, 0: no more than chance."""
+        return 0 if self.p >= SIGNIFICANT else (1 if self.gain > 0 else -1)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The student and its peers.
+
+    Attributes:
+        scores: each model's ``<name>.json``, by model, the student first.
+        leads: by peer, benchmark and task (``mean`` for the mean over the tasks that both have).
+    """
+
+    scores: Mapping[str, Mapping[str, Any]]
+    leads: Mapping[str, Mapping[str, Mapping[str, Lead]]]
+
+    @property
+    def names(self) -> list[str]:
+        """Of all models that were measured on anything."""
+        return [name for name, about in self.scores.items() if name == STUDENT or about["benchmarks"]]
+
+    @property
+    def peers(self) -> list[str]:
+        """All but the student."""
+        return self.names[1:]
+
+    @property
+    def benchmarks(self) -> Mapping[str, Mapping[str, Any]]:
+        """The student's, by name."""
+        found: Mapping[str, Mapping[str, Any]] = self.scores[STUDENT]["benchmarks"]
+        return found
+
+    def of(self, model: str, benchmark: str) -> Mapping[str, Any]:
+        """What a model reached on a benchmark; empty if it was not measured on it."""
+        found: Mapping[str, Any] = self.scores[model]["benchmarks"].get(benchmark, {})
+        return found
