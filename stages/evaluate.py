@@ -39,12 +39,23 @@ def run(project: Project) -> None:
         metrics["retrieval"]["mean"] = round(float(np.mean([value["accuracy"] for value in retrieval.values()])), 6)
     if mining:
         metrics["mining"]["mean_f1"] = round(float(np.mean([value["f1"] for value in mining.values()])), 6)
+    benchmarks: dict[str, Any] = {}
     with atomic_folder(layout.evaluation) as folder:
         if params.evaluate.benchmarks:
             from stages.benchmarks import run_benchmarks  # imports torch, which held-out documents do not need
 
-            metrics |= run_benchmarks(project, folder)
-    write_metrics(layout.metrics / "evaluate.json", metrics)
+            benchmarks = run_benchmarks(project, folder)
+    write_metrics(layout.metrics / "heldout.json", metrics)
+    write_metrics(layout.metrics / "evaluate.json", _main(metrics) | benchmarks)
+
+
+def _main(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The one number of each language pair: what `dvc metrics` shows should fit a screen."""
+    kept = {"retrieval": "accuracy", "mining": "f1"}
+    return {
+        kind: values | {"pairs": {pair: {kept[kind]: scores[kept[kind]]} for pair, scores in values["pairs"].items()}}
+        for kind, values in metrics.items()
+    }
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import check_params, load_params
+from pipeline.config import LossTerm, Train, check_params, load_params
 from pipeline.errors import InputError, ParamsError
+from pipeline.training.objective import training_loss
 
 MINIMAL = {
     "languages": ["en", "fr"],
@@ -101,3 +102,32 @@ def test_files_that_can_t_be_read(tmp_path: Path):
 def test_a_folder_in_place_of_the_file_is_one_line(tmp_path: Path):
     with pytest.raises(InputError, match=r"can't be read"):
         load_params(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        ({"name": "mse", "temperature": {"student": 0.1}}, "'temperature' is no option of the loss mse"),
+        ({"name": "corpus", "tcm": 1.0}, "'tcm' is no option of the loss corpus"),
+        ({"name": "soft", "margin": 0.1}, "'margin' is no option of the loss soft, only of hard"),
+        ({"name": "hard", "anchors": 5}, "'anchors' is no option of the loss hard, only of corpus"),
+    ],
+)
+def test_an_option_of_another_loss_is_refused(term: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LossTerm.model_validate(term)
+
+
+def test_a_null_option_is_no_option() -> None:
+    assert LossTerm.model_validate({"name": "mse", "tcm": None}).tcm is None
+
+
+def test_a_terms_own_temperature_goes_before_the_common_one() -> None:
+    common = {"teacher": 0.07, "student": 0.15}
+    own = {"teacher": 0.05, "student": 0.04}
+    train = Train.model_validate(
+        {"loss": [{"name": "soft"}, {"name": "corpus", "temperature": own}], "temperature": common}
+    )
+    loss = training_loss(train, 4, 4, 0)
+    assert loss.losses["soft"].objective.student_temperature == 0.15
+    assert (loss.losses["corpus"].teacher_temperature, loss.losses["corpus"].student_temperature) == (0.05, 0.04)

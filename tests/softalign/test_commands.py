@@ -70,7 +70,8 @@ def test_results_of_nothing_says_so(tmp_path: Path):
 
 
 def test_results_without_heldout_documents(project: Path):
-    (project / "metrics" / "evaluate.json").write_text('{"retrieval": {"pairs": {}}, "mining": {"pairs": {}}}')
+    for name in ("evaluate", "heldout"):
+        (project / "metrics" / f"{name}.json").write_text('{"retrieval": {"pairs": {}}, "mining": {"pairs": {}}}')
     (project / "reports").mkdir()
     (project / "reports" / "index.html").write_text("")
     lines = run.invoke(app, ["results", "--project", str(project)]).stdout.splitlines()

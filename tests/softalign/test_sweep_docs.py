@@ -52,7 +52,7 @@ def test_the_commands_of_the_docs(tmp_path: Path):
     ("option", "error"),
     [
         ("train.loss[0].name=hard", OverrideParseException),
-        ("+train.loss.1={name:mse,weight:2}", InvalidArgumentError),
+        ("+train.loss.2={name:mse,weight:2}", InvalidArgumentError),
         ("train.neighbors_per_pair=3", InvalidArgumentError),  # not spelt out in params.yaml: wants ++
     ],
 )

@@ -25,10 +25,12 @@ pytestmark = pytest.mark.slow
     [
         {"loss": [{"name": "soft"}]},
         {"loss": [{"name": "hard"}]},
+        # Every process sees the whole batch's anchors, and its own rows.
+        {"loss": [{"name": "soft"}, {"name": "corpus", "anchors": 40, "neighbors": 1}]},
         # The teacher's dimension is not the student's: the loss learns a projection.
         {"loss": [{"name": "soft"}, {"name": "mse"}], "chunk": 5, "gradient_accumulation": 2, "patience": 9},
     ],
-    ids=["soft", "hard", "mse in chunks, accumulated"],
+    ids=["soft", "hard", "corpus", "mse in chunks, accumulated"],
 )
 def test_two_processes_train_the_student_of_one(tmp_path: Path, tiny_teacher: Path, settings: dict):
     root = write_project(tmp_path / "one", tiny_teacher, train={"steps": 12, "batch_size": 32, **settings})

@@ -302,6 +302,7 @@ def test_a_loss_that_is_no_number_stops_with_one_line(taught: Path, tmp_path: Pa
     [
         {"train": {"loss": [{"name": "hard"}]}},
         {"train": {"loss": [{"name": "soft", "tcm": 0.5}, {"name": "mse", "weight": 2.0}]}},
+        {"train": {"loss": [{"name": "hard"}, {"name": "corpus", "anchors": 20, "neighbors": 2}]}},
         {"train": {"batches": "neighbors", "neighbors_per_pair": 3}},
         {"train": {"gradient_accumulation": 2, "max_grad_norm": 1.0, "warmup_steps": 3, "schedule": "cosine"}},
         {"student": {"kind": "transformer", "transformer": {"hidden_size": 16, "layers": 1, "heads": 2}}},
@@ -313,6 +314,7 @@ def test_a_loss_that_is_no_number_stops_with_one_line(taught: Path, tmp_path: Pa
     ids=[
         "hard",
         "tcm+mse",
+        "corpus",
         "neighbors",
         "accumulation",
         "transformer",
