@@ -64,20 +64,23 @@ class LabelPoints:
         """Of the label vectors."""
         return self.teacher_a.dimension + (self.teacher_b.dimension if self.teacher_b else 0)
 
-    def teacher_vectors(self, points: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The teacher's vectors [m, d] of the first side of some points [m], L2-normalised (for MSE distillation)."""
-        return self.teacher_a.unit(self.rows_a[self.first_pair[points]])
-
     def vectors(self, points: NDArray[np.int64]) -> NDArray[np.float32]:
         """Label vectors [m, e] of some points [m], L2-normalised."""
+        return self.teacher_and_labels(points)[1]
+
+    def teacher_and_labels(self, points: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of some points [m], the teacher's vectors of the first side [m, d] and the label vectors [m, e], in one read.
+
+        Both are L2-normalised. With the strategy priority they are the same array.
+        """
         pairs = self.first_pair[points]
         vectors = self.teacher_a.unit(self.rows_a[pairs])
         if self.teacher_b is None:
-            return vectors
+            return vectors, vectors
         other = self.teacher_b.unit(self.rows_b[pairs])
         joined = np.concatenate([vectors, other], axis=1)
         joined *= np.float32(0.5**0.5)
-        return joined
+        return vectors, joined
 
 
 def label_points(

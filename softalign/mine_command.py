@@ -151,7 +151,7 @@ def mine(
         judges = Judges(gold, tune_gold, known_inputs(known, known_column, inputs), document_inputs(documents, inputs))
         judges.check(inputs, options)
         encoder = load_model(model, revision, prefix, max_length, pooling, dtype)
-        with work_folder((outputs.files + ((moses,) if moses else ()))[0]) as work:
+        with work_folder(outputs.first) as work:
             result = mine_files(inputs, encoder, options, outputs, work, vectors, judges)
             show(summary(result, "mined pairs"))
 

@@ -71,6 +71,6 @@ def score(
         outputs.check(*inputs)
         planted = known_inputs(known, known_column, inputs)
         encoder = load_model(model, revision, prefix, max_length, pooling, dtype)
-        with work_folder((outputs.files + ((moses,) if moses else ()))[0]) as work:
+        with work_folder(outputs.first) as work:
             result = score_files(inputs, encoder, options, outputs, work, vectors, min_score, planted)
             show(summary(result, "scored pairs"))

@@ -30,6 +30,11 @@ class Outputs:
     files: tuple[Path, ...]
     moses: Path | None = None
 
+    @property
+    def first(self) -> Path:
+        """The first output, once `check` has seen that there is one."""
+        return (*self.files, *([self.moses] if self.moses else []))[0]
+
     def check(self, a: TextInput, b: TextInput) -> None:
         """Refuse what could not be written in the end, before anything is done.
 

@@ -89,26 +89,25 @@ class Steps:
         """The loss of the student's vectors [2n, d] of this process' pairs [n]: first sides, then second sides."""
         labels = self.pairs[batch.language_pair].points
         points = labels.of_pair[rows]
-        device = self.accelerator.device
+        teacher, label_vectors = self._targets(labels, points)
         own = Batch(
             x=vectors[: len(rows)],
             y=vectors[len(rows) :],
-            labels=torch.from_numpy(labels.vectors(points)).to(device),
-            teacher=torch.from_numpy(labels.teacher_vectors(points)).to(device),
-            points=torch.from_numpy(points).to(device),
-            anchors=self._anchors(labels, batch.anchors),
+            labels=label_vectors,
+            teacher=teacher,
+            points=torch.from_numpy(points).to(self.accelerator.device),
+            anchors=Anchors(*self._targets(labels, batch.anchors)) if len(batch.anchors) else None,
         )
         loss: Tensor = self.loss(gather_columns(own))
         return loss
 
-    def _anchors(self, labels: LabelPoints, points: NDArray[np.int64]) -> Anchors | None:
-        """The anchors' vectors, read from the teacher's shards."""
-        if len(points) == 0:
-            return None
-        device = self.accelerator.device
-        teacher = torch.from_numpy(labels.teacher_vectors(points)).to(device)
-        same = labels.strategy == "priority"
-        return Anchors(teacher, teacher if same else torch.from_numpy(labels.vectors(points)).to(device))
+    def _targets(self, labels: LabelPoints, points: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """The teacher's vectors and the label vectors of points, read from the teacher's shards: one tensor where equal."""
+        teacher, label_vectors = labels.teacher_and_labels(points)
+        found = torch.from_numpy(teacher).to(self.accelerator.device)
+        if label_vectors is teacher:
+            return found, found
+        return found, torch.from_numpy(label_vectors).to(self.accelerator.device)
 
     def _own_part(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows of this process: equal, contiguous parts of the batch."""
