@@ -221,14 +221,15 @@ class _Writer:
     def _add_heldout_text(self, heldout: pl.DataFrame) -> None:
         if not heldout.height:
             return
-        for position, side in enumerate(("a", "b")):
+        place_b = [pl.coalesce(f"{name}_b", name).alias(name) for name in ("file", "line")]
+        for position, (side, place) in enumerate((("a", ["file", "line"]), ("b", place_b))):
             self.text.add(
                 heldout.select(
                     pl.col("languages").str.split(" ").list.get(position).alias("language"),
                     pl.col(f"k{side}").alias("id"),
                     pl.col(side).alias("text"),
                     pl.lit(False).alias("to_mine"),
-                    "order", "corpus", "file", "line", "doc", "languages",
+                    "order", "corpus", *place, "doc", "languages",
                 )
             )  # fmt: skip
 

@@ -20,10 +20,13 @@ SCHEMA = pl.Schema(
         "doc": pl.String,
         "reason": pl.String,
         "detail": pl.String,
+        "file_b": pl.String,
+        "line_b": pl.Int64,
     }
 )
 """A row as read: both sides (``b`` is null in one-sided text), where it stands, its document (empty: none), and, if it could
-not be read, the reason and what exactly was found; then the sides hold what could be shown of them."""
+not be read, the reason and what exactly was found; then the sides hold what could be shown of them. Last, where side b stands
+if that is another place; null: where the row stands."""
 
 NOT_BAD = ("untranslated", "fuzzy", "obsolete", "missing-side")
 """Reasons that readers give for units that are well-formed and have no pair to offer; all their other ones are damage."""
@@ -159,8 +162,16 @@ def file_source(path: Path, name: str) -> Source:
 
 
 def make_frame(rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
-    """Rows (in the order of `SCHEMA`) as a frame."""
-    return pl.DataFrame(list(rows), schema=SCHEMA, orient="row")
+    """Rows (in the order of `SCHEMA`; all with the place of side b or all without) as a frame."""
+    held = list(rows)
+    width = len(held[0]) if held else len(SCHEMA)
+    return complete(pl.DataFrame(held, schema=dict(list(SCHEMA.items())[:width]), orient="row"))
+
+
+def complete(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns of `SCHEMA` in its order and types; those of side b's own place are null where they lack."""
+    lacking = [pl.lit(None).alias(name) for name in ("file_b", "line_b") if name not in frame.columns]
+    return frame.with_columns(lacking).select(SCHEMA.names()).cast(SCHEMA)
 
 
 def chunked_groups(rows: Iterable[tuple[tuple[str, ...], tuple[Any, ...]]]) -> Iterator[Chunk]:

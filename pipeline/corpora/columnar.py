@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.corpora.base import SCHEMA, Chunk, Request, Source, Unit, require_languages
+from pipeline.corpora.base import Chunk, Request, Source, Unit, complete, require_languages
 from pipeline.corpora.places import find_files
 from pipeline.errors import InputError
 from pipeline.languages import match_language
@@ -186,12 +186,14 @@ def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int) -
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
     missing = pl.any_horizontal(pl.col(language).is_null() for language in group)
     side_b = pl.col(group[1]) if len(group) > 1 else pl.lit(None, pl.String)
-    return frame.select(
-        a=pl.col(group[0]),
-        b=side_b,
-        file=pl.lit(name),
-        line=pl.int_range(line, line + frame.height),
-        doc=pl.lit(""),
-        reason=pl.when(missing).then(pl.lit("missing-column")),
-        detail=pl.when(missing).then(pl.lit("a null")),
-    ).cast(SCHEMA)
+    return complete(
+        frame.select(
+            a=pl.col(group[0]),
+            b=side_b,
+            file=pl.lit(name),
+            line=pl.int_range(line, line + frame.height),
+            doc=pl.lit(""),
+            reason=pl.when(missing).then(pl.lit("missing-column")),
+            detail=pl.when(missing).then(pl.lit("a null")),
+        )
+    )

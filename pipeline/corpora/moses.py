@@ -7,7 +7,7 @@ from itertools import groupby
 
 import polars as pl
 
-from pipeline.corpora.base import SCHEMA, Chunk, Request, Source, Unit, file_source, require_languages
+from pipeline.corpora.base import Chunk, Request, Source, Unit, complete, file_source, require_languages
 from pipeline.corpora.drift import explain_drift
 from pipeline.corpora.lines import read_lines, zip_frames
 from pipeline.corpora.places import display_name, find_files
@@ -48,7 +48,7 @@ def _family_units(sources: dict[str, Source], request: Request) -> list[Unit]:
 
 
 def read_aligned(first: Source, second: Source, group: tuple[str, ...], encoding: str) -> Iterator[Chunk]:
-    """Two aligned files as chunks; provenance is the first one's.
+    """Two aligned files as chunks; each side's place is in its own file.
 
     Raises:
         InputError: if one has more lines than the other; the message says where they drift, if that can be told.
@@ -61,21 +61,22 @@ def read_aligned(first: Source, second: Source, group: tuple[str, ...], encoding
             raise InputError(
                 first.name, f"has {counts[0]:,} lines, but {second.name} has {counts[1]:,}; expected as many{drift}"
             )
-        yield Chunk(group, _join(left, right, first.name))
+        yield Chunk(group, _join(left, right, first.name, second.name))
 
 
-def _join(left: pl.DataFrame, right: pl.DataFrame, name: str) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "a": left["text"],
-            "b": right["text"],
-            "line": left["line"],
-            "reason": left.select(pl.coalesce("reason", right["reason"])).to_series(),
-            "detail": left.select(pl.coalesce("detail", right["detail"])).to_series(),
-        }
-    ).select(
-        "a", "b", pl.lit(name).alias("file"), "line", pl.lit("").alias("doc"), "reason", "detail"
-    ).cast(SCHEMA)  # fmt: skip
+def _join(left: pl.DataFrame, right: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
+    return complete(
+        pl.DataFrame(
+            {
+                "a": left["text"],
+                "b": right["text"],
+                "line": left["line"],
+                "line_b": right["line"],
+                "reason": left.select(pl.coalesce("reason", right["reason"])).to_series(),
+                "detail": left.select(pl.coalesce("detail", right["detail"])).to_series(),
+            }
+        ).with_columns(file=pl.lit(first), file_b=pl.lit(second), doc=pl.lit(""))
+    )
 
 
 def _count(source: Source, encoding: str) -> int:

@@ -73,21 +73,21 @@ class NodeDocsReader:
             if len(here) < len(group):
                 found = here[0].name if here else unit.sources[0].name
                 missing = next(language for language in group if language not in sources)
-                yield group, ("", "", found, 0, document, "missing-side", f"no page in {missing}")
+                yield group, ("", "", found, 0, document, "missing-side", f"no page in {missing}", None, None)
                 continue
             first, second = pages[group[0]], pages[group[1]]
             if isinstance(first, str) or isinstance(second, str):
                 detail = f"{group[0]}: {first}" if isinstance(first, str) else f"{group[1]}: {second}"
-                yield group, ("", "", here[0].name, 0, document, "encoding", detail)
+                yield group, ("", "", here[0].name, 0, document, "encoding", detail, None, None)
             else:
-                yield from self._pairs(group, first, second, here[0].name, document)
+                yield from self._pairs(group, first, second, (here[0].name, here[1].name), document)
 
     def _pairs(
-        self, group: tuple[str, ...], first: list[Block], second: list[Block], name: str, document: str
+        self, group: tuple[str, ...], first: list[Block], second: list[Block], names: tuple[str, str], document: str
     ) -> Iterator[Row]:
         if (differs := difference(first, second)) is not None:
             line, detail = differs
-            yield group, ("", "", name, line, document, "structure", detail)
+            yield group, ("", "", names[0], line, document, "structure", detail, None, None)
             return
         for left, right in zip(first, second, strict=True):
             if len(left.lines) == len(right.lines):
@@ -95,4 +95,5 @@ class NodeDocsReader:
             else:
                 pairs = [(" ".join(left.lines), " ".join(right.lines))]
             for offset, (a, b) in enumerate(pairs):
-                yield group, (a, b, name, left.line + offset, document, None, None)
+                places = left.line + offset, right.line + offset
+                yield group, (a, b, names[0], places[0], document, None, None, names[1], places[1])

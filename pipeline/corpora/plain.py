@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from pipeline.corpora.base import SCHEMA, Chunk, Request, Unit
+from pipeline.corpora.base import Chunk, Request, Unit, complete
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
 from pipeline.errors import UserError
@@ -36,4 +36,4 @@ def read_text(unit: Unit, request: Request) -> Iterator[Chunk]:
             "file": pl.lit(source.name),
             "doc": pl.lit(""),
         }
-        yield Chunk(unit.groups[0], frame.with_columns(**columns).select(SCHEMA.names()))
+        yield Chunk(unit.groups[0], complete(frame.with_columns(**columns)))

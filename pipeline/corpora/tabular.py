@@ -12,7 +12,7 @@ from itertools import chain
 
 import polars as pl
 
-from pipeline.corpora.base import SCHEMA, Chunk, Request, Source, Unit, chunked_groups, require_languages
+from pipeline.corpora.base import Chunk, Request, Source, Unit, chunked_groups, complete, require_languages
 from pipeline.corpora.lines import MAX_LINE_BYTES, read_lines
 from pipeline.corpora.places import Found, find_files
 from pipeline.errors import InputError, UserError
@@ -92,7 +92,7 @@ class TsvReader:
                 "reason": pl.coalesce("reason", pl.when(missing).then(pl.lit("missing-column"))),
                 "detail": pl.coalesce("detail", pl.when(missing & ~unusable).then(detail)),
             }
-            yield Chunk(group, frame.with_columns(**columns).select(SCHEMA.names()).cast(SCHEMA))
+            yield Chunk(group, complete(frame.with_columns(**columns)))
 
 
 def header_positions(name: str, header: list[str], unit: Unit) -> dict[str, int]:

@@ -166,6 +166,24 @@ def test_held_out_documents(tmp_path):
     assert set(french["doc"]) <= set(heldout["doc"])
 
 
+def test_held_out_text_stands_where_it_was_read_on_either_side(tmp_path):
+    """Two aligned files, and one with both sides: each sentence's place is that of its own side."""
+    rows = sample(40)
+    (tmp_path / "x.en").write_text("".join(f"{a}\n" for a, _ in rows), encoding="utf-8")
+    (tmp_path / "x.fr").write_text("".join(f"{b}\n" for _, b in rows), encoding="utf-8")
+    write_tsv(tmp_path / "y.tsv", [(f"Other {a}", f"Autre {b}") for a, b in rows])
+    moses = {"name": "x", "format": "moses", "path": "x.{lang}", "heldout": True}
+    _, out = run(tmp_path, params([moses, tsv("y", heldout=True)], heldout={"share": 1.0}))
+    expected = {text: ("x.fr", line) for line, (_, text) in enumerate(rows, 1)}
+    expected |= {f"Autre {text}": ("y.tsv", line) for line, (_, text) in enumerate(rows, 1)}
+    french = table(out.monolingual / "fr")
+    assert french.height > 40
+    assert {row["text"]: (row["file"], row["line"]) for row in french.iter_rows(named=True)} == {
+        text: expected[text] for text in french["text"]
+    }
+    assert set(table(out.monolingual / "en")["file"]) == {"x.en", "y.tsv"}
+
+
 def test_held_out_pairs_are_unseen_and_one_to_one(tmp_path):
     rows = sample(300)
     # The same first sentence with two translations: no one-to-one gold. A seen second side: no fair test.

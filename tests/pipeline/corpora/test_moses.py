@@ -17,6 +17,7 @@ def write(folder, **files):
 def test_aligned_files_of_all_wanted_pairs(tmp_path):
     write(tmp_path, x_en=["one", "two"], x_fr=["un", "deux"], x_ko=["하나", "둘"])
     rows = read("moses", ask(tmp_path, "x.{lang}", "en-fr", "fr-ko"))
+    assert [(row["file_b"], row["line_b"]) for row in rows] == [("x.fr", 1), ("x.fr", 2), ("x.ko", 1), ("x.ko", 2)]
     assert [(row["pair"], row["a"], row["b"], row["file"], row["line"]) for row in rows] == [
         ("en-fr", "one", "un", "x.en", 1), ("en-fr", "two", "deux", "x.en", 2),
         ("fr-ko", "un", "하나", "x.fr", 1), ("fr-ko", "deux", "둘", "x.fr", 2),
