@@ -79,6 +79,7 @@ def test_pages_are_paired_by_structure(tmp_path):
     good = [row for row in rows if row["doc"] == "Good"]
     assert [row["line"] for row in good] == [3, 5, 6, 10, 11, 13, 13, 15]
     assert good[0]["file"] == "docs/Good/en.md"
+    assert (good[-1]["file_b"], good[-1]["line_b"]) == ("docs/Good/fr.md", 15)
 
 
 def test_what_is_missing_is_named(tmp_path):
