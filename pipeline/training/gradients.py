@@ -37,6 +37,7 @@ def backward(
     objective: Objective,
     chunk: int | None,
     last: bool = True,
+    pieces: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Add the gradient of a batch to what the parameters of model and objective have.
 
@@ -45,21 +46,23 @@ def backward(
         model: the student, as `Accelerator.prepare` gave it.
         sides: the tokens of both sides of this process' n pairs.
         objective: the loss of their vectors; called once. Where it gathers other processes' vectors, all processes must
-            call this function with equally many pairs.
+            call this function.
         chunk: pairs that go through the model at once; None for all.
         last: whether this is the last gradient of an optimiser step: only then do processes exchange the model's.
+        pieces: instead of a chunk, in how many parts the pairs go through the model: FSDP's processes must have equally
+            many, whose numbers of pairs may differ by one.
 
     Returns:
         The loss and the vectors [2n, d], without gradient.
     """
-    pieces = list(_pieces(len(sides[0]), chunk))
-    if len(pieces) == 1:
+    parts = list(_pieces(len(sides[0]), chunk)) if pieces is None else np.array_split(np.arange(len(sides[0])), pieces)
+    if len(parts) == 1:
         with _exchange(accelerator, model, last):
             vectors: Tensor = model(join(list(sides)))
             loss = objective(vectors)
             accelerator.backward(loss)
         return loss.detach(), vectors.detach()
-    vectors, states = _vectors(accelerator, model, sides, pieces)
+    vectors, states = _vectors(accelerator, model, sides, parts)
     vectors.requires_grad_()
     loss = objective(vectors)
     accelerator.backward(loss)
@@ -67,10 +70,10 @@ def backward(
     if gradient is None:  # a loss that says nothing of the vectors
         return loss.detach(), vectors.detach()
     pairs = len(sides[0])
-    for number, (rows, state) in enumerate(zip(pieces, states[:-1], strict=True)):
+    for number, (rows, state) in enumerate(zip(parts, states[:-1], strict=True)):
         own = torch.from_numpy(np.concatenate([rows, rows + pairs])).to(gradient.device)
         set_random_state(state, accelerator.device)
-        with _exchange(accelerator, model, last and number == len(pieces) - 1):
+        with _exchange(accelerator, model, last and number == len(parts) - 1):
             model(_select(sides, rows)).backward(gradient=gradient[own])
     set_random_state(states[-1], accelerator.device)
     return loss.detach(), vectors.detach()
@@ -95,6 +98,16 @@ def _pieces(pairs: int, chunk: int | None) -> Iterator[NDArray[np.int64]]:
     step = min(chunk or pairs, pairs)
     for start in range(0, pairs, max(step, 1)):
         yield np.arange(start, min(start + step, pairs))
+
+
+def piece_count(pairs: int, processes: int, chunk: int | None) -> int:
+    """In how many parts the pairs of a batch go through the model, the same number on all processes.
+
+    >>> [piece_count(21, 2, chunk) for chunk in (None, 5, 1)]
+    [1, 3, 10]
+    """
+    most = -(-pairs // processes)
+    return 1 if chunk is None else max(min(-(-most // chunk), pairs // processes), 1)
 
 
 def _select(sides: tuple[TokenBatch, TokenBatch], rows: NDArray[np.int64]) -> TokenBatch:

@@ -1,7 +1,12 @@
-"""The state of torch's random generators (dropout's), to be put back: for a chunk's second pass and after a stop."""
+"""Torch's random generators (dropout's): started anew for every batch, and put back for a chunk's second pass.
+
+What a batch draws is a function of the seed, the batch and the process, so a checkpoint needs no generator's state, and a
+training goes on with another number of processes.
+"""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,3 +25,9 @@ def set_random_state(state: Tensor, device: torch.device) -> None:
     torch.set_rng_state(state[:size].contiguous())
     if device.type == "cuda" and len(state) > size:
         torch.cuda.set_rng_state(state[size:].contiguous(), device)
+
+
+def seed_batch(seed: int, batch: int, process: int) -> None:
+    """Start all generators for one batch on one process."""
+    state = np.random.SeedSequence([seed, 4, batch, process]).generate_state(1, np.uint64)
+    torch.manual_seed(int(state[0]))

@@ -14,15 +14,17 @@ from torch import Tensor, nn
 from pipeline.config import Train
 from pipeline.encoders.model import SentenceModel
 from pipeline.losses.batch import Anchors, Batch
-from pipeline.losses.gather import gather_columns
+from pipeline.losses.gather import gather, gather_columns
 from pipeline.losses.objective import Loss
 from pipeline.neighborhoods import LabelPoints
 from pipeline.training.batches import BatchPlan, PairBatch
 from pipeline.training.checkpoint import Progress
 from pipeline.training.collapse import Spread, spread
 from pipeline.training.data import TrainingPairs
-from pipeline.training.gradients import backward
+from pipeline.training.devices import parts_of
+from pipeline.training.gradients import backward, piece_count
 from pipeline.training.optimizer import average_gradients
+from pipeline.training.randomness import seed_batch
 from pipeline.training.schedule import learning_rate
 
 COVERAGE_EVERY = 10
@@ -66,26 +68,32 @@ class Steps:
             batch = self.plan.batch(number)
             if number % COVERAGE_EVERY == 0:
                 self._cover(batch, progress)
-            total += self._backward(batch, last=part == accumulation - 1)
+            total += self._backward(number, batch, last=part == accumulation - 1)
         average_gradients(self.loss, self.accelerator)
         if self.config.max_grad_norm > 0:
             self.accelerator.clip_grad_norm_(self.student.parameters(), self.config.max_grad_norm)
         self.optimizer.step()
         return total
 
-    def _backward(self, batch: PairBatch, last: bool) -> Tensor:
-        """Add a batch's gradient; returns its share of the step's loss."""
+    def _backward(self, number: int, batch: PairBatch, last: bool) -> Tensor:
+        """Add a batch's gradient; returns its share of the step's loss, of which the mean over processes is to be taken."""
         pairs = self.pairs[batch.language_pair]
-        rows = self._own_part(batch.rows)
+        parts = parts_of(batch.rows, self.accelerator.num_processes)
+        rows, sizes = parts[self.accelerator.process_index], [len(part) for part in parts]
+        seed_batch(self.plan.seed, number, self.accelerator.process_index)
         sides = pairs.tokens_a.select(pairs.rows_a[rows]), pairs.tokens_b.select(pairs.rows_b[rows])
 
-        def objective(vectors: Tensor) -> Tensor:
-            return self._loss_of(vectors, batch, rows) / self.config.gradient_accumulation
+        # The joined batch's loss is the mean over pairs, not over processes, whose parts may differ by a pair.
+        share = len(rows) * len(sizes) / len(batch.rows)
 
-        loss, self._vectors = backward(self.accelerator, self.model, sides, objective, self.config.chunk, last)
+        def objective(vectors: Tensor) -> Tensor:
+            return self._loss_of(vectors, batch, rows, sizes) * share / self.config.gradient_accumulation
+
+        pieces = piece_count(len(batch.rows), len(sizes), self.config.chunk)
+        loss, self._vectors = backward(self.accelerator, self.model, sides, objective, None, last, pieces)
         return loss
 
-    def _loss_of(self, vectors: Tensor, batch: PairBatch, rows: NDArray[np.int64]) -> Tensor:
+    def _loss_of(self, vectors: Tensor, batch: PairBatch, rows: NDArray[np.int64], sizes: list[int]) -> Tensor:
         """The loss of the student's vectors [2n, d] of this process' pairs [n]: first sides, then second sides."""
         labels = self.pairs[batch.language_pair].points
         points = labels.of_pair[rows]
@@ -96,9 +104,9 @@ class Steps:
             labels=label_vectors,
             teacher=teacher,
             points=torch.from_numpy(points).to(self.accelerator.device),
-            anchors=Anchors(*self._targets(labels, batch.anchors)) if len(batch.anchors) else None,
+            anchors=self._anchors(labels, batch.anchors) if len(batch.anchors) else None,
         )
-        loss: Tensor = self.loss(gather_columns(own))
+        loss: Tensor = self.loss(gather_columns(own, sizes=sizes))
         return loss
 
     def _targets(self, labels: LabelPoints, points: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -109,11 +117,15 @@ class Steps:
             return found, found
         return found, torch.from_numpy(label_vectors).to(self.accelerator.device)
 
-    def _own_part(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The rows of this process: equal, contiguous parts of the batch."""
-        each = len(rows) // self.accelerator.num_processes
-        first = each * self.accelerator.process_index
-        return rows[first : first + each]
+    def _anchors(self, labels: LabelPoints, points: NDArray[np.int64]) -> Anchors:
+        """All anchors [c]: every process reads its part of them, and gets the others' from those who have read them."""
+        if self.accelerator.num_processes == 1:
+            return Anchors(*self._targets(labels, points))
+        parts = parts_of(points, self.accelerator.num_processes)
+        teacher, own_labels = self._targets(labels, parts[self.accelerator.process_index])
+        sizes = [len(part) for part in parts]
+        found = gather(teacher, sizes=sizes)
+        return Anchors(found, found if own_labels is teacher else gather(own_labels, sizes=sizes))
 
     def _cover(self, batch: PairBatch, progress: Progress) -> None:
         pairs = self.pairs[batch.language_pair]
@@ -123,11 +135,11 @@ class Steps:
 
     def batch_spread(self) -> Spread | None:
         """How cosines spread in the last batch, for want of a dev set: the mean over processes, so that all see the same."""
-        if self._vectors is None or len(self._vectors) < 4:
+        if self._vectors is None:
             return None
         x, y = self._vectors.float().cpu().numpy().reshape(2, -1, self._vectors.shape[1])
         own = spread(x, y)
-        if own is None:
-            return None
-        values = torch.tensor([own.translations, own.others, own.deviation], device=self.accelerator.device)
-        return Spread(*self.accelerator.reduce(values, reduction="mean").tolist())
+        # A process whose part is one pair has none, and must still take part; then all go without.
+        values = [float("nan")] * 3 if own is None else [own.translations, own.others, own.deviation]
+        mean = self.accelerator.reduce(torch.tensor(values, device=self.accelerator.device), reduction="mean")
+        return Spread(*mean.tolist()) if bool(mean.isfinite().all()) else None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import UserError
+from pipeline.training.sharded import local_part, true_everywhere
 
 ADVICE = "Try a lower train.learning_rate, a higher temperature or max_grad_norm 1.0"
 
@@ -34,13 +35,16 @@ def refuse_bad_loss(losses: Tensor, step: int, checkpoints: str) -> None:
 def refuse_bad_parameters(module: nn.Module, step: int, checkpoints: str) -> None:
     """Stop if a parameter is no number: after a finite loss, a gradient can still have overflowed.
 
+    All processes must call it, and all stop if one of them has such a value.
+
     Raises:
         UserError: that names the parameter.
     """
     trained = [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
     if not trained:
         return
-    finite = torch.stack([torch.isfinite(parameter.detach()).all() for _, parameter in trained])
+    finite = torch.stack([torch.isfinite(local_part(parameter.detach())).all() for _, parameter in trained])
+    finite = true_everywhere(finite)
     if not bool(finite.all()):  # one look at the device for all of them
         name = trained[int((~finite).nonzero()[0])][0]
         raise UserError(

@@ -66,9 +66,9 @@ def joined_batch():
     return unit(ROWS, 7, 1), unit(ROWS, 7, 2), unit(ROWS, 4, 3), unit(ROWS, 3, 4), points
 
 
-def trained(model, inputs):
-    """The loss and every gradient, named, of one step."""
-    loss = model(*inputs)
+def trained(model, inputs, weight=1.0):
+    """The loss, times a process' weight, and every gradient, named, of one step."""
+    loss = model(*inputs) * weight
     loss.backward()
     module = model.module if isinstance(model, DistributedDataParallel) else model
     return {"loss": loss.detach()} | {name: p.grad for name, p in module.named_parameters()}
@@ -81,15 +81,18 @@ def main(mode, rank, world, rendezvous, result):
     share = ROWS // world
     mine = slice(rank * share, (rank + 1) * share)
     if mode == "uneven":
-        mine = slice(0, 3 + rank)
+        mine = slice(0, 3) if rank == 0 else slice(3, ROWS)
     inputs = [value[mine] for value in joined_batch()]
+    weight = len(inputs[0]) * world / ROWS
+    if mode == "points" and rank == 0:
+        inputs[-1] = None
     values = {}
     try:
         for name, terms in TERMS.items():
             if mode == "authors" and name != "soft":
                 continue
             model = DistributedDataParallel((AuthorsModel if mode == "authors" else Model)(terms))
-            found = trained(model, inputs)
+            found = trained(model, inputs, weight)
             dist.all_reduce(found["loss"])
             found["loss"] /= world
             values |= {f"{name}/{key}": value.contiguous() for key, value in found.items()}

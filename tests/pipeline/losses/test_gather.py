@@ -68,9 +68,18 @@ def test_the_authors_way_loses_a_factor_of_the_world_size(tmp_path):
         torch.testing.assert_close(found[f"soft/{key}"] * WORLD, expected[key], atol=1e-12, rtol=1e-12)
 
 
-def test_unequal_numbers_of_rows_are_refused_on_every_process(tmp_path):
-    for result in run("uneven", tmp_path):
-        assert result.read_text() == "gather: processes have 3, 4 rows, expected equally many, all or none with points"
+def test_unequal_numbers_of_rows_weighted_are_the_joined_batch(tmp_path):
+    results = [load_file(result) for result in run("uneven", tmp_path)]
+    for name in TERMS:
+        for key, value in trained(Model(TERMS[name]), joined_batch()).items():
+            for found in results:
+                torch.testing.assert_close(found[f"{name}/{key}"], value, atol=1e-12, rtol=1e-12)
+
+
+def test_points_on_one_process_alone_are_refused_on_every_process(tmp_path):
+    for result in run("points", tmp_path):
+        text = result.read_text()
+        assert text.startswith("gather: processes have 4 rows without points, 4 rows with points; expected")
 
 
 def test_alone_the_batch_stays_as_it_is():
