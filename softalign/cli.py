@@ -27,7 +27,8 @@ app = typer.Typer(
     help="Train a multilingual sentence encoder by soft alignment to a teacher, and mine translation pairs with it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # plain help: Rich and its Markdown are most of the time that --help would take
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 store_app = typer.Typer(help="The vector store: what it holds, and clearing it.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
@@ -48,9 +49,11 @@ STAGE_HELP = "(One stage, outside DVC; `dvc repro` runs what has changed.)"
 
 def _stage_command(name: str) -> Callable[[Path, bool], None]:
     def command(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
-        from stages.command import run_stage
+        from stages.command import reported_errors, run_stage
 
-        run_stage(name, importlib.import_module(f"stages.{name}").run, project, debug)
+        with reported_errors(debug):  # a stage's imports take seconds, and may be interrupted
+            run = importlib.import_module(f"stages.{name}").run
+        run_stage(name, run, project, debug)
 
     return command
 

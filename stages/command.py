@@ -6,11 +6,12 @@ import json
 import logging
 import os
 import resource
+import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,10 @@ import pipeline
 from pipeline.atomic import write_text
 from pipeline.config import Params, load_params
 from pipeline.errors import ParamsError, UserError
+from pipeline.interrupts import Interrupted, raised_interrupts
+from stages.guard import one_at_a_time, stop_without_parent
 from stages.layout import Layout
+from stages.shortage import RAN_OUT, shortage
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,13 @@ def run_stage(name: str, run: Callable[[Project], None], root: Path, debug: bool
     with reported_errors(debug):
         start = time.perf_counter()
         project = Project.open(root)
-        run(project)
-        _note_cost(project.layout, name, time.perf_counter() - start)
+        if os.environ.get("DVC_STAGE"):
+            stop_without_parent()
+        # Of the processes that train one student together, the first one holds the lock for all.
+        first = os.environ.get("RANK", "0") == "0"
+        with one_at_a_time(project.layout.lock(name), name) if first else nullcontext():
+            run(project)
+            _note_cost(project.layout, name, time.perf_counter() - start)
 
 
 def stage_main(name: str, run: Callable[[Project], None]) -> None:
@@ -80,22 +89,35 @@ def stage_main(name: str, run: Callable[[Project], None]) -> None:
 def reported_errors(debug: bool) -> Iterator[None]:
     """Turn what a user can act on into one line on standard error and an exit code; other errors are defects."""
     configure_log()
+    debug = debug or bool(os.environ.get("SOFTALIGN_DEBUG"))
     try:
-        yield
-    except UserError as error:
-        if debug or os.environ.get("SOFTALIGN_DEBUG"):
-            raise
-        for line in str(error).splitlines():
-            typer.echo(f"softalign: error: {line}", err=True)
-        raise SystemExit(error.exit_code) from None
-    except OSError as error:
-        if debug or os.environ.get("SOFTALIGN_DEBUG"):
-            raise
-        typer.echo(f"softalign: error: {error.filename or 'system'}: {error.strerror or error}", err=True)
-        raise SystemExit(1) from None
+        with raised_interrupts():
+            yield
+    except Interrupted as stop:
+        what = "interrupted" if stop.number == signal.SIGINT else f"stopped by {signal.Signals(stop.number).name}"
+        typer.echo(f"softalign: {what}{stop.note}; run the same command again to go on", err=True)
+        raise SystemExit(stop.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("softalign: interrupted; run the same command again to go on", err=True)
         raise SystemExit(130) from None
+    except Exception as error:
+        line = None if debug else _error_line(error)
+        if line is None:
+            raise
+        for each in line.splitlines():
+            typer.echo(f"softalign: error: {each}", err=True)
+        raise SystemExit(error.exit_code if isinstance(error, UserError) else 1) from None
+
+
+def _error_line(error: Exception) -> str | None:
+    """What to tell the user; None if the error is a defect of ours."""
+    if isinstance(error, UserError):
+        return shortage(error, RAN_OUT) or str(error)
+    if (line := shortage(error)) is not None:
+        return line
+    if isinstance(error, OSError):
+        return f"{error.filename or 'system'}: {error.strerror or error}"
+    return None
 
 
 def configure_log() -> None:

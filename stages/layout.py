@@ -114,6 +114,10 @@ class Layout:
         """Time and memory of a stage's last run; not an artifact."""
         return self.root / "data" / "cost" / f"{stage}.json"
 
+    def lock(self, stage: str) -> Path:
+        """Held while a stage runs; not an artifact."""
+        return self.root / "data" / "locks" / f"{stage}.lock"
+
     @property
     def store(self) -> Path:
         """The vector store: ``SOFTALIGN_STORE``, else a folder in the project (of an experiment: the main project's)."""

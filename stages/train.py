@@ -66,7 +66,6 @@ def run(project: Project) -> None:
             merge_adapters(trained.model)
             save_encoder(trained.model, tokenizer, folder)
         write_metrics(layout.metrics / "train.json", _metrics(trained))
-    trainer.clear()
 
 
 @contextmanager

@@ -1,27 +1,30 @@
-"""Checkpoints: safetensors and JSON, never a pickle; whole or not there at all.
+"""Checkpoints: one safetensors file, never a pickle; whole or not there at all.
 
 A checkpoint belongs to one training identity (parameters, inputs, code). One of another identity is not resumed from.
-Frozen weights are not in it: they are what the training started from.
+Frozen weights are not in it: they are what the training started from. When training has ended, a last checkpoint with nothing
+but the best parameters takes its place, so that a stop while the student is being written or recorded costs no step.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from pipeline.atomic import atomic_folder, write_text
+from pipeline.atomic import atomic_file
 from pipeline.errors import ArtifactError
 
-TENSORS, PROGRESS = "state.safetensors", "progress.json"
+TENSORS = "state.safetensors"
+PROGRESS = "progress"
+"""The entry of the file's metadata that holds the progress as JSON: with the tensors, so that they can't disagree."""
+LOAD_ERRORS = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError)
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Progress:
         pending: losses of the steps since the last evaluation.
         scaler: of fp16's loss scaling: its state.
         stopped_early: whether training ended because dev accuracy no longer grew.
+        ended: whether no step is left to do.
     """
 
     identity: str
@@ -49,6 +53,7 @@ class Progress:
     pending: list[float] = field(default_factory=list)
     scaler: dict[str, float] = field(default_factory=dict)
     stopped_early: bool = False
+    ended: bool = False
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
@@ -91,46 +96,70 @@ def save_checkpoint(
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if isinstance(value, Tensor)}
     tensors |= {f"random.{process}": state for process, state in enumerate(random)}
-    with atomic_folder(folder) as temporary:
-        save_file(
-            {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, temporary / TENSORS
-        )
-        write_text(temporary / PROGRESS, json.dumps(asdict(progress), sort_keys=True))
+    _write(folder, progress, tensors)
+
+
+def save_ended(folder: Path, progress: Progress, best: dict[str, Tensor]) -> None:
+    """Replace the checkpoint by the best parameters of a training that has ended."""
+    progress.ended = True
+    _write(folder, progress, {f"best.{name}": value for name, value in best.items()})
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """Where the training of a folder's checkpoint stands; None if there is no checkpoint.
+
+    Raises:
+        ArtifactError: if it is damaged.
+    """
+    path = folder / TENSORS
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as opened:
+            return Progress(**json.loads(opened.metadata()[PROGRESS]))
+    except LOAD_ERRORS as error:
+        raise _damaged(folder, error) from None
 
 
 def load_checkpoint(
     folder: Path, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[Progress, dict[str, Tensor], list[Tensor]] | None:
-    """Put model and optimiser back to a checkpoint of this identity.
+    """Put model and optimiser back to a checkpoint of this identity; one that has ended leaves them as they are.
 
     Returns:
-        The progress, the best trained parameters and the random generators' state on each process; None if there is no
-        checkpoint, or only another training's.
+        The progress, the best trained parameters and the random generators' state on each process (none of a training
+        that has ended); None if there is no checkpoint, or only another training's.
 
     Raises:
         ArtifactError: if the checkpoint is damaged.
     """
-    if not (folder / PROGRESS).exists():
+    progress = read_progress(folder)
+    if progress is None or progress.identity != identity:
         return None
     try:
-        progress = Progress(**json.loads((folder / PROGRESS).read_text(encoding="utf-8")))
-        if progress.identity != identity:
-            return None
         tensors = load_file(folder / TENSORS)
-        load_trained_state(model, _part(tensors, "model."))
-        _load_optimizer(optimizer, _part(tensors, "optimizer."))
+        if not progress.ended:
+            load_trained_state(model, _part(tensors, "model."))
+            _load_optimizer(optimizer, _part(tensors, "optimizer."))
         states = _part(tensors, "random.")
         random = [states[str(process)] for process in range(len(states))]
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ArtifactError(
-            folder, f"damaged checkpoint ({error}); delete the folder to train from the start"
-        ) from None
+    except LOAD_ERRORS as error:
+        raise _damaged(folder, error) from None
     return progress, _part(tensors, "best."), random
 
 
-def clear_checkpoint(folder: Path) -> None:
-    """Delete the checkpoint of a training that has ended, so that later code never resumes from it."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _write(folder: Path, progress: Progress, tensors: dict[str, Tensor]) -> None:
+    about = json.dumps(asdict(progress), sort_keys=True)
+    with atomic_file(folder / TENSORS) as temporary:
+        save_file(
+            {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()},
+            temporary,
+            metadata={PROGRESS: about},
+        )
+
+
+def _damaged(folder: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(folder, f"damaged checkpoint ({error}); delete the folder to train from the start")
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,16 +24,17 @@ from torch import Tensor
 from pipeline.config import Train
 from pipeline.encoders.model import SentenceModel
 from pipeline.errors import UserError
+from pipeline.interrupts import Interrupted, Request, noted_interrupts
 from pipeline.losses.objective import Loss
 from pipeline.progress import progress as show_progress
 from pipeline.training.anchors import AnchorPlan
 from pipeline.training.batches import BatchPlan
 from pipeline.training.checkpoint import (
     Progress,
-    clear_checkpoint,
     load_checkpoint,
     load_trained_state,
     save_checkpoint,
+    save_ended,
     trained_state,
 )
 from pipeline.training.collapse import looks_collapsed, mean_spread, refuse_collapse
@@ -47,6 +49,9 @@ from pipeline.training.stopping import out_of_patience, refuse_bad_loss, refuse_
 log = logging.getLogger(__name__)
 
 EVAL_TOKENS = 65_536
+
+AGREE_STEPS = 10
+"""Several processes agree so often whether one of them was asked to stop: each time costs them a wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +120,24 @@ class Trainer:
 
         Raises:
             UserError: if loss or parameters are no longer numbers, or all vectors are alike; the last checkpoint stays.
+            Interrupted: if a signal asked for a stop, after the step and with a checkpoint of it.
         """
         self._trained.to(self.accelerator.device).train()
         model, optimizer = self.accelerator.prepare(self.model, adamw(self._trained, self.config))
         progress, best = self._resume(optimizer)
-        steps = Steps(self.accelerator, model, self.model, self.loss, self.pairs, self.plan, optimizer, self.config)
+        if not progress.ended:
+            steps = Steps(self.accelerator, model, self.model, self.loss, self.pairs, self.plan, optimizer, self.config)
+            best = self._take_steps(steps, progress, best, optimizer)
+        load_trained_state(self.model, best)
+        self.accelerator.wait_for_everyone()
+        return Trained(self.model.cpu(), progress)
+
+    def _take_steps(
+        self, steps: Steps, progress: Progress, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
+    ) -> dict[str, Tensor]:
+        """All steps that are left; returns the best parameters, which are saved as well."""
         losses = [torch.tensor(value, device=self.accelerator.device) for value in progress.pending]
-        with show_progress("train", self.config.steps, "steps") as advance:
+        with show_progress("train", self.config.steps, "steps") as advance, noted_interrupts() as request:
             advance(progress.step)
             while progress.step < self.config.steps and not progress.stopped_early:
                 losses.append(steps.take(progress))
@@ -131,17 +147,28 @@ class Trainer:
                     best = self._evaluate(progress, steps, losses, best)
                     losses.clear()
                     note = f"dev accuracy {progress.history[-1].get('dev_accuracy', math.nan):.4f}"
-                if progress.step % self.config.checkpoint_every == 0 and progress.step < self.config.steps:
+                stop = self._shall_stop(request, progress.step)
+                if (progress.step % self.config.checkpoint_every == 0 or stop) and progress.step < self.config.steps:
                     losses = self._save(progress, optimizer, losses, best)
                 advance(1, note=note)
-        load_trained_state(self.model, best)
-        self.accelerator.wait_for_everyone()
-        return Trained(self.model.cpu(), progress)
+                if stop and progress.step < self.config.steps:
+                    raise Interrupted(
+                        request.number or signal.SIGTERM, f" after step {progress.step} of {self.config.steps}"
+                    )
+            if self.accelerator.is_main_process:
+                save_ended(self.checkpoints, progress, best)
+            if request.number is not None:
+                raise Interrupted(request.number, " after the last step of training")
+        return best
 
-    def clear(self) -> None:
-        """Forget the checkpoint, once the result is safely written."""
-        if self.accelerator.is_main_process:
-            clear_checkpoint(self.checkpoints)
+    def _shall_stop(self, request: Request, step: int) -> bool:
+        """Whether a signal asked for a stop; the same on every process."""
+        if self.accelerator.num_processes == 1:
+            return request.number is not None
+        if step % AGREE_STEPS:
+            return False
+        asked = torch.tensor([float(request.number is not None)], device=self.accelerator.device)
+        return bool(self.accelerator.reduce(asked, reduction="sum").item() > 0)
 
     @cached_property
     def plan(self) -> BatchPlan:
@@ -168,10 +195,11 @@ class Trainer:
         if found is None:
             return Progress(self.identity), _copy(self.model)
         progress, best, random = found
-        log.info("train: resuming after step %d", progress.step)
+        log.info("train: resuming after step %d of %d", progress.step, self.config.steps)
         # With another number of processes than before, all go on from the first one's state.
         process = self.accelerator.process_index
-        set_random_state(random[process if process < len(random) else 0], self.accelerator.device)
+        if not progress.ended:
+            set_random_state(random[process if process < len(random) else 0], self.accelerator.device)
         if progress.scaler and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(progress.scaler)
         for record in progress.history:

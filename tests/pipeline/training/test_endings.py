@@ -14,7 +14,7 @@ from pipeline.config import Train
 from pipeline.errors import UserError
 from pipeline.hashing import folder_hash
 from pipeline.training import collapse
-from pipeline.training.checkpoint import load_checkpoint, trained_state
+from pipeline.training.checkpoint import load_checkpoint, read_progress, trained_state
 from pipeline.training.step import Steps
 from pipeline.training.trainer import BatchPlan, Trainer
 from stages import neighborhoods, prepare, teach, tokenize, train
@@ -158,8 +158,9 @@ def test_a_collapsed_student_stops_the_training(
         train.run(project)
     assert "the last good checkpoint stays" in str(caught.value)
     assert not project.layout.student.exists()
-    saved = json.loads((project.layout.checkpoints / "progress.json").read_text())
-    assert not collapse.looks_collapsed(saved["history"][-1], project.params.train)
+    saved = read_progress(project.layout.checkpoints)
+    assert saved is not None
+    assert not collapse.looks_collapsed(saved.history[-1], project.params.train)
     assert _series(project, "cosine/others")[-1] > 0.98
 
 
@@ -189,8 +190,9 @@ def test_parameters_that_are_no_numbers_are_never_saved(
     monkeypatch.setattr(Steps, "take", take)
     with pytest.raises(UserError, match=r"parameter student\.weight has values that are no numbers after step 20"):
         train.run(project)
-    saved = json.loads((project.layout.checkpoints / "progress.json").read_text())
-    assert saved["step"] == 10
+    saved = read_progress(project.layout.checkpoints)
+    assert saved is not None
+    assert saved.step == 10
     assert not project.layout.student.exists()
 
 

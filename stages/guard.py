@@ -1,0 +1,73 @@
+"""One run of a stage at a time in a project, and none whose DVC is gone."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.atomic import write_text
+
+log = logging.getLogger(__name__)
+
+PARENT_SECONDS = 1.0
+"""How often a stage looks whether its DVC still lives."""
+
+
+@contextmanager
+def one_at_a_time(lock: Path, name: str) -> Iterator[None]:
+    """Hold a stage's lock; if another process holds it, say which, and wait.
+
+    The system takes the lock back when its holder ends, however it ends.
+
+    Args:
+        lock: the lock's file; who holds it stands beside it.
+        name: the stage's, for the user.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    holder = lock.with_suffix(".json")
+    held = FileLock(lock)
+    try:
+        held.acquire(blocking=False)
+    except Timeout:
+        log.warning("%s: %s runs it in this project; waiting for its end", name, _holder(holder))
+        held.acquire(poll_interval=0.5)
+    try:
+        write_text(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}) + "\n")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        held.release()
+
+
+def _holder(path: Path) -> str:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {found['pid']} on {found['host']}"
+    except (OSError, ValueError, KeyError, TypeError):  # it has only just begun, or ended
+        return "another process"
+
+
+def stop_without_parent() -> None:
+    """Be stopped as by SIGTERM when the process that started this one ends.
+
+    DVC that is killed leaves its stage running; the next ``dvc repro`` would run the same stage beside it.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        log.warning("the process that started this stage has ended")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
