@@ -4,7 +4,15 @@ import torch
 
 from pipeline.mining.best import Best
 from pipeline.mining.neighbors import Plan
-from pipeline.mining.sketches import LOWEST, SketchTiler, byte_products, make_projection, rescored, sketch_all
+from pipeline.mining.sketches import (
+    LOWEST,
+    SketchTiler,
+    byte_products,
+    float_products,
+    make_projection,
+    rescored,
+    sketch_all,
+)
 
 CPU = torch.device("cpu")
 MEMORY = 1 << 20
@@ -23,6 +31,23 @@ def test_products_of_sketches_are_cosines_but_for_rounding():
     scale = products.diagonal().mean()
     assert np.abs(products / scale - x @ x.T).max() < 0.02
     assert np.abs(products / scale - x @ x.T).std() < 0.004
+
+
+@pytest.mark.parametrize("size", [1, 384, 1040, 1041, 2100])
+@pytest.mark.parametrize("given", [True, False])
+def test_without_products_of_bytes_the_sums_are_still_exact(size, given):
+    """The largest sums that there are, beside random ones, against 64-bit integers; longer sketches go in parts."""
+    generator = torch.Generator().manual_seed(size)
+    a, b = (torch.randint(-127, 128, (5, size), generator=generator, dtype=torch.int8) for _ in range(2))
+    a[0], b[0], b[1] = 127, 127, -127
+    a[1], b[2] = torch.tensor(127).where(torch.arange(size) > 0, 126), 127  # an odd sum near the largest
+    out = torch.full((5, 5), 7, dtype=torch.int32) if given else None
+    expected = a.long() @ b.long().t()
+    found = float_products(a, b.t().contiguous(), out)
+    assert found.dtype == torch.int32
+    assert torch.equal(found.long(), expected)
+    assert out is None or out is found
+    assert torch.equal(byte_products(a, b.t().contiguous()).long(), expected)
 
 
 def test_one_large_coordinate_is_spread_by_the_rotation():
