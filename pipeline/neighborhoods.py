@@ -219,7 +219,7 @@ def write_neighborhoods(
                 fixed_list_array(found.similarity[mine], pa.float32()),
                 fixed_list_array(weights[mine], pa.float32()),
             ]
-            write_shard(shard_path(folder, index), pa.Table.from_arrays(columns, schema=schema), metadata)
+            write_shard(shard_path(folder, index), pa.Table.from_arrays(columns, schema=schema), metadata, shards)
     return {
         "points": len(points),
         "k": config.k,

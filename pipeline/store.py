@@ -3,15 +3,23 @@
 The store is content-addressed and lives outside any pipeline run's outputs. A folder per encoder identity (whose hash covers
 all that a vector depends on but the text) holds segments: Arrow files of sorted keys and their vectors, named by the range of
 keys they cover and by their content. A segment is written whole or not at all and never changed, so processes may share a
-store without locks; writing the same vectors twice is harmless.
+store without waiting for each other; writing the same vectors twice is harmless.
+
+What is wrong with a segment costs its vectors and nothing else: a damaged one is found before its first use, set aside with a
+line that names it, and embedded again. One that was pruned meanwhile is missed, and no more.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
+import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +28,23 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.artifacts import fixed_list_array, key_array, open_shard, vector_schema, write_shard
+from pipeline.artifacts import FORMAT, Shard, fixed_list_array, key_array, open_shard, vector_schema, write_shard
 from pipeline.atomic import write_text
+from pipeline.errors import ArtifactError, DamagedError, VersionError
 from pipeline.hashing import Keys, canonical_json, identity_hash, locate
+from pipeline.store_users import Use, users
+
+log = logging.getLogger(__name__)
 
 IDENTITY_FILE = "identity.json"
+SEGMENT_FORMATS = (1, FORMAT)
+"""Format versions of segments that are read. Those of version 1 have no checksum, but the hash in their names."""
+
+SET_ASIDE = ".damaged"
+"""How the name of a damaged segment ends, once it was found."""
+
+TRIES = 3
+"""How often a segment is written if its folder is pruned meanwhile."""
 
 
 class VectorStore:
@@ -39,21 +59,27 @@ class VectorStore:
     def __init__(self, root: Path, identity: Mapping[str, Any], dimension: int) -> None:
         self.identity, self.dimension = dict(identity), dimension
         self.folder = root / identity_hash(identity)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / IDENTITY_FILE).exists():
-            write_text(self.folder / IDENTITY_FILE, canonical_json(identity) + "\n")
+        self._make_folder()
+        with suppress(OSError):  # a store that may only be read
+            os.utime(self.folder / IDENTITY_FILE)  # what is only read is used too, and must not be pruned
+        self.use = Use(self.folder)
 
     def lookup(self, keys: Keys) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
         """The vectors [n, d] of sorted keys [n], and which of them were found [n] (the others' rows are zero).
 
         Holds the result in memory; segments are memory-mapped, and only those whose range meets the keys'.
+
+        Raises:
+            VersionError: if a newer softalign wrote a segment.
         """
         vectors = np.zeros((len(keys), self.dimension), dtype=np.float16)
         found = np.zeros(len(keys), dtype=np.bool_)
         if len(keys) == 0:
             return vectors, found
         for path in self._segments(keys[0].ljust(16, b"\0").hex(), keys[-1].ljust(16, b"\0").hex()):
-            segment = open_shard(path)
+            segment = self._usable(path)
+            if segment is None:
+                continue
             rows = locate(segment.keys, keys)
             new = (rows >= 0) & ~found
             vectors[new] = segment.vectors[rows[new]]
@@ -66,17 +92,81 @@ class VectorStore:
             return
         schema = vector_schema(self.dimension)
         table = pa.Table.from_arrays([key_array(keys), fixed_list_array(vectors, pa.float16())], schema=schema)
-        content = hashlib.blake2b(keys.tobytes(), digest_size=8)
-        content.update(np.ascontiguousarray(vectors).tobytes())
         first, last = keys[0].ljust(16, b"\0").hex(), keys[-1].ljust(16, b"\0").hex()
-        name = f"{first}-{last}-{content.hexdigest()}.arrow"
-        write_shard(self.folder / name, table, {"kind": "store-segment", "identity": self.identity})
+        path = self.folder / f"{first}-{last}-{_content(keys, vectors)}.arrow"
+        for left in reversed(range(TRIES)):
+            try:
+                write_shard(path, table, {"kind": "store-segment", "identity": self.identity})
+                self._make_folder()
+                return
+            except FileNotFoundError:  # another process has pruned the folder meanwhile
+                if left == 0:
+                    raise
+                self._make_folder()
+
+    def _make_folder(self) -> None:
+        """The folder, with the identity that its name is the hash of; written again if it is missing or damaged."""
+        expected = canonical_json(self.identity) + "\n"
+        path = self.folder / IDENTITY_FILE
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if path.read_text(encoding="utf-8", errors="replace") != expected:
+                log.warning("%s: damaged: not the identity that the folder is named by; written again", path)
+                write_text(path, expected)
+        except FileNotFoundError:
+            write_text(path, expected)
+
+    def _usable(self, path: Path) -> Shard | None:
+        """A segment, checked; None if it is damaged (it is set aside then) or was pruned meanwhile."""
+        try:
+            return open_segment(path, self.identity)
+        except DamagedError as error:
+            log.warning("%s; its vectors are embedded again", error)
+            with suppress(OSError):
+                path.replace(path.with_name(path.name + SET_ASIDE))
+        except ArtifactError:
+            if path.exists():
+                raise
+        return None
 
     def _segments(self, first: str, last: str) -> Iterator[Path]:
         for path in sorted(self.folder.glob("*.arrow")):
             low, high, _ = path.stem.split("-")
             if low <= last and high >= first:
                 yield path
+
+
+def open_segment(path: Path, identity: Mapping[str, Any]) -> Shard:
+    """Memory-map a segment of an encoder, checked: its bytes, its place, its content.
+
+    Raises:
+        DamagedError: if its bytes are not those that were written, or it belongs to another encoder or range.
+        VersionError: if a newer softalign wrote it.
+        ArtifactError: if it is missing.
+    """
+    try:
+        segment = open_shard(path, SEGMENT_FORMATS)
+    except VersionError as error:
+        raise VersionError(
+            path, f"{error.problem.partition(';')[0]}; upgrade softalign, or set SOFTALIGN_STORE to another folder"
+        ) from None
+    except DamagedError as error:
+        raise DamagedError(path, error.problem.partition(";")[0]) from None
+    first, last, content = path.stem.split("-")
+    keys = segment.keys
+    if segment.made_by.get("identity") != json.loads(canonical_json(identity)):
+        raise DamagedError(path, "belongs to another encoder, whose vectors are no use here")
+    if len(keys) == 0 or (keys[0].ljust(16, b"\0").hex(), keys[-1].ljust(16, b"\0").hex()) != (first, last):
+        raise DamagedError(path, "doesn't hold the keys that its name promises")
+    if segment.format == 1 and _content(keys, segment.vectors) != content:
+        raise DamagedError(path, "damaged: not the content that its name promises")
+    return segment
+
+
+def _content(keys: Keys, vectors: NDArray[np.float16]) -> str:
+    digest = hashlib.blake2b(keys.tobytes(), digest_size=8)
+    digest.update(np.ascontiguousarray(vectors).tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -88,7 +178,8 @@ class StoreEntry:
         identity: the encoder, as JSON text.
         vectors: how many rows its segments hold.
         size: in bytes.
-        days_unused: since the newest segment was written.
+        days_unused: since a process last began to use it, or added to it.
+        used_by: the processes that use it now.
     """
 
     folder: Path
@@ -96,30 +187,51 @@ class StoreEntry:
     vectors: int
     size: int
     days_unused: float
+    used_by: tuple[str, ...] = ()
 
 
 def list_store(root: Path) -> list[StoreEntry]:
-    """What a store holds, by encoder."""
+    """What a store holds, by encoder. Segments are not checked, only their rows counted."""
     entries = []
     for identity_file in sorted(root.glob(f"*/{IDENTITY_FILE}")):
         folder = identity_file.parent
-        segments = sorted(folder.glob("*.arrow"))
-        newest = max((path.stat().st_mtime for path in [*segments, identity_file]), default=0.0)
-        entries.append(
-            StoreEntry(
-                folder=folder,
-                identity=identity_file.read_text(encoding="utf-8").strip(),
-                vectors=sum(len(open_shard(path)) for path in segments),
-                size=sum(path.stat().st_size for path in segments),
-                days_unused=(time.time() - newest) / 86_400,
+        if folder.name.startswith("."):
+            continue
+        vectors = size = 0
+        with suppress(FileNotFoundError):  # another process prunes it
+            newest = identity_file.stat().st_mtime
+            for path in sorted(folder.glob("*.arrow")):
+                about = path.stat()
+                newest, size = max(newest, about.st_mtime), size + about.st_size
+                with suppress(ArtifactError):
+                    vectors += len(open_shard(path, SEGMENT_FORMATS, check=False))
+            entries.append(
+                StoreEntry(
+                    folder=folder,
+                    identity=identity_file.read_text(encoding="utf-8", errors="replace").strip(),
+                    vectors=vectors,
+                    size=size,
+                    days_unused=(time.time() - newest) / 86_400,
+                    used_by=tuple(users(folder)),
+                )
             )
-        )
     return entries
 
 
 def prune_store(root: Path, unused_days: float) -> list[StoreEntry]:
-    """Delete the vectors of encoders that nothing was added to for ``unused_days``; returns what was deleted."""
-    deleted = [entry for entry in list_store(root) if entry.days_unused >= unused_days]
-    for entry in deleted:
-        shutil.rmtree(entry.folder)
+    """Delete the vectors of encoders that nothing used for ``unused_days``; returns what was deleted.
+
+    What a living process uses stays. A process that comes just then finds nothing, and embeds.
+    """
+    deleted = []
+    for entry in list_store(root):
+        if entry.days_unused < unused_days or users(entry.folder):
+            continue
+        # Away in one step, so that no other process sees a part of it.
+        away = root / f".{entry.folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.pruned"
+        with suppress(FileNotFoundError):
+            entry.folder.rename(away)
+            deleted.append(entry)
+    for left in root.glob(".*.pruned") if root.is_dir() else ():
+        shutil.rmtree(left, ignore_errors=True)
     return deleted

@@ -163,7 +163,7 @@ def _init(
 
 @store_app.command("list")
 def _store_list(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
-    """Show what the store holds of each encoder."""
+    """Show what the store holds of each encoder, and which mining indexes."""
     from stages.command import reported_errors
 
     with reported_errors(debug):
@@ -174,12 +174,12 @@ def _store_list(project: ProjectOption = Path(), debug: DebugOption = False) -> 
 
 @store_app.command("prune")
 def _store_prune(
-    unused_days: Annotated[float, typer.Option(min=0, help="Days in which nothing was added.")],
+    unused_days: Annotated[float, typer.Option(min=0, help="Days in which nothing used it.")],
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     project: ProjectOption = Path(),
     debug: DebugOption = False,
 ) -> None:
-    """Delete the vectors of encoders that nothing was added to for some days."""
+    """Delete the vectors of encoders and the mining indexes that nothing used for some days."""
     from stages.command import reported_errors
 
     with reported_errors(debug):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from pipeline.artifacts import METADATA_KEY
 from pipeline.atomic import atomic_folder
 from pipeline.evaluation.heldout import heldout_retrieval, mining_metrics, retrieval_metrics
 from pipeline.folders import VectorFolder
 from pipeline.pairs import HeldOutFolder
+from pipeline.parquet_files import read_made_by
 from stages.command import Project, stage_main, write_metrics
 
 
@@ -29,7 +27,7 @@ def run(project: Project) -> None:
             continue
         retrieval[pair.name] = retrieval_metrics(found, params.evaluate.bootstrap, params.seed)
         path = layout.mined / f"{pair.name}.parquet"
-        threshold = json.loads(pq.read_schema(path).metadata[METADATA_KEY])["threshold"]
+        threshold = read_made_by(path, {"kind": "mined", "pair": pair.name})["threshold"]
         rows = heldout.rows("test")
         gold = int(np.count_nonzero(heldout.in_a[rows] & heldout.in_b[rows]))
         if threshold is not None and gold:

@@ -19,7 +19,11 @@ def run(project: Project) -> None:
             params.neighborhoods,
             layout.neighborhoods / pair.name,
             params.prepare.shard_rows,
-            {"pair": pair.name, "encoder": teacher_a.made_by["encoder"]},
+            {
+                "pair": pair.name,
+                "encoder": teacher_a.made_by["encoder"],
+                "artifact": f"{layout.neighborhoods.name}/{pair.name}",
+            },
             f"neighborhoods {pair.name}",
         )
     write_metrics(layout.metrics / "neighborhoods.json", metrics)

@@ -32,7 +32,7 @@ def write_sentences() -> Callable[[Path, list[str], int], None]:
             rows = np.flatnonzero(where == index)
             text = pa.array([unique[row][1] for row in rows], pa.string())
             table = pa.Table.from_arrays([key_array(keys[rows]), text], schema=SENTENCES)
-            write_shard(shard_path(folder, index), table, {"kind": "sentences"})
+            write_shard(shard_path(folder, index), table, {"kind": "sentences"}, shards)
 
     return write
 

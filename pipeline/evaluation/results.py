@@ -17,12 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import pipeline
-from pipeline.artifacts import KEY, METADATA_KEY
+from pipeline.artifacts import KEY
 from pipeline.atomic import atomic_file, write_text
 from pipeline.errors import InputError
 from pipeline.evaluation.scoring import BenchmarkScore, TaskScore
 from pipeline.evaluation.statistics import STATISTICS, Items
-from pipeline.hashing import canonical_json, pair_key, text_key
+from pipeline.hashing import pair_key, text_key
+from pipeline.parquet_files import FORMAT, read_made_by, sealed_metadata
+from pipeline.seal import seal
 
 KIND = "evaluation"
 INTEGERS = ("target", "found", "found_back", "margin", "margin_back", "row", "extracted", "correct", "wanted")
@@ -119,9 +121,10 @@ def write_result(path: Path, about: Mapping[str, Any], scores: Sequence[Benchmar
     """Write ``path`` (JSON) and `items_path` (Parquet), each atomically."""
     tables = [_items(score.benchmark.name, task) for score in scores for task in score.tasks]
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
-    made_by = canonical_json({"kind": KIND, "model": about["model"]})
+    metadata = sealed_metadata({"kind": KIND, "model": about["model"]})
     with atomic_file(items_path(path)) as temporary:
-        pq.write_table(table.replace_schema_metadata({METADATA_KEY: made_by.encode()}), temporary, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+        seal(temporary)
     write_text(path, json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
@@ -162,6 +165,8 @@ def read_result(path: Path) -> Result:
         raise InputError(path, "JSON, but not of `softalign evaluate --out`")
     beside = items_path(path)
     try:
+        if beside.exists():
+            read_made_by(beside, {"model": about["model"]}, formats=(1, FORMAT))
         table = pq.read_table(beside)
     except FileNotFoundError:
         raise InputError(beside, f"no such file; it belongs to {path.name} and holds its items") from None

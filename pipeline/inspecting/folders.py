@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.artifacts import open_shard, shard_paths
 from pipeline.errors import ArtifactError
@@ -12,8 +12,12 @@ from pipeline.inspecting.mined import parquet_metadata
 from pipeline.inspecting.plain_files import read_json
 from pipeline.inspecting.shards import shard_kind
 from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
+from pipeline.mining.kept_indexes import KeptIndex, list_indexes
 from pipeline.plain_text import clip
 from pipeline.store import IDENTITY_FILE, StoreEntry, list_store
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 FOLDERS = 200
 """Folders that an overview lists at most."""
@@ -38,11 +42,17 @@ def model_view(title: str, folder: Path) -> View:
     facts = [("what", "model"), ("size", size_text(_size(folder)))]
     modules = folder / "modules.json"
     if modules.is_file():
-        types = [str(module.get("type", "")).rpartition(".")[2] for module in read_json(modules)]
+        listed = read_json(modules)
+        if not isinstance(listed, list) or not all(isinstance(module, dict) for module in listed):
+            raise ArtifactError(modules, "expected a list of objects, as sentence-transformers writes it")
+        types = [str(module.get("type", "")).rpartition(".")[2] for module in listed]
         facts.append(("modules", " → ".join(types)))
     for name in ("config_sentence_transformers.json", "config.json"):
         if (folder / name).is_file():
-            facts += [(f"{name}: {key}", clip(value_text(value))) for key, value in flatten(read_json(folder / name))]
+            config = read_json(folder / name)
+            if not isinstance(config, dict):
+                raise ArtifactError(folder / name, "holds no object; expected a model's configuration")
+            facts += [(f"{name}: {clip(key, 200)}", clip(value_text(value))) for key, value in flatten(config)]
     weights = [
         (key, kind, " × ".join(map(str, shape)))
         for path in sorted(folder.glob("*.safetensors"))
@@ -60,14 +70,17 @@ def tokenizer_view(title: str, path: Path, wanted: Wanted) -> View:
     """A tokenizer's kind and size, and how it cuts a text (``query``) up.
 
     Raises:
-        ArtifactError: if it isn't a tokenizer.
+        InputError: if it isn't a tokenizer.
     """
     from tokenizers import Tokenizer  # costs start-up time that other artifacts need not pay
 
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises plain Exception
-        raise ArtifactError(path, f"not a tokenizer ({error})") from None
+    from pipeline.encoders.tokenization import tokenizer_errors
+
+    with tokenizer_errors(path):
+        return _tokenizer_view(title, path, Tokenizer.from_file(str(path)), wanted)
+
+
+def _tokenizer_view(title: str, path: Path, tokenizer: Tokenizer, wanted: Wanted) -> View:
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     facts = [
         ("what", "tokenizer"),
@@ -102,15 +115,31 @@ def store_table(entries: list[StoreEntry], title: str = "encoders") -> Table:
     return Table(title, columns, tuple(rows), frozenset({"vectors", "size", "days unused"}))
 
 
+def index_table(indexes: list[KeptIndex]) -> Table:
+    """The mining indexes that a store keeps."""
+    rows = tuple(
+        (
+            kept.folder.name[:12],
+            size_text(kept.size),
+            f"{kept.days_unused:.1f}",
+            clip(str(kept.about.get("factory", "damaged"))),
+            str(kept.about.get("vectors", ""))[:12],
+        )
+        for kept in indexes
+    )
+    columns = ("folder", "size", "days unused", "index", "of the vectors")
+    return Table("mining indexes", columns, rows, frozenset({"size", "days unused"}))
+
+
 def store_view(title: str, folder: Path) -> View:
     """A store: what it holds of each encoder."""
-    entries = list_store(folder)
+    entries, indexes = list_store(folder), list_indexes(folder)
     facts = (
         ("what", "vector store"),
         ("vectors", f"{sum(entry.vectors for entry in entries):,}"),
-        ("size", size_text(sum(entry.size for entry in entries))),
+        ("size", size_text(sum(one.size for one in (*entries, *indexes)))),
     )
-    return View(title, facts, (store_table(entries),))
+    return View(title, facts, (store_table(entries), *([index_table(indexes)] if indexes else [])))
 
 
 def overview(title: str, folder: Path) -> View:

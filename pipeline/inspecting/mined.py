@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -15,8 +14,16 @@ import pyarrow.parquet as pq
 from pipeline.artifacts import METADATA_KEY
 from pipeline.errors import ArtifactError
 from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
+from pipeline.parquet_files import FORMAT, read_made_by
 from pipeline.parquet_rows import ROW, extreme_rows, fetch, scan
 from pipeline.plain_text import clip
+from pipeline.seal import is_sealed
+
+DAMAGE = (
+    *(pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, TypeError, LookupError),
+    *(OverflowError, MemoryError, RecursionError),
+)
+"""What the libraries raise for a file whose parts contradict each other."""
 
 SHOWN = ("score", "accepted", "gold", "text_a", "text_b")
 """The columns of a mined pair that samples show, where they are there."""
@@ -30,10 +37,11 @@ def parquet_metadata(path: Path) -> tuple[pq.FileMetaData, dict[str, Any]]:
     """
     try:
         metadata = pq.read_metadata(path)
-    except (pa.ArrowException, OSError) as error:
-        raise ArtifactError(path, f"not a readable Parquet file ({str(error).splitlines()[0]})") from None
-    made_by = json.loads((metadata.metadata or {}).get(METADATA_KEY, b"{}"))
-    return metadata, made_by
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ArtifactError(path, f"not a readable Parquet file ({why})") from None
+    own = METADATA_KEY in (metadata.metadata or {}) or is_sealed(path)
+    return metadata, read_made_by(path, {}, formats=(1, FORMAT)) if own else {}
 
 
 def parquet_view(title: str, path: Path, wanted: Wanted) -> View:
@@ -42,9 +50,22 @@ def parquet_view(title: str, path: Path, wanted: Wanted) -> View:
     Raises:
         ArtifactError: if it is damaged.
     """
+    try:
+        return _parquet_view(title, path, wanted)
+    except (*DAMAGE, pl.exceptions.PanicException) as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ArtifactError(path, f"damaged: can't be read as Parquet ({why})") from None
+
+
+def _parquet_view(title: str, path: Path, wanted: Wanted) -> View:
     metadata, made_by = parquet_metadata(path)
-    names = metadata.schema.to_arrow_schema().names
-    mined = {"score", "text_a", "text_b"} <= set(names)
+    schema = metadata.schema.to_arrow_schema()
+    names = schema.names
+    mined = (
+        {"score", "text_a", "text_b"} <= set(names)
+        and pa.types.is_floating(schema.field("score").type)
+        and all(pa.types.is_string(schema.field(f"text_{side}").type) for side in "ab")
+    )
     frame = scan(path)
     facts = [
         ("what", "mined pairs" if mined else "table"),

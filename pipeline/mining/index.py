@@ -10,9 +10,10 @@ exact, and only neighbours may be missing.
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
+import logging
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,18 @@ from faiss.contrib.ondisk import merge_ondisk
 from numpy.typing import NDArray
 
 from pipeline.atomic import atomic_folder
-from pipeline.errors import InputError, ParamsError
+from pipeline.errors import ParamsError
 from pipeline.hashing import canonical_json, identity_hash
+from pipeline.mining.kept_indexes import ABOUT_FILE, INDEX_FILE, LISTS_FILE, IndexFolderError, check_index, read_about
 from pipeline.mining.neighbors import Neighbors, one_way
 from pipeline.mining.vectors import VectorSource, check_pair, gathered, normalised
 from pipeline.progress import Advance
+from pipeline.seal import KEY, blank, file_digest, seal
 
-VERSION = 1
-INDEX_FILE, LISTS_FILE, ABOUT_FILE = "index.faiss", "lists.ivfdata", "about.json"
+log = logging.getLogger(__name__)
+
+VERSION = 2
+"""Of the folder's form: 2 has checksums, and the version of FAISS, which chooses the centroids."""
 CPU = torch.device("cpu")
 
 FLAT_ROWS = 10_000
@@ -51,10 +56,6 @@ WIDER = 4
 
 TOLERANCE = 1e-6
 """A neighbour as near as the exact k-th one counts as found: copies of a vector are interchangeable."""
-
-
-class IndexFolderError(InputError):
-    """A saved index that is damaged, or that belongs to other vectors."""
 
 
 def choose_factory(rows: int, dimension: int, index_bytes: int) -> str:
@@ -243,12 +244,22 @@ def build_index(
         else:
             _fill(searcher, vectors, 0, len(vectors), advance)
             faiss.write_index(searcher, str(temporary / INDEX_FILE))
-        (temporary / ABOUT_FILE).write_text(canonical_json(about) + "\n", encoding="utf-8")
+        files = {path.name: file_digest(path) for path in sorted(temporary.iterdir())}
+        (temporary / ABOUT_FILE).write_text(
+            canonical_json({**about, "files": files, **blank()}) + "\n", encoding="utf-8"
+        )
+        seal(temporary / ABOUT_FILE)
     return _read(folder, vectors, about)
 
 
 def _about(vectors: VectorSource, factory: str, seed: int) -> dict[str, Any]:
-    return {"version": VERSION, "factory": factory, "seed": seed, "vectors": fingerprint(vectors)}
+    return {
+        "version": VERSION,
+        "faiss": faiss.__version__,
+        "factory": factory,
+        "seed": seed,
+        "vectors": fingerprint(vectors),
+    }
 
 
 def _fill(searcher: Any, vectors: VectorSource, start: int, stop: int, advance: Advance | None) -> None:
@@ -284,17 +295,16 @@ def open_index(folder: Path, vectors: VectorSource) -> Index:
     Raises:
         IndexFolderError: if there is none, if it can't be read, or if it belongs to other vectors.
     """
-    try:
-        about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
-        version, owner = about["version"], about["vectors"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise IndexFolderError(folder, f"no index here that can be read ({ABOUT_FILE} is missing or damaged)") from None
+    about = read_about(folder)
+    version, owner = about["version"], about["vectors"]
     if version != VERSION:
         raise IndexFolderError(folder, f"an index of format {version}, expected {VERSION}; build it again")
+    check_index(folder)
     found = fingerprint(vectors)
     if owner != found:
         raise IndexFolderError(folder, f"this index belongs to other vectors ({owner}), not to these ({found})")
-    return _read(folder, vectors, about)
+    # Without what only says how the files are checked: an index is the same whether it was opened or has just been built.
+    return _read(folder, vectors, {name: value for name, value in about.items() if name not in {"files", KEY}})
 
 
 def _read(folder: Path, vectors: VectorSource, about: dict[str, Any]) -> Index:
@@ -314,11 +324,19 @@ def _read(folder: Path, vectors: VectorSource, about: dict[str, Any]) -> Index:
 def ensure_index(
     root: Path, vectors: VectorSource, factory: str, index_bytes: int, seed: int = 0, advance: Advance | None = None
 ) -> Index:
-    """The saved index of these vectors under ``root``, built if it isn't there; its folder is named by what it holds."""
+    """The saved index of these vectors under ``root``, built if it isn't there; its folder is named by what it holds.
+
+    One that is damaged is named in a line of the log, and built again.
+    """
     folder = root / identity_hash(_about(vectors, factory, seed))
-    if (folder / ABOUT_FILE).exists():
-        return open_index(folder, vectors)
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        try:
+            index = open_index(folder, vectors)
+            with suppress(OSError):  # a store that may only be read
+                os.utime(folder / ABOUT_FILE)  # used now: not to be pruned
+            return index
+        except IndexFolderError as error:
+            log.warning("%s; it is built again", str(error).partition(";")[0])
     return build_index(folder, vectors, factory, index_bytes, seed, advance)
 
 

@@ -30,11 +30,11 @@ def write_shards(run: Run, folder: Path, schema: pa.Schema, made_by: dict[str, A
     held: list[pl.DataFrame] = []
     for shard, part in _by_shard(run.frames(), count):
         while written < shard:
-            write_shard(shard_path(folder, written), _table(held, schema), made_by)
+            write_shard(shard_path(folder, written), _table(held, schema), made_by, count)
             written, held = written + 1, []
         held.append(part)
     while written < count:
-        write_shard(shard_path(folder, written), _table(held, schema), made_by)
+        write_shard(shard_path(folder, written), _table(held, schema), made_by, count)
         written, held = written + 1, []
 
 

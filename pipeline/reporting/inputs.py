@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.artifacts import METADATA_KEY
 from pipeline.errors import ArtifactError
 from pipeline.languages import LanguagePair
+from pipeline.parquet_files import read_made_by
 from pipeline.parquet_rows import ROW, extreme_rows, fetch, scan
 from pipeline.reporting.costs import Cost
 from pipeline.reporting.label_neighborhoods import Neighborhood
@@ -209,13 +208,7 @@ def read_mined(
     Raises:
         ArtifactError: if the file is missing or damaged.
     """
-    try:
-        metadata = pq.read_metadata(path).metadata or {}
-        made_by = json.loads(metadata[METADATA_KEY])
-    except FileNotFoundError:
-        raise ArtifactError(path, "missing; run the stage that writes it") from None
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(path, f"not mined pairs ({str(error).splitlines()[0]})") from None
+    made_by = read_made_by(path, {"kind": "mined", "pair": pair})
     shown = str(metrics.get("mined", {}).get("set", "test"))
     frame = scan(path)
     sets = set(frame.select(pl.col("set").unique()).collect()["set"])

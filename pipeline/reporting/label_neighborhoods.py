@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts import Shard, fixed_list_view, open_shard, shard_paths
+from pipeline.artifacts import Shard, fixed_list_view, iterate_shards
 from pipeline.hashing import KEY_BYTES, Keys
 from pipeline.inspecting.surroundings import Surroundings
 from pipeline.languages import LanguagePair
@@ -60,11 +60,8 @@ def read_neighborhoods(folder: Path, pair: LanguagePair, surroundings: Surroundi
     Raises:
         ArtifactError: if a shard is damaged.
     """
-    paths = shard_paths(folder) if folder.is_dir() else []
-    if not paths:
-        return []
-    shard = open_shard(paths[0])
-    if len(shard) == 0:
+    shard = next(iterate_shards(folder)) if folder.is_dir() else None
+    if shard is None or len(shard) == 0:
         return []
     rows = np.unique(np.linspace(0, len(shard) - 1, count).astype(np.int64))
     return _read(shard, rows, pair, surroundings)

@@ -27,6 +27,8 @@ from pipeline.artifacts import (
     write_shard,
 )
 from pipeline.hashing import as_keys, pair_key, text_key
+from pipeline.parquet_files import sealed_metadata
+from pipeline.seal import seal
 
 EN = ("A river.", "A quiet [bold]tree[/bold].", "The evil\x1b[2Jline.")
 FR = ("Une rivière.", "Un arbre calme.", "La ligne maligne.")
@@ -91,10 +93,10 @@ def write_mined(path: Path, threshold: float | None = 1.0, own: bool = False, te
         + [(f"{name}_{side}", kind) for name, kind in
            (("text", pa.string()), ("corpus", pa.string()), ("file", pa.string()), ("line", pa.int64())) for side in "ab"]
     )  # fmt: skip
-    made_by = json.dumps({"pair": "en-fr", "threshold": threshold, "encoder": ENCODER, "kind": "mined"})
-    table = pa.Table.from_pylist(rows, schema=schema).replace_schema_metadata({"softalign": made_by})
+    made_by = {"pair": path.stem, "threshold": threshold, "encoder": ENCODER, "kind": "mined"}
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema).replace_schema_metadata(sealed_metadata(made_by)), path)
+    seal(path)
 
 
 def mine_metrics() -> dict[str, Any]:
