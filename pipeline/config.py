@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
 
-from pipeline.errors import InputError, ParamsError
+from pipeline.errors import ParamsError
 from pipeline.languages import LanguagePair, canonical_language, parse_pair
+from pipeline.plain_text import clip
+from pipeline.yaml_file import read_yaml
+
+MAX_PROBLEMS = 50
+"""Problems of one file that are listed."""
+
+SHOWN_CHARS = 200
+"""What is shown of a key or a value."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -39,9 +45,16 @@ Format = Literal[
 ]
 
 
+NO_FILE_ENCODINGS = ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape")
+"""Python's encodings of names and of literals, which no corpus is in."""
+
+
 def _known_encoding(name: str) -> str:
     try:
-        return codecs.lookup(name).name
+        found = codecs.lookup(name)
+        if not getattr(found, "_is_text_encoding", True) or found.name in NO_FILE_ENCODINGS:
+            raise LookupError
+        return found.name
     except LookupError:
         raise ValueError(f"{name!r} is not an encoding that Python knows; expected one like 'utf-8'") from None
 
@@ -636,6 +649,41 @@ class Report(Section):
     samples: Positive = 5
 
 
+def _head(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or "/" in address or not port.isdigit():
+        raise ValueError(f"{address!r} is no head of a Ray cluster; expected host:port, like 10.0.0.1:6379")
+    return address
+
+
+class Compute(Section):
+    """Who does the work of prepare, tokenize, teach, embed and mine. No result depends on it, so it reruns no stage.
+
+    Attributes:
+        engine: ``local``, this machine; ``ray``, a Ray cluster (needs softalign's extra ``ray``).
+        workers: how many processes work at a time; one local worker without ``cpus`` is the stage's own process.
+        ray_address: the cluster's head, ``host:port``; null: that of the cluster which this machine belongs to.
+        cpus: of each worker: its threads, and what Ray reserves for it. Null: of local workers, this machine's cores over
+            their number; of Ray's, one.
+        gpus: of each worker; 0: local workers share whatever GPU there is, Ray's have none.
+        accelerate_config: what train runs under: a file that ``accelerate config`` wrote (of another number of devices the
+            student differs by rounding), or ``default`` for Accelerate's own; null: one process.
+    """
+
+    engine: Literal["local", "ray"] = "local"
+    workers: Positive = 1
+    ray_address: Annotated[str, AfterValidator(_head)] | None = None
+    cpus: Positive | None = None
+    gpus: Annotated[float, Field(ge=0)] = 0.0
+    accelerate_config: str | None = None
+
+    @model_validator(mode="after")
+    def _whole_gpus(self) -> Self:
+        if self.engine == "local" and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus is {self.gpus:g}; a part of a GPU is only for engine 'ray'")
+        return self
+
+
 class Params(Section):
     """The whole of params.yaml.
 
@@ -661,6 +709,7 @@ class Params(Section):
     mine: Mine = Mine()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()
+    compute: Compute = Compute()
 
     @model_validator(mode="after")
     def _pairs_of_languages(self) -> Self:
@@ -699,16 +748,7 @@ def load_params(path: Path) -> Params:
         InputError: if it is missing or not YAML.
         ParamsError: if a key is unknown or missing, or a value is not allowed; one line for each.
     """
-    try:
-        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(path, "no such file; expected the project's parameters") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(path, f"can't be read: {error}") from None
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(path, f"not valid YAML: {error.problem}", line) from None
-    return check_params(raw, path)
+    return check_params(read_yaml(path), path)
 
 
 def check_params(raw: Any, path: Path | str = "params.yaml") -> Params:
@@ -722,13 +762,18 @@ def check_params(raw: Any, path: Path | str = "params.yaml") -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError("\n".join(_explain(path, problem) for problem in error.errors())) from None
+        problems = error.errors(include_url=False, include_context=False)
+        lines = [_explain(path, problem) for problem in problems[:MAX_PROBLEMS]]
+        if len(problems) > MAX_PROBLEMS:
+            lines.append(f"{path}: and {len(problems) - MAX_PROBLEMS:,} more problems")
+        raise ParamsError("\n".join(lines)) from None
 
 
 def _explain(path: Path | str, problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"]) or "top level"
+    # One problem is one line, whatever stands in the file.
+    key = clip(".".join(str(part) for part in problem["loc"]), SHOWN_CHARS).replace("\n", "\\n") or "top level"
     found = problem["input"]
-    message = problem["msg"].removeprefix("Value error, ")
+    message = clip(problem["msg"].removeprefix("Value error, "), 3 * SHOWN_CHARS).replace("\n", "\\n")
     if problem["type"] == "extra_forbidden":
         allowed = ", ".join(_allowed_keys(problem["loc"]))
         return f"{path}: {key}: unknown key; allowed here: {allowed}"
@@ -736,7 +781,7 @@ def _explain(path: Path | str, problem: Any) -> str:
         return f"{path}: {key}: missing; it has no default"
     if isinstance(found, dict | list):
         return f"{path}: {key}: {message}"
-    return f"{path}: {key}: found {found!r}; {message[0].lower()}{message[1:]}"
+    return f"{path}: {key}: found {clip(repr(found), SHOWN_CHARS)}; {message[0].lower()}{message[1:]}"
 
 
 def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:

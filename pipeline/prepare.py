@@ -7,15 +7,18 @@ Three passes, none of which holds more than a part of the corpus:
    their key, sentences by theirs, and, if documents are held out, both sides by a hash of their normal form.
 3. Write: each partition is a range of keys; sorted, they are the shards.
 
-Held in memory at a time: a chunk (65,536 rows), ``memory_bytes`` of a spill, one shard, the sentences of benchmarks, one
-byte for each held-out candidate, and the held-out pairs (``heldout.limit`` of each set and language pair).
+The reading and the later passes are one process'; the cleaning of chunks, which takes most of the first pass, is an engine's.
+
+Held in memory at a time: a chunk (65,536 rows; with workers, four for each), ``memory_bytes`` of a spill, one shard, the
+sentences of benchmarks, one byte for each held-out candidate, and the held-out pairs (``heldout.limit`` of each set and
+language pair).
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +28,13 @@ import pyarrow as pa
 
 from pipeline.artifacts import HELDOUT, MONOLINGUAL, PAIRS, SENTENCES, shard_path, write_shard
 from pipeline.atomic import atomic_folder
-from pipeline.config import Params
+from pipeline.compute.here import Here, here
+from pipeline.compute.work import Crew, Engine, Terms
+from pipeline.config import Params, Prepare
 from pipeline.corpora.registry import corpus_request, text_request
 from pipeline.preparing.account import Account
-from pipeline.preparing.benchmarks import Benchmarks
+from pipeline.preparing.benchmarks import BenchmarkAccount, Benchmarks
+from pipeline.preparing.cleaning import ChunkToClean, CleanChunk, Cleaner, clean_chunk, cleaner_identity, cleaning_work
 from pipeline.preparing.holding import SETS, choose
 from pipeline.preparing.keys import top_bits
 from pipeline.preparing.merging import SecondPass
@@ -37,6 +43,9 @@ from pipeline.preparing.rejects import Rejects
 from pipeline.preparing.shards import write_shards
 from pipeline.preparing.spill import Run, Spill
 from pipeline.progress import progress
+
+CHUNK_GUESS = 4 << 20
+"""Bytes of a file that make a chunk, about: only for how many workers are worth starting."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +67,17 @@ class Outputs:
     rejects: Path
 
 
-def prepare(params: Params, root: Path, out: Outputs) -> dict[str, Any]:
+def prepare(
+    params: Params, root: Path, out: Outputs, engine: Engine | None = None, shared: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Read, clean, deduplicate, hold out and write; see the module.
 
     Args:
         params: the whole of params.yaml.
         root: the folder that its paths are relative to.
         out: where to; each folder is replaced as a whole, and only if all went well.
+        engine: who cleans; this process if not given.
+        shared: folders that the engine's workers must see.
 
     Returns:
         The metrics: for each corpus units read, kept, held out, and rejected by reason, which add up; pairs, sentences,
@@ -73,7 +86,7 @@ def prepare(params: Params, root: Path, out: Outputs) -> dict[str, Any]:
     Raises:
         UserError: if an input is missing or damaged, or too much of a corpus can't be read.
     """
-    return _run(params, root, out, None)
+    return _run(params, root, out, None, engine or Here(), shared)
 
 
 def dry_run(params: Params, root: Path, limit: int) -> dict[str, Any]:
@@ -81,10 +94,12 @@ def dry_run(params: Params, root: Path, limit: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="softalign-") as name:
         folder = Path(name)
         names = ("sentences", "pairs", "monolingual", "heldout", "rejects")
-        return _run(params, root, Outputs(*(folder / part for part in names)), limit)
+        return _run(params, root, Outputs(*(folder / part for part in names)), limit, Here())
 
 
-def _run(params: Params, root: Path, out: Outputs, limit: int | None) -> dict[str, Any]:
+def _run(
+    params: Params, root: Path, out: Outputs, limit: int | None, engine: Engine, shared: Sequence[Path] = ()
+) -> dict[str, Any]:
     config = params.prepare
     works = plan(
         [
@@ -106,9 +121,11 @@ def _run(params: Params, root: Path, out: Outputs, limit: int | None) -> dict[st
         account = Account([work.request.name for work in works])
         rejects = Rejects(account, spilled, config.memory_bytes)
         benchmarks = Benchmarks(config.decontaminate, root)
-        first = FirstPass(config.clean, config.max_bad_share, benchmarks, account, rejects, limit)
+        found = BenchmarkAccount(benchmarks)
+        first = FirstPass(config.max_bad_share, account, limit)
         second = SecondPass(spilled, config.duplicates, config.memory_bytes, account, rejects)
-        _read(works, first, second, writer)
+        with _crew(config, benchmarks, root, engine, _size(works), shared) as crew:
+            _read(works, first, crew, second, writer, rejects, found)
         second.run()
         heldout = choose(second, config.heldout, rejects)
         if heldout.height:
@@ -116,18 +133,42 @@ def _run(params: Params, root: Path, out: Outputs, limit: int | None) -> dict[st
         metrics = writer.write(second, heldout, account, rejects)
         rejects.write(folders.rejects, first.order)
         _remove(spilled)
-        return {"corpora": account.as_dict(), "benchmarks": benchmarks.as_dict(), **metrics}
+        return {"corpora": account.as_dict(), "benchmarks": found.as_dict(), **metrics}
 
 
-def _read(works: list[Work], first: FirstPass, second: SecondPass, writer: _Writer) -> None:
-    total = sum(source.size for work in works for unit in work.units for source in unit.sources)
-    with progress("prepare: read", total, "bytes") as advance:
-        for work in works:
-            for languages, frame in first.read(work, advance):
-                if len(languages) == 2:
-                    second.rows.add(frame)
-                else:
-                    writer.add_text(frame, languages[0])
+def _crew(
+    config: Prepare, benchmarks: Benchmarks, root: Path, engine: Engine, size: int, shared: Sequence[Path]
+) -> AbstractContextManager[Crew[ChunkToClean, CleanChunk]]:
+    """Who cleans; an engine's workers read the benchmarks again, each for itself."""
+    chunks = 1 + size // CHUNK_GUESS
+    if engine.alone:
+        return nullcontext(here(clean_chunk, Cleaner(config.clean, benchmarks)))
+    work = cleaning_work(config.clean, config.decontaminate, root)
+    return engine.crew(work, chunks, Terms(lambda: cleaner_identity(benchmarks), shared))
+
+
+def _size(works: list[Work]) -> int:
+    return sum(source.size for work in works for unit in work.units for source in unit.sources)
+
+
+def _read(
+    works: list[Work],
+    first: FirstPass,
+    crew: Crew[ChunkToClean, CleanChunk],
+    second: SecondPass,
+    writer: _Writer,
+    rejects: Rejects,
+    found: BenchmarkAccount,
+) -> None:
+    with progress("prepare: read", _size(works), "bytes") as advance:
+        for chunk in crew.map(first.chunks(works, advance), lambda _: None):  # the bar counts bytes that were read
+            for rejected in chunk.rejected:
+                rejects.add(rejected)
+            found.add(chunk.removed)
+            if len(chunk.languages) == 2:
+                second.rows.add(chunk.frame)
+            else:
+                writer.add_text(chunk.frame, chunk.languages[0])
 
 
 def _remove(folder: Path) -> None:
@@ -190,10 +231,11 @@ class _Writer:
         return {name: run.rows for name, run in runs.items()}
 
     def _made_by(self, kind: str, name: str) -> dict[str, Any]:
+        made_by = {"kind": kind, "artifact": f"{kind}/{name}"}
         if kind in {"sentences", "monolingual"}:
-            return {"kind": kind, "language": name}
+            return {**made_by, "language": name}
         pair = next(pair for pair in self.params.language_pairs if pair.name == name)
-        return {"kind": kind, "languages": [pair.a, pair.b]}
+        return {**made_by, "languages": [pair.a, pair.b]}
 
     def _corpus_names(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame.with_columns(pl.col("corpus").replace_strict(dict(enumerate(self.names)), return_dtype=pl.String))
@@ -243,8 +285,7 @@ class _Writer:
             for number, name in SETS.items():
                 counts[name][pair.name] = rows.filter(pl.col("set") == number).height
             table = _heldout_table(rows) if rows.height else HELDOUT.empty_table()
-            made_by = {"kind": "heldout", "languages": [pair.a, pair.b]}
-            write_shard(shard_path(self.folders.heldout / pair.name, 0), table, made_by)
+            write_shard(shard_path(self.folders.heldout / pair.name, 0), table, self._made_by("heldout", pair.name))
         return counts
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.embedding import embed_folder
-from pipeline.encoders.load import load_encoder
-from pipeline.encoders.resolve import resolve_model
-from pipeline.store import VectorStore
+from pipeline.artifacts import count_shards
+from pipeline.compute.engines import open_engine
+from pipeline.compute.work import Terms
+from pipeline.embedding import FolderToEmbed, Model, embed_folders, embedding_work
 from stages.command import Project, stage_main, write_metrics
 from stages.models import student_settings
 
@@ -13,21 +13,24 @@ from stages.models import student_settings
 def run(project: Project) -> None:
     """Run the stage in a project."""
     params, layout = project.params, project.layout
-    source = resolve_model("models/student", str(layout.student.relative_to(layout.root)), None, layout.root)
-    encoder = load_encoder(source, student_settings(project))
+    engine = open_engine(params.compute)
     # A static student embeds faster than a store is read; for a transformer a stop must not cost the work done.
-    store = None if params.student.kind == "static" else VectorStore(layout.store, encoder.identity, encoder.dimension)
-    metrics = {}
-    for language in params.used_languages:
-        counts = embed_folder(
-            encoder,
+    store = None if params.student.kind == "static" else layout.store
+    student = str(layout.student.relative_to(layout.root))
+    model = Model("models/student", student, None, layout.root, student_settings(project), store)
+    folders = [
+        FolderToEmbed(
             layout.tokens / "monolingual" / language,
             layout.embeddings / language,
             language,
-            store,
-            f"embed {language}",
+            f"{layout.embeddings.name}/{language}",
         )
-        metrics[language] = {"sentences": counts.sentences}
+        for language in params.used_languages
+    ]
+    shards = count_shards(folder.tokens for folder in folders)
+    with engine.crew(embedding_work("embed", model), shards, Terms(model.content, layout.shared)) as crew:
+        counts = embed_folders(crew, folders, "embed")
+    metrics = {folder.language: {"sentences": count.sentences} for folder, count in zip(folders, counts, strict=True)}
     write_metrics(layout.metrics / "embed.json", metrics)
 
 

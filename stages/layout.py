@@ -123,6 +123,11 @@ class Layout:
         """The vector store: ``SOFTALIGN_STORE``, else a folder in the project (of an experiment: the main project's)."""
         return Path(os.environ.get("SOFTALIGN_STORE") or main_project(self.root) / "data" / "store")
 
+    @property
+    def shared(self) -> tuple[Path, ...]:
+        """What workers on other machines must see at the same place."""
+        return self.root / "data", self.store
+
 
 def main_project(root: Path) -> Path:
     """The project that a DVC experiment belongs to; any other project is its own.

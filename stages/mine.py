@@ -9,23 +9,23 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.compute.engines import open_engine
 from pipeline.errors import ParamsError
 from pipeline.folders import TextFolder, VectorFolder
 from pipeline.languages import LanguagePair
 from pipeline.mining.histogram import histogram
+from pipeline.mining.kept_indexes import FOLDER as INDEXES
 from pipeline.mining.texts import MinedSet, Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.pairs import HeldOutFolder
 from stages.command import Project, run_stage, write_metrics
 
 log = logging.getLogger(__name__)
 
-INDEXES = "indexes"
-"""The store's folder of FAISS indexes: an index is no output of the stage, and is found again by the vectors it holds."""
-
 
 def run(project: Project, pair: str) -> None:
     """Run the stage for one language pair in a project."""
     params, layout = project.params, project.layout
+    engine = open_engine(params.compute)
     languages = _pair(project, pair)
     side_a, side_b = (
         Side(TextFolder(layout.monolingual / language), VectorFolder(layout.embeddings / language))
@@ -36,7 +36,15 @@ def run(project: Project, pair: str) -> None:
     sources.append(own_text_set(side_a, side_b))
     mined = {
         source.name: mine_set(
-            source, side_a, side_b, params.mine, params.seed, f"mine {pair} ({source.name})", layout.store / INDEXES
+            source,
+            side_a,
+            side_b,
+            params.mine,
+            params.seed,
+            f"mine {pair} ({source.name})",
+            layout.store / INDEXES,
+            engine,
+            layout.shared,
         )
         for source in sources
         if source is not None

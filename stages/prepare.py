@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.compute.engines import open_engine
 from pipeline.prepare import Outputs, prepare
 from stages.command import Project, stage_main, write_metrics
 
@@ -16,7 +17,9 @@ def run(project: Project) -> None:
         heldout=layout.heldout,
         rejects=layout.rejects,
     )
-    write_metrics(layout.metrics / "prepare.json", prepare(project.params, layout.root, outputs))
+    engine = open_engine(project.params.compute)
+    metrics = prepare(project.params, layout.root, outputs, engine, layout.shared)
+    write_metrics(layout.metrics / "prepare.json", metrics)
 
 
 if __name__ == "__main__":

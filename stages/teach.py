@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from pipeline.embedding import embed_folder
-from pipeline.encoders.load import load_encoder
-from pipeline.store import VectorStore
+from pipeline.artifacts import count_shards
+from pipeline.compute.engines import open_engine
+from pipeline.compute.work import Terms
+from pipeline.embedding import FolderToEmbed, Model, embed_folders, embedding_work
 from stages.command import Project, stage_main, write_metrics
-from stages.models import resolve_teacher, teacher_settings
+from stages.models import teacher_settings
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
     params, layout = project.params, project.layout
-    encoder = load_encoder(resolve_teacher(project), teacher_settings(project))
-    store = VectorStore(layout.store, encoder.identity, encoder.dimension)
-    metrics = {}
-    for language in params.teacher_languages:
-        counts = embed_folder(
-            encoder,
+    teacher, engine = params.teacher, open_engine(params.compute)
+    model = Model(
+        "teacher.model",
+        teacher.model,
+        teacher.revision,
+        layout.root,
+        teacher_settings(project),
+        layout.store,
+        teacher.sha256,
+    )
+    folders = [
+        FolderToEmbed(
             layout.tokens / "teacher" / language,
             layout.teacher / language,
             language,
-            store,
-            f"teach {language}",
+            f"{layout.teacher.name}/{language}",
         )
-        metrics[language] = counts.metrics()
+        for language in params.teacher_languages
+    ]
+    shards = count_shards(folder.tokens for folder in folders)
+    with engine.crew(embedding_work("teach", model), shards, Terms(model.content, layout.shared)) as crew:
+        counts = embed_folders(crew, folders, "teach")
+    metrics = {folder.language: count.metrics() for folder, count in zip(folders, counts, strict=True)}
     write_metrics(layout.metrics / "teach.json", metrics)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pipeline.artifacts import count_shards
 from pipeline.atomic import atomic_folder
+from pipeline.compute.engines import open_engine
+from pipeline.compute.work import Terms
 from pipeline.encoders.load import is_static
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
 from pipeline.encoders.transplant import padding_id
-from pipeline.tokenize import tokenize_folder, training_texts
+from pipeline.tokenize import FolderToTokenize, tokenize_folders, tokenizing_work, training_texts
 from stages.command import Project, stage_main, write_metrics
 from stages.models import resolve_student, resolve_teacher
 
@@ -18,28 +21,30 @@ from stages.models import resolve_student, resolve_teacher
 def run(project: Project) -> None:
     """Run the stage in a project."""
     params, layout = project.params, project.layout
-    metrics: dict[str, Any] = {"teacher": {}, "student": {}, "monolingual": {}}
+    engine = open_engine(params.compute)
     teacher = resolve_teacher(project)
-    teacher_tokenizer = load_tokenizer(
-        teacher.path, params.teacher.prefix, params.teacher.max_length, special_tokens=not is_static(teacher.path)
-    )
-    student_tokenizer = _student_tokenizer(project, teacher)
+    tokenizers = {
+        "teacher": load_tokenizer(
+            teacher.path, params.teacher.prefix, params.teacher.max_length, special_tokens=not is_static(teacher.path)
+        ),
+        "student": _student_tokenizer(project, teacher),
+    }
 
-    def tokenize(tokenizer: TextTokenizer, sentences: Path, kind: str, language: str) -> None:
-        counts = tokenize_folder(
-            tokenizer,
-            sentences / language,
-            layout.tokens / kind / language,
-            {"language": language, "for": kind},
-            f"tokenize {language} ({kind})",
-        )
-        metrics[kind][language] = counts.metrics()
+    def folder(tokenizer: str, sentences: Path, kind: str, language: str) -> FolderToTokenize:
+        made_by = {"language": language, "for": kind, "artifact": f"{layout.tokens.name}/{kind}/{language}"}
+        return FolderToTokenize(tokenizer, sentences / language, layout.tokens / kind / language, made_by)
 
-    for language in params.teacher_languages:
-        tokenize(teacher_tokenizer, layout.sentences, "teacher", language)
+    folders = [folder("teacher", layout.sentences, "teacher", language) for language in params.teacher_languages]
     for language in params.used_languages:
-        tokenize(student_tokenizer, layout.sentences, "student", language)
-        tokenize(student_tokenizer, layout.monolingual, "monolingual", language)
+        folders.append(folder("student", layout.sentences, "student", language))
+        folders.append(folder("student", layout.monolingual, "monolingual", language))
+    work, shards = tokenizing_work(tokenizers), count_shards(each.sentences for each in folders)
+    known = {name: tokenizer.content for name, tokenizer in tokenizers.items()}
+    with engine.crew(work, shards, Terms(lambda: known, layout.shared)) as crew:
+        counts = tokenize_folders(crew, folders, "tokenize")
+    metrics: dict[str, Any] = {"teacher": {}, "student": {}, "monolingual": {}}
+    for each, count in zip(folders, counts, strict=True):
+        metrics[each.made_by["for"]][each.made_by["language"]] = count.metrics()
     write_metrics(layout.metrics / "tokenize.json", metrics)
 
 

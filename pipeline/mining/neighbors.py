@@ -8,6 +8,7 @@ product again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt
 
@@ -121,22 +122,54 @@ def mutual_neighbors(
     _check_sizes(k, len(x), len(y))
     where = pick_device(device)
     plan = Plan.of(x.shape[1], memory_bytes, where)
-    forward, backward = Best(len(x), k, where), Best(len(y), k, where)
+    forward, backward = best_of_range(x, 0, len(x), y, k, plan, where, advance)
+    return Neighbors(*forward.result(), *backward.result())
+
+
+def best_of_range(
+    x: VectorSource,
+    start: int,
+    stop: int,
+    y: VectorSource,
+    k: int,
+    plan: Plan,
+    where: torch.device,
+    advance: Callable[[int], None] | None = None,
+) -> tuple[Best, Best]:
+    """What rows ``start`` to ``stop`` of x say: their own neighbours in y, and of each row of y those among them.
+
+    Ranges that begin at multiples of ``plan.tile`` are made of the same tiles as the whole, so their similarities have the
+    same bits, and their candidates together are the whole's. Memory as in `mutual_neighbors`.
+
+    Args:
+        x: [n, d].
+        start: a multiple of ``plan.tile``.
+        stop: past the last row.
+        y: [m, d].
+        k: neighbours of a row.
+        plan: how the product is cut.
+        where: the device.
+        advance: called with rows of x done.
+
+    Returns:
+        The best of the range's rows (lines from 0), and of all rows of y.
+    """
+    forward, backward = Best(stop - start, k, where), Best(len(y), k, where)
     tiler = Tiler(plan, where)
-    for slab_start in range(0, len(x), plan.slab):
-        slab = normalised(x, slab_start, min(slab_start + plan.slab, len(x)), "side a", where)
+    for slab_start in range(start, stop, plan.slab):
+        slab = normalised(x, slab_start, min(slab_start + plan.slab, stop), "side a", where)
         report = _Share(advance, len(slab), -(-len(y) // plan.tile))
         for y_start in range(0, len(y), plan.tile):
             y_tile = normalised(y, y_start, min(y_start + plan.tile, len(y)), "side b", where).t().contiguous()
             for strip_start in range(0, len(slab), plan.tile):
                 strip = slab[strip_start : strip_start + plan.tile]
                 tiler.product(strip, y_tile)
-                tiler.update_rows(forward, slab_start + strip_start, y_start)
+                tiler.update_rows(forward, slab_start - start + strip_start, y_start)
                 tiler.update_columns(backward, slab_start + strip_start, y_start)
             report.step()
-    if len(x) == 0:
+    if start == stop:
         _check_all(y, "side b", plan.tile, where)
-    return Neighbors(*forward.result(), *backward.result())
+    return forward, backward
 
 
 def one_way(
@@ -280,7 +313,7 @@ class Tiler:
 class _Share:
     """Reports a slab's rows in even steps that add up to them."""
 
-    def __init__(self, advance: Advance | None, rows: int, steps: int) -> None:
+    def __init__(self, advance: Callable[[int], None] | None, rows: int, steps: int) -> None:
         self.advance, self.rows, self.steps, self.step_count = advance, rows, steps, 0
 
     def step(self) -> None:

@@ -17,21 +17,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.artifacts import KEY, METADATA_KEY, key_array
+from pipeline.artifacts import KEY, key_array
 from pipeline.atomic import atomic_file
+from pipeline.compute.work import Engine
 from pipeline.config import Mine
 from pipeline.errors import ArtifactError
 from pipeline.folders import TextFolder, VectorFolder
-from pipeline.hashing import Keys, canonical_json
+from pipeline.hashing import Keys
 from pipeline.mining.control import Control, partner_control, restricted_control, shared_documents, shuffled_control
 from pipeline.mining.documents import restrict
 from pipeline.mining.keys import KeyFormatError, day_numbers
-from pipeline.mining.mine import MinedPairs, find_neighbors, mine_neighbors
+from pipeline.mining.mine import MinedPairs, Search, find_neighbors, mine_neighbors
 from pipeline.mining.quality import cost, exact_sample
+from pipeline.mining.selected import SelectedVectors
+from pipeline.mining.spread import spread_neighbors
 from pipeline.mining.threshold import Quality, evaluate, tune
 from pipeline.mining.vectors import check_same_model
 from pipeline.pairs import HeldOutFolder
+from pipeline.parquet_files import sealed_metadata
 from pipeline.progress import progress
+from pipeline.seal import seal
 
 Rows = NDArray[np.int64]
 CHUNK = 50_000
@@ -61,39 +66,6 @@ class Side:
     def __post_init__(self) -> None:
         if not np.array_equal(self.texts.keys, self.vectors.keys):
             raise ArtifactError(self.vectors.folder, f"not the vectors of {self.texts.folder}; run stage embed again")
-
-
-@dataclass(frozen=True)
-class SelectedVectors:
-    """The vectors of some rows of a folder, as a matrix that is read by slices (see `pipeline.mining.vectors`).
-
-    Attributes:
-        folder: the vectors, memory-mapped.
-        rows: which of them [n].
-    """
-
-    folder: VectorFolder
-    rows: Rows
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Rows and dimension."""
-        return (len(self.rows), self.folder.dimension)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of stored vectors."""
-        return np.dtype(np.float16)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, rows: slice, /) -> NDArray[np.float16]:
-        return self.folder.select(self.rows[rows])
-
-    def take(self, rows: Rows) -> NDArray[np.float16]:
-        """The rows [r], copied, in the order given."""
-        return self.folder.select(self.rows[rows])
 
 
 @dataclass(frozen=True)
@@ -166,7 +138,15 @@ def own_text_set(side_a: Side, side_b: Side) -> MiningSet | None:
 
 
 def mine_set(
-    source: MiningSet, side_a: Side, side_b: Side, options: Mine, seed: int, label: str, indexes: Path | None = None
+    source: MiningSet,
+    side_a: Side,
+    side_b: Side,
+    options: Mine,
+    seed: int,
+    label: str,
+    indexes: Path | None = None,
+    engine: Engine | None = None,
+    shared: Sequence[Path] = (),
 ) -> MinedSet:
     """Mine one set, as the options say; memory as in `pipeline.mining.mine`, and the names of its sentences' documents.
 
@@ -178,6 +158,8 @@ def mine_set(
         seed: of everything that is drawn.
         label: of its progress.
         indexes: where FAISS indexes are kept to be used again.
+        engine: who searches, where the search is exact and goes over the whole set; this process if not given.
+        shared: folders that the engine's workers must see.
 
     Raises:
         ArtifactError: if it is to be mined within documents or days, and there are none.
@@ -193,7 +175,11 @@ def mine_set(
     indexed = options.search == "approximate" and options.index is not None and only is None
     total = len(x) + (len(y) if indexed else 0) - (0 if only is None else only.alone_a)
     with progress(label, total, "sentences") as advance:
-        search = find_neighbors(x, y, options, indexes, seed, advance, only)
+        if engine is None or engine.alone or options.search != "exact" or only is not None:
+            search = find_neighbors(x, y, options, indexes, seed, advance, only)
+        else:
+            spread = spread_neighbors(engine, x, y, options.k, options.memory_bytes, advance, shared)
+            search = Search(spread, {"search": "exact"})
     mined = mine_neighbors(search.neighbors, options)
 
     def lost(threshold: float | None) -> dict[str, Any] | None:
@@ -259,11 +245,13 @@ def write_mined(
     (cosine, both neighbourhood means, both ranks), and of each side key, text and where it stands (corpus, file, line).
     Holds ``CHUNK`` rows of text in memory.
     """
-    metadata = {METADATA_KEY: canonical_json({**made_by, "kind": "mined", "threshold": threshold}).encode()}
+    metadata = sealed_metadata({**made_by, "kind": "mined", "threshold": threshold})
     schema = MINED.with_metadata(metadata)
-    with atomic_file(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for table in _tables(sets, side_a, side_b, threshold):
-            writer.write_table(table.replace_schema_metadata(metadata))
+    with atomic_file(path) as temporary:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for table in _tables(sets, side_a, side_b, threshold):
+                writer.write_table(table.replace_schema_metadata(metadata))
+        seal(temporary)
 
 
 def _tables(sets: Sequence[MinedSet], side_a: Side, side_b: Side, threshold: float | None) -> Iterator[pa.Table]:

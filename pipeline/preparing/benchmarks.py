@@ -6,8 +6,8 @@ signatures of `PERMUTATIONS` values).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,19 @@ MIN_GRAMS = 12
 EXAMPLES = 5
 
 
+@dataclass(frozen=True)
+class Removed:
+    """What one benchmark took of a chunk.
+
+    Attributes:
+        count: training pairs.
+        examples: the first of them.
+    """
+
+    count: int
+    examples: list[dict[str, Any]]
+
+
 class Benchmarks:
     """All benchmarks of a project.
 
@@ -50,8 +63,6 @@ class Benchmarks:
     def __init__(self, config: Decontaminate, root: Path) -> None:
         self.near = config.near
         self.names = [benchmark.name for benchmark in config.benchmarks]
-        self.removed = [0] * len(self.names)
-        self.examples: list[list[dict[str, Any]]] = [[] for _ in self.names]
         self.unreadable = [0] * len(self.names)
         forms = [self._normal_forms(number, benchmark, root) for number, benchmark in enumerate(config.benchmarks)]
         self.sentences = [len(form) for form in forms]
@@ -86,8 +97,8 @@ class Benchmarks:
             raise UserError(f"prepare.decontaminate: benchmark {benchmark.name}: {benchmark.path} holds no sentences")
         return unique
 
-    def find(self, frame: pl.DataFrame, sides: list[str]) -> pl.DataFrame:
-        """Add ``reason`` (``benchmark``, ``benchmark-near`` or null) and ``detail`` (which) to rows, and count them.
+    def find(self, frame: pl.DataFrame, sides: list[str]) -> tuple[pl.DataFrame, list[Removed]]:
+        """Add ``reason`` (``benchmark``, ``benchmark-near`` or null) and ``detail`` (which) to rows; count by benchmark.
 
         Args:
             frame: rows with text in the columns ``sides`` and normal forms in the same with an ``n`` before.
@@ -114,26 +125,42 @@ class Benchmarks:
         near = similarity(values[ours], self._signatures[theirs]) >= self.near
         hits[rows[ours[near]], self._owner[theirs[near]]] = True
 
-    def _marked(
-        self,
-        frame: pl.DataFrame,
-        hits: Flags,
-        exact: Flags,
-    ) -> pl.DataFrame:
+    def _marked(self, frame: pl.DataFrame, hits: Flags, exact: Flags) -> tuple[pl.DataFrame, list[Removed]]:
         reasons: list[str | None] = [None] * frame.height
         details: list[str | None] = [None] * frame.height
+        examples: list[list[dict[str, Any]]] = [[] for _ in self.names]
         for row in np.flatnonzero(hits.any(axis=1)).tolist():
             reasons[row] = "benchmark" if exact[row] else "benchmark-near"
             found = np.flatnonzero(hits[row]).tolist()
             details[row] = ", ".join(self.names[number] for number in found)
             for number in found:
-                self.removed[number] += 1
-                if len(self.examples[number]) < EXAMPLES:
+                if len(examples[number]) < EXAMPLES:
                     shown = frame.row(row, named=True)
-                    self.examples[number].append({key: shown[key] for key in ("file", "line", "a", "b")})
-        return frame.with_columns(
+                    examples[number].append({key: shown[key] for key in ("file", "line", "a", "b")})
+        removed = [Removed(count, some) for count, some in zip(hits.sum(axis=0).tolist(), examples, strict=True)]
+        marked = frame.with_columns(
             pl.Series("reason", reasons, dtype=pl.String), pl.Series("detail", details, dtype=pl.String)
         )
+        return marked, removed
+
+
+class BenchmarkAccount:
+    """What all benchmarks took of all text.
+
+    Args:
+        benchmarks: whose sentences they are.
+    """
+
+    def __init__(self, benchmarks: Benchmarks) -> None:
+        self.names, self.sentences = benchmarks.names, benchmarks.sentences
+        self.removed = [0] * len(self.names)
+        self.examples: list[list[dict[str, Any]]] = [[] for _ in self.names]
+
+    def add(self, removed: Sequence[Removed]) -> None:
+        """Count a chunk's; chunks come in the order of the corpora. Empty, where it had no training pairs to look at."""
+        for number, one in enumerate(removed):
+            self.removed[number] += one.count
+            self.examples[number] = (self.examples[number] + one.examples)[:EXAMPLES]
 
     def as_dict(self) -> dict[str, Any]:
         """By benchmark: its sentences, the training pairs that went for it, and the first of them."""

@@ -8,9 +8,9 @@ import polars as pl
 
 from pipeline.config import Duplicates
 from pipeline.preparing.account import Account
+from pipeline.preparing.cleaning import TRAIN
 from pipeline.preparing.keys import pair_keys, top_bits
 from pipeline.preparing.near import NearDuplicates
-from pipeline.preparing.reading import TRAIN
 from pipeline.preparing.rejects import Rejects
 from pipeline.preparing.spill import Run, Spill
 

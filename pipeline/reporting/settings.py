@@ -56,7 +56,7 @@ def with_defaults(params: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]
     seem to differ everywhere.
     """
     try:
-        return [check_params(raw).model_dump(mode="json", exclude={"report", "softalign"}) for raw in params]
+        return [check_params(raw).model_dump(mode="json", exclude={"report", "softalign", "compute"}) for raw in params]
     except ParamsError:
         return list(params)
 

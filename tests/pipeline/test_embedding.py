@@ -7,14 +7,15 @@ import torch
 from small import sentence
 
 from pipeline.artifacts import open_folder, shard_paths
-from pipeline.embedding import embed_folder
+from pipeline.compute.here import here
+from pipeline.embedding import EmbedCounts, Embedder, FolderToEmbed, embed_folders, embed_shard
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder
 from pipeline.encoders.resolve import resolve_model
 from pipeline.errors import ArtifactError
 from pipeline.folders import TextFolder, TokenFolder, VectorFolder
 from pipeline.hashing import as_keys, text_key
 from pipeline.store import VectorStore
-from pipeline.tokenize import tokenize_folder, training_texts
+from pipeline.tokenize import FolderToTokenize, tokenize_folders, tokenize_shard, training_texts
 
 TEXTS = [sentence(number) for number in range(0, 900, 11)]
 
@@ -27,8 +28,18 @@ def encoder(tiny_teacher: Path) -> ModelEncoder:
 
 def _tokens(encoder: ModelEncoder, write_sentences, folder: Path, texts: list[str], shard_rows: int = 30) -> Path:
     write_sentences(folder / "sentences", texts, shard_rows)
-    tokenize_folder(encoder.tokenizer, folder / "sentences", folder / "tokens", {"language": "en"}, "tokenize")
+    made_by = {"language": "en"}
+    job = FolderToTokenize("teacher", folder / "sentences", folder / "tokens", made_by)
+    tokenize_folders(here(tokenize_shard, {"teacher": encoder.tokenizer}), [job], "tokenize")
     return folder / "tokens"
+
+
+def embed_folder(
+    encoder: ModelEncoder, tokens: Path, out: Path, language: str, store: VectorStore | None, label: str
+) -> EmbedCounts:
+    crew = here(embed_shard, Embedder(encoder, store))
+    (counts,) = embed_folders(crew, [FolderToEmbed(tokens, out, language)], label)
+    return counts
 
 
 def test_tokens_of_shards_are_the_tokenizer_s_own(encoder, write_sentences, tmp_path: Path):

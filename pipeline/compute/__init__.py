@@ -1,0 +1,1 @@
+"""Who does the work that is one shard at a time: this process, processes of this machine, or a Ray cluster."""

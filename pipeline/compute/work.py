@@ -1,0 +1,119 @@
+"""Work that is done one item at a time, and the little that an engine is to the rest of the code.
+
+A `Work` is a set-up (a model is loaded, once in each worker) and a task (one shard). Both are functions of a module, so that
+every process finds them by name, and what they are given is plain data and paths. What a task gives depends on its item and
+on the set-up alone, never on the worker or on what it did before: so an engine may do the items in any order, and an item
+that was lost with its worker again, and the results are the same whoever worked.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pipeline.errors import UserError
+
+State = TypeVar("State")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Count = Callable[[int], None]
+"""Called with how many units (tokens, rows, …) were done since the last call."""
+
+
+class ComputeError(UserError):
+    """The work can't go on as ``compute`` in params.yaml asks: what was found, and what to install, start or change."""
+
+
+@dataclass(frozen=True)
+class SetUp(Generic[State]):
+    """What a worker has when it is ready.
+
+    Attributes:
+        state: what its tasks are given; it never leaves the worker.
+        identity: what results depend on besides their item (a model's content), as JSON values: it must be the same in all
+            workers.
+    """
+
+    state: State
+    identity: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Work(Generic[State, Item, Result]):
+    """What is to be done.
+
+    Attributes:
+        label: what messages call it.
+        set_up: a module's function; called once in each worker.
+        arguments: its arguments: plain data and paths.
+        task: a module's function of the state, an item and a `Count`; its result is plain data.
+    """
+
+    label: str
+    set_up: Callable[..., SetUp[State]]
+    arguments: tuple[Any, ...]
+    task: Callable[[State, Item, Count], Result]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What every worker must have in common with the process that hands out the work.
+
+    Attributes:
+        identity: of the `SetUp`, the entries that the other process knows; asked for only where there are workers.
+        shared: folders that must be the same for all (a network file system where workers are on other machines).
+    """
+
+    identity: Callable[[], Mapping[str, Any]] = dict
+    shared: Sequence[Path] = ()
+
+
+class Crew(ABC, Generic[Item, Result]):
+    """Workers that are set up for one work."""
+
+    @abstractmethod
+    def map(self, items: Iterable[Item], advance: Count) -> Iterator[Result]:
+        """The results of all items, in their order.
+
+        Items are taken as workers come free: only a few more of them than there are workers are in memory, or have results
+        that wait for an earlier one's.
+
+        Args:
+            items: plain data; any iterable, drawn from as needed.
+            advance: gets what all workers' tasks count, and is taken back (a negative count) what was lost.
+
+        Raises:
+            UserError: the task's or the set-up's own; or, as `ComputeError`, if the workers can't do it.
+        """
+
+
+class Engine(ABC):
+    """Where work is done.
+
+    Attributes:
+        workers: how many work at a time, at most.
+        alone: whether it is this process that does it all, in which case nothing is copied or sent.
+    """
+
+    workers: int
+    alone: bool
+
+    @abstractmethod
+    def crew(
+        self, work: Work[State, Item, Result], items: int, terms: Terms | None = None
+    ) -> AbstractContextManager[Crew[Item, Result]]:
+        """Workers for a work, dismissed at the end of the block.
+
+        Args:
+            work: what they are set up for.
+            items: how many there will be, about: no more workers are started.
+            terms: what they must have in common.
+
+        Raises:
+            ComputeError: if there can be no workers.
+        """
