@@ -8,21 +8,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from dvclive import Live
 from scmrepo.exceptions import SCMError
 
 import pipeline
 from pipeline.atomic import atomic_folder
+from pipeline.checksums import write_checksums
 from pipeline.encoders.load import save_encoder
 from pipeline.encoders.lora import merge_adapters
 from pipeline.encoders.resolve import ModelFolder
+from pipeline.encoders.tokenization import TextTokenizer
+from pipeline.errors import ArtifactError
 from pipeline.folders import TokenFolder
 from pipeline.hashing import folder_hash, identity_hash
 from pipeline.training.build import build_student
+from pipeline.training.devices import make_accelerator
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trained, Trainer
 from stages.command import Project, stage_main, write_metrics
+from stages.launching import launch_again
 from stages.models import resolve_start, student_tokenizer
 from stages.training_data import read_dev, read_training_pairs
 
@@ -39,14 +46,16 @@ class _Live(Live):  # type: ignore[misc]
 
 
 def run(project: Project) -> None:
-    """Run the stage in a project."""
+    """Run the stage in a project; with an Accelerate configuration, through `accelerate launch`."""
+    launch_again(project, "train")
     params, layout = project.params, project.layout
+    accelerator = make_accelerator(params.train.mixed_precision)
     tokens = {language: TokenFolder(layout.tokens / "student" / language) for language in params.used_languages}
     pairs = read_training_pairs(project, tokens)
     start = resolve_start(project)
     tokenizer = student_tokenizer(project, start)
+    _check_tokenizer(tokens, tokenizer)
     model = build_student(params.student, tokenizer, start.path if start else None, params.seed, params.teacher)
-    accelerator = Accelerator(mixed_precision=_precision(params.train.mixed_precision))
     with _series(layout.plots / "train", accelerator.is_main_process) as record:
         trainer = Trainer(
             accelerator=accelerator,
@@ -56,7 +65,7 @@ def run(project: Project) -> None:
             dev=read_dev(project),
             config=params.train,
             seed=params.seed,
-            identity=_identity(project, start),
+            identity=_common_identity(accelerator, project, start),
             checkpoints=layout.checkpoints,
             record=record,
         )
@@ -65,7 +74,16 @@ def run(project: Project) -> None:
         with atomic_folder(layout.student) as folder:
             merge_adapters(trained.model)
             save_encoder(trained.model, tokenizer, folder)
+            write_checksums(folder)
         write_metrics(layout.metrics / "train.json", _metrics(trained))
+
+
+def _check_tokenizer(tokens: dict[str, TokenFolder], tokenizer: TextTokenizer) -> None:
+    """Raise if the tokens are not those of the tokenizer that is saved with the student."""
+    for folder in tokens.values():
+        if (found := folder.made_by.get("tokenizer")) != tokenizer.content:
+            problem = f"tokens of tokenizer {found}, expected {tokenizer.content}; run stage tokenize again"
+            raise ArtifactError(folder.folder, problem)
 
 
 @contextmanager
@@ -99,6 +117,14 @@ def _metrics(trained: Trained) -> dict[str, Any]:
     }
 
 
+def _common_identity(accelerator: Accelerator, project: Project, start: ModelFolder | None) -> str:
+    """The identity, from the first process: only that one reads all inputs."""
+    own = _identity(project, start) if accelerator.is_main_process else None
+    if accelerator.num_processes == 1:
+        return str(own)
+    return str(broadcast_object_list([own])[0])
+
+
 def _identity(project: Project, start: ModelFolder | None) -> str:
     """Everything that a checkpoint depends on: parameters, inputs, code."""
     params, layout = project.params, project.layout
@@ -109,6 +135,8 @@ def _identity(project: Project, start: ModelFolder | None) -> str:
                 mode="json", include={"languages", "pairs", "seed", "student", "labels", "train"}
             ),
             "student": start.content if start else None,
+            # Another version's steps differ; a checkpoint goes on with those that it began with.
+            "torch": torch.__version__,
             "pooling": params.teacher.pooling if params.student.kind == "teacher" else None,
             "tokenizer": first.made_by["tokenizer"],
             "pairs": folder_hash(layout.pairs),
@@ -118,16 +146,6 @@ def _identity(project: Project, start: ModelFolder | None) -> str:
             "code": folder_hash(Path(pipeline.__file__).parent, CODE),
         }
     )
-
-
-def _precision(wanted: str) -> str:
-    import torch
-
-    if wanted != "auto":
-        return wanted
-    # Older GPUs emulate bf16, slower than float32, and would say yes without the argument.
-    has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16" if has_bf16 else "no"
 
 
 if __name__ == "__main__":

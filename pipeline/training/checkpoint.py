@@ -1,14 +1,16 @@
 """Checkpoints: one safetensors file, never a pickle; whole or not there at all.
 
 A checkpoint belongs to one training identity (parameters, inputs, code). One of another identity is not resumed from.
-Frozen weights are not in it: they are what the training started from. When training has ended, a last checkpoint with nothing
+Frozen weights are not in it: they are what the training started from. Nothing in it depends on how many processes there
+were, or on how parameters were spread over them. When training has ended, a last checkpoint with nothing
 but the best parameters takes its place, so that a stop while the student is being written or recorded costs no step.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pipeline.atomic import atomic_file
-from pipeline.errors import ArtifactError
+from pipeline.errors import ArtifactError, DamagedError
+from pipeline.seal import blank, check_seal, seal
+from pipeline.training.sharded import spread_like, whole_copies
+
+log = logging.getLogger(__name__)
 
 TENSORS = "state.safetensors"
 PROGRESS = "progress"
 """The entry of the file's metadata that holds the progress as JSON: with the tensors, so that they can't disagree."""
-LOAD_ERRORS = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError)
+LOAD_ERRORS = (OSError, ValueError, TypeError, LookupError, RuntimeError, SafetensorError)
 
 
 @dataclass
@@ -57,20 +63,21 @@ class Progress:
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters that are trained, and the buffers; not the frozen ones."""
+    """The parameters that are trained, and the buffers; not the frozen ones. What is spread stays spread."""
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     return {name: value for name, value in model.state_dict().items() if name not in frozen}
 
 
-def load_trained_state(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Put back what `trained_state` gave.
+def load_trained_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put back what `trained_state` gave, from whole tensors; all processes must call it.
 
     Raises:
         KeyError: if the state is another model's.
     """
-    if different := set(state) ^ set(trained_state(model)):
+    present = trained_state(model)
+    if different := set(state) ^ set(present):
         raise KeyError(min(different))
-    model.load_state_dict(state, strict=False)
+    model.load_state_dict({name: spread_like(state[name], present[name]) for name in present}, strict=False)
 
 
 def save_checkpoint(
@@ -78,57 +85,59 @@ def save_checkpoint(
     progress: Progress,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    best: dict[str, Tensor],
-    random: Sequence[Tensor],
+    best: Mapping[str, Tensor],
+    writes: bool = True,
 ) -> None:
-    """Replace the checkpoint in a folder, atomically.
+    """Replace the checkpoint in a folder, atomically; all processes must call it, one writes.
 
     Args:
         folder: of this training's checkpoints.
         progress: where training stands.
         model: its trained parameters and buffers are saved.
         optimizer: its state tensors are saved.
-        best: the trained parameters of the best step.
-        random: the random generators' state on each process.
+        best: the trained parameters of the best step, whole.
+        writes: whether this process is the one that writes.
     """
     tensors = {f"model.{name}": value for name, value in trained_state(model).items()}
-    tensors |= {f"best.{name}": value for name, value in best.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if isinstance(value, Tensor)}
-    tensors |= {f"random.{process}": state for process, state in enumerate(random)}
-    _write(folder, progress, tensors)
+    whole = whole_copies(tensors, writes)
+    if writes:
+        _write(folder, progress, whole | {f"best.{name}": value for name, value in best.items()})
 
 
-def save_ended(folder: Path, progress: Progress, best: dict[str, Tensor]) -> None:
+def save_ended(folder: Path, progress: Progress, best: Mapping[str, Tensor]) -> None:
     """Replace the checkpoint by the best parameters of a training that has ended."""
     progress.ended = True
     _write(folder, progress, {f"best.{name}": value for name, value in best.items()})
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """Where the training of a folder's checkpoint stands; None if there is no checkpoint.
+    """Where the training of a folder's checkpoint stands; None if there is none that can be used.
 
-    Raises:
-        ArtifactError: if it is damaged.
+    A damaged one is named in a line of the log: it costs its steps, and nothing else.
     """
     path = folder / TENSORS
     if not path.exists():
         return None
     try:
+        check_seal(path)
         with safe_open(path, framework="pt") as opened:
             return Progress(**json.loads(opened.metadata()[PROGRESS]))
-    except LOAD_ERRORS as error:
-        raise _damaged(folder, error) from None
+    except (DamagedError, *LOAD_ERRORS):
+        log.warning("%s: a damaged checkpoint, or another version's; training starts from its first step", path)
+        return None
 
 
 def load_checkpoint(
     folder: Path, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, dict[str, Tensor], list[Tensor]] | None:
+) -> tuple[Progress, dict[str, Tensor]] | None:
     """Put model and optimiser back to a checkpoint of this identity; one that has ended leaves them as they are.
 
+    All processes must call it.
+
     Returns:
-        The progress, the best trained parameters and the random generators' state on each process (none of a training
-        that has ended); None if there is no checkpoint, or only another training's.
+        The progress and the best trained parameters, whole; None if there is no checkpoint, or only another training's.
 
     Raises:
         ArtifactError: if the checkpoint is damaged.
@@ -141,21 +150,16 @@ def load_checkpoint(
         if not progress.ended:
             load_trained_state(model, _part(tensors, "model."))
             _load_optimizer(optimizer, _part(tensors, "optimizer."))
-        states = _part(tensors, "random.")
-        random = [states[str(process)] for process in range(len(states))]
     except LOAD_ERRORS as error:
         raise _damaged(folder, error) from None
-    return progress, _part(tensors, "best."), random
+    return progress, _part(tensors, "best.")
 
 
 def _write(folder: Path, progress: Progress, tensors: dict[str, Tensor]) -> None:
     about = json.dumps(asdict(progress), sort_keys=True)
     with atomic_file(folder / TENSORS) as temporary:
-        save_file(
-            {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()},
-            temporary,
-            metadata={PROGRESS: about},
-        )
+        save_file(tensors, temporary, metadata={PROGRESS: about, **blank()})
+        seal(temporary)
 
 
 def _damaged(folder: Path, error: Exception) -> ArtifactError:
@@ -167,9 +171,13 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Any]] = {}
-    for name, value in tensors.items():
+    for name in sorted(tensors):  # in the same order on all processes
         index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = value
+        value, parameter = tensors[name], parameters[int(index)]
+        # What there is of each value of a parameter lies where the parameter lies; the number of steps is whole.
+        spread = key != "step" and value.shape == parameter.shape
+        state.setdefault(int(index), {})[key] = spread_like(value, parameter) if spread else value
     current = optimizer.state_dict()
     optimizer.load_state_dict({"state": state, "param_groups": current["param_groups"]})

@@ -23,6 +23,16 @@ def adamw(module: nn.Module, train: Train) -> torch.optim.AdamW:
     return torch.optim.AdamW(parameters, lr=train.learning_rate, weight_decay=train.weight_decay, fused=fused)
 
 
+def add_parameters(optimizer: torch.optim.Optimizer, module: nn.Module) -> None:
+    """Let an optimiser step what a module has to learn, too.
+
+    As a group of their own, once the optimiser is prepared: FSDP exchanges the parameters of the student's optimiser for
+    spread ones, and the loss's stay whole.
+    """
+    if parameters := [parameter for parameter in module.parameters() if parameter.requires_grad]:
+        optimizer.add_param_group({"params": parameters})
+
+
 def has_fused_kernel(device: torch.device) -> bool:
     """Whether torch's fused AdamW runs on a device: tried, because torch itself only says so at the first step."""
     probe = nn.Parameter(torch.zeros(1, device=device))

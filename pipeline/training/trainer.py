@@ -4,14 +4,19 @@ Every step is a function of (seed, step): the batch, the learning rate. A stop a
 checkpoint, and the resumed training gives the same bytes as one that was never stopped. The parameters of the best dev
 accuracy are the result. A student that breaks (values that are no numbers, all vectors alike) stops the training with one
 line, and is never saved.
+
+With several processes, each takes its part of every batch, the first one writes, and all decide alike: what they decide by
+is the first one's.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedType, broadcast_object_list
 from torch import Tensor
 
 from pipeline.config import Train
@@ -40,9 +46,9 @@ from pipeline.training.checkpoint import (
 from pipeline.training.collapse import looks_collapsed, mean_spread, refuse_collapse
 from pipeline.training.data import TrainingPairs
 from pipeline.training.dev import DevSet, dev_scores
-from pipeline.training.optimizer import adamw
-from pipeline.training.randomness import random_state, set_random_state
+from pipeline.training.optimizer import adamw, add_parameters
 from pipeline.training.schedule import learning_rate
+from pipeline.training.sharded import whole_copies
 from pipeline.training.step import Steps
 from pipeline.training.stopping import out_of_patience, refuse_bad_loss, refuse_bad_parameters
 
@@ -59,7 +65,8 @@ class Trained:
     """The result of a training.
 
     Attributes:
-        model: with the parameters of the best dev accuracy (the last ones where there is no dev set).
+        model: with the parameters of the best dev accuracy (the last ones where there is no dev set); of several
+            processes, only the first one's.
         progress: where it ended, with its history.
     """
 
@@ -90,7 +97,7 @@ class Trainer:
         record: called with every evaluation's record, those before a resume first.
 
     Raises:
-        UserError: if it shall stop early by a dev set that is empty.
+        UserError: if it shall stop early by a dev set that is empty, or there are more processes than pairs in a batch.
     """
 
     accelerator: Accelerator
@@ -110,6 +117,12 @@ class Trainer:
                 f"train.patience: found {self.config.patience}, but there is no dev set to stop by; expected null, or a "
                 "prepare.heldout.share above 0"
             )
+        processes = self.accelerator.num_processes
+        smallest = min(min(size, self.plan.batch_size) for size in self.plan.drawn if size)
+        if smallest < processes:
+            raise UserError(
+                f"train: found a batch of {smallest} pairs for {processes} processes, expected one pair for each"
+            )
         if self.config.epochs is not None:
             batches = self.config.epochs * self.plan.batches_per_epoch
             steps = max(1, math.ceil(batches / self.config.gradient_accumulation))
@@ -122,22 +135,28 @@ class Trainer:
             UserError: if loss or parameters are no longer numbers, or all vectors are alike; the last checkpoint stays.
             Interrupted: if a signal asked for a stop, after the step and with a checkpoint of it.
         """
+        # FSDP spreads the student's parameters for good: what is saved in the end is another of the same shape.
+        spread = self.accelerator.distributed_type == DistributedType.FSDP
+        result = copy.deepcopy(self.model) if spread and self._is_first else self.model
         self._trained.to(self.accelerator.device).train()
-        model, optimizer = self.accelerator.prepare(self.model, adamw(self._trained, self.config))
+        model, optimizer = self.accelerator.prepare(self.model, adamw(self.model, self.config))
+        add_parameters(optimizer, self.loss)
         progress, best = self._resume(optimizer)
         if not progress.ended:
             steps = Steps(self.accelerator, model, self.model, self.loss, self.pairs, self.plan, optimizer, self.config)
             best = self._take_steps(steps, progress, best, optimizer)
-        load_trained_state(self.model, best)
+        if self._is_first:
+            load_trained_state(result, best)
         self.accelerator.wait_for_everyone()
-        return Trained(self.model.cpu(), progress)
+        return Trained(result.cpu() if self._is_first else result, progress)
 
     def _take_steps(
         self, steps: Steps, progress: Progress, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
     ) -> dict[str, Tensor]:
         """All steps that are left; returns the best parameters, which are saved as well."""
         losses = [torch.tensor(value, device=self.accelerator.device) for value in progress.pending]
-        with show_progress("train", self.config.steps, "steps") as advance, noted_interrupts() as request:
+        shown = show_progress("train", self.config.steps, "steps") if self._is_first else nullcontext(_unseen)
+        with shown as advance, noted_interrupts() as request:
             advance(progress.step)
             while progress.step < self.config.steps and not progress.stopped_early:
                 losses.append(steps.take(progress))
@@ -155,7 +174,7 @@ class Trainer:
                     raise Interrupted(
                         request.number or signal.SIGTERM, f" after step {progress.step} of {self.config.steps}"
                     )
-            if self.accelerator.is_main_process:
+            if self._is_first:
                 save_ended(self.checkpoints, progress, best)
             if request.number is not None:
                 raise Interrupted(request.number, " after the last step of training")
@@ -186,25 +205,37 @@ class Trainer:
         )
 
     @property
+    def _is_first(self) -> bool:
+        return bool(self.accelerator.is_main_process)
+
+    @property
     def _trained(self) -> torch.nn.ModuleDict:
         """All that has parameters: the student, and the loss where it learns a projection."""
         return torch.nn.ModuleDict({"student": self.model, "loss": self.loss})
 
     def _resume(self, optimizer: torch.optim.Optimizer) -> tuple[Progress, dict[str, Tensor]]:
         found = load_checkpoint(self.checkpoints, self.identity, self._trained, optimizer)
+        self._check_start(-1 if found is None else found[0].step)
         if found is None:
-            return Progress(self.identity), _copy(self.model)
-        progress, best, random = found
-        log.info("train: resuming after step %d of %d", progress.step, self.config.steps)
-        # With another number of processes than before, all go on from the first one's state.
-        process = self.accelerator.process_index
-        if not progress.ended:
-            set_random_state(random[process if process < len(random) else 0], self.accelerator.device)
+            return Progress(self.identity), self._whole_student()
+        progress, best = found
+        if self._is_first:
+            log.info("train: resuming after step %d of %d", progress.step, self.config.steps)
         if progress.scaler and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(progress.scaler)
         for record in progress.history:
             self.record(record)
         return progress, best
+
+    def _check_start(self, step: int) -> None:
+        """Raise if processes would start at different steps (-1: from nothing)."""
+        own = torch.tensor([step], device=self.accelerator.device)
+        steps = sorted(set(self.accelerator.gather(own).tolist()))
+        if len(steps) > 1:
+            raise UserError(
+                f"train: found checkpoints of steps {', '.join(map(str, steps))} on different nodes (-1: none), expected "
+                "the same; the project's folder has to be one that all nodes share"
+            )
 
     def _save(
         self, progress: Progress, optimizer: torch.optim.Optimizer, losses: list[Tensor], best: dict[str, Tensor]
@@ -216,11 +247,9 @@ class Trainer:
         progress.pending = mean_losses.tolist()
         if self.accelerator.scaler is not None:
             progress.scaler = self.accelerator.scaler.state_dict()
-        device = self.accelerator.device
-        random = self.accelerator.gather(random_state(device)[None].to(device)).cpu()
         suspicious = bool(progress.history) and looks_collapsed(progress.history[-1], self.config)
-        if self.accelerator.is_main_process and not suspicious:
-            save_checkpoint(self.checkpoints, progress, self._trained, optimizer, best, list(random))
+        if not suspicious:
+            save_checkpoint(self.checkpoints, progress, self._trained, optimizer, best, self._is_first)
         self.accelerator.wait_for_everyone()
         return list(mean_losses)
 
@@ -236,18 +265,21 @@ class Trainer:
             "learning_rate": learning_rate(progress.step - 1, self.config),
         }
         scores = dev_scores(self.model, self.dev, EVAL_TOKENS)
-        accuracy = float(np.mean([score.accuracy for score in scores.values()])) if scores else float(progress.step)
         if scores:
-            record |= {"dev_accuracy": accuracy} | {f"dev/{name}": score.accuracy for name, score in scores.items()}
+            mean = float(np.mean([score.accuracy for score in scores.values()]))
+            record |= {"dev_accuracy": mean} | {f"dev/{name}": score.accuracy for name, score in scores.items()}
         found = mean_spread([score.spread for score in scores.values() if score.spread is not None])
         if (found := found or steps.batch_spread()) is not None:
             record |= found.record()
+        if self.accelerator.num_processes > 1:  # devices of different kinds may differ in the last digit
+            record = broadcast_object_list([record])[0]
+        accuracy = record.get("dev_accuracy", record["step"])
         progress.history.append(record)
         self.record(record)
         refuse_collapse(progress.history, self.config, self.checkpoints.name)
         if accuracy > progress.best_accuracy:
             progress.best_accuracy, progress.best_step = accuracy, progress.step
-            best = _copy(self.model)
+            best = self._whole_student()
         if progress.step < self.config.steps:
             progress.stopped_early = out_of_patience(progress.history, progress.best_step, self.config.patience)
         return best
@@ -258,6 +290,10 @@ class Trainer:
         own = torch.stack(losses) if losses else torch.zeros(0, device=device)
         return self.accelerator.reduce(own, reduction="mean") if len(own) else own
 
+    def _whole_student(self) -> dict[str, Tensor]:
+        """A copy of the student's trained parameters, whole, on the first process; of the others, an empty one."""
+        return whole_copies(trained_state(self.model), self._is_first)
 
-def _copy(model: torch.nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in trained_state(model).items()}
+
+def _unseen(count: int = 1, /, note: str = "") -> None:
+    """The progress of a process that is not the first."""

@@ -13,10 +13,10 @@ from loss_batches import unit
 
 from pipeline.config import Train
 from pipeline.errors import UserError
+from pipeline.training import devices
 from pipeline.training.collapse import Spread, looks_collapsed, mean_spread, refuse_collapse, spread
 from pipeline.training.optimizer import adamw, has_fused_kernel
 from pipeline.training.stopping import out_of_patience, refuse_bad_loss, refuse_bad_parameters
-from stages import train as train_stage
 
 TRAIN = Train(steps=1000, warmup_steps=50)
 
@@ -140,4 +140,7 @@ def test_precision(monkeypatch: pytest.MonkeyPatch, wanted: str, cuda: bool, maj
     monkeypatch.setattr("torch.cuda._check_bf16_tensor_supported", lambda device: True)
     properties = type("Properties", (), {"major": major})
     monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: properties)
-    assert train_stage._precision(wanted) == precision
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+    assert devices._precision(wanted) == precision
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    assert devices._precision(wanted) == ("fp16" if wanted == "auto" else precision)

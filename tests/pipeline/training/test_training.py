@@ -194,7 +194,7 @@ def test_soft_weights_by_hand():
 # Checkpoints and the whole loop
 
 
-def test_a_checkpoint_brings_everything_back(tmp_path: Path):
+def test_a_checkpoint_brings_everything_back(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     def fresh() -> tuple[torch.nn.Linear, torch.optim.Optimizer]:
         torch.manual_seed(0)
         model = torch.nn.Linear(3, 2)
@@ -208,23 +208,23 @@ def test_a_checkpoint_brings_everything_back(tmp_path: Path):
     model, optimizer = fresh()
     for _ in range(3):
         step(model, optimizer)
-    random = [torch.get_rng_state()]
-    save_checkpoint(tmp_path / "c", Progress("me", step=3), model, optimizer, {"weight": model.weight}, random)
+    save_checkpoint(tmp_path / "c", Progress("me", step=3), model, optimizer, {"weight": model.weight.detach()})
+    torch.manual_seed(1)
     for _ in range(3):
         step(model, optimizer)
     again, other = fresh()
     found = load_checkpoint(tmp_path / "c", "me", again, other)
     assert found is not None
     assert found[0].step == 3
-    torch.set_rng_state(found[2][0])
+    torch.manual_seed(1)
     for _ in range(3):
         step(again, other)
     assert torch.equal(again.weight, model.weight)
     assert load_checkpoint(tmp_path / "c", "someone else", again, other) is None
     assert load_checkpoint(tmp_path / "nowhere", "me", again, other) is None
     (tmp_path / "c" / "state.safetensors").write_bytes(b"half")
-    with pytest.raises(ArtifactError, match="damaged checkpoint"):
-        load_checkpoint(tmp_path / "c", "me", again, other)
+    assert load_checkpoint(tmp_path / "c", "me", again, other) is None
+    assert "state.safetensors: a damaged checkpoint" in caplog.text
 
 
 def _student(project: Project) -> str:

@@ -1,0 +1,83 @@
+"""Training under the user's own Accelerate configuration: the stage starts itself again through `accelerate launch`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import InputError
+from stages.command import Project
+
+OWN_DEFAULT = "default"
+"""The value of ``compute.accelerate_config`` that stands for the file that `accelerate config` writes."""
+
+LAUNCHED = ("ACCELERATE_MIXED_PRECISION", "LOCAL_RANK", "RANK")
+"""What `accelerate launch` and `torchrun` set for the processes that they start."""
+
+
+def is_launched() -> bool:
+    """Whether a launcher has started this process."""
+    return any(name in os.environ for name in LAUNCHED)
+
+
+def launch_command(project: Project, stage: str) -> list[str] | None:
+    """The command that runs a stage under the project's Accelerate configuration; None if it has none.
+
+    Raises:
+        InputError: if the configuration is not there, or is none.
+    """
+    wanted = project.params.compute.accelerate_config
+    if wanted is None:
+        return None
+    command = [sys.executable, "-m", "accelerate.commands.launch"]
+    if wanted != OWN_DEFAULT:
+        path = project.layout.root / wanted
+        _check(path)
+        command += ["--config_file", str(path)]
+    return [*command, "-m", f"stages.{stage}", "--project", str(project.layout.root)]
+
+
+def launch_again(project: Project, stage: str) -> None:
+    """Become `accelerate launch`, which runs this stage on every process; returns where that is not asked for, or done.
+
+    Raises:
+        InputError: if the configuration is not there, or is none.
+    """
+    if is_launched():
+        return
+    command = launch_command(project, stage)
+    if command is None:
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(command[0], command)  # noqa: S606  (fixed arguments, no shell)
+
+
+def _check(path: Path) -> None:
+    try:
+        found = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            path, "no such file; compute.accelerate_config expects what `accelerate config` wrote"
+        ) from None
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise InputError(path, f"not readable as YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(found, dict) or "distributed_type" not in found:
+        raise InputError(
+            path, "no Accelerate configuration: distributed_type is missing; `accelerate config` writes one"
+        )
+    # Accelerate would start one process, and say nothing.
+    if (
+        found["distributed_type"] == "MULTI_CPU"
+        and found.get("num_processes", 1) > 1
+        and not found.get("mpirun_config")
+    ):
+        raise InputError(
+            path,
+            f"distributed_type: found MULTI_CPU with num_processes {found['num_processes']}, of which Accelerate starts one "
+            "unless mpirun_config says how; expected MULTI_GPU with use_cpu: true, which starts them all, on CPUs",
+        )
