@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import langcodes
 from langcodes.tag_parser import LanguageTagError
@@ -17,8 +17,14 @@ from langcodes.tag_parser import LanguageTagError
 SAME_SCRIPT = {"Hang": "Kore", "Hira": "Jpan", "Kana": "Jpan", "Hrkt": "Jpan"}
 """Scripts that stand for a mixed one in corpus file names (FLORES writes ``kor_Hang``)."""
 
+MAX_CODE_CHARS = 64
+"""Longer than any language tag; what is longer is not even parsed."""
 
-@cache
+KNOWN_CODES = 4_096
+"""Codes that are remembered: a corpus' own keys and names are asked for too, and there may be any number of those."""
+
+
+@lru_cache(KNOWN_CODES)
 def canonical_language(code: str) -> str:
     """The project's spelling of a language code: the shortest BCP 47 tag (``eng`` → ``en``, ``zho_Hans`` → ``zh``).
 
@@ -27,6 +33,10 @@ def canonical_language(code: str) -> str:
     Raises:
         ValueError: if it is no language code.
     """
+    if len(code) > MAX_CODE_CHARS:
+        raise ValueError(
+            f"{code[:MAX_CODE_CHARS]!r}… is not a language code; expected one like 'en', 'ko' or 'zh-Hant'"
+        )
     try:
         language = langcodes.Language.get(langcodes.standardize_tag(code.strip().replace("_", "-"), macro=True))
         valid = language.is_valid() and language.language is not None
@@ -51,7 +61,7 @@ def script_of(language: str) -> str:
     return langcodes.Language.get(language).maximize().script or "Zyyy"
 
 
-@cache
+@lru_cache(KNOWN_CODES)
 def match_language(code: str, wanted: tuple[str, ...]) -> str | None:
     """Which of the wanted canonical languages a corpus' own code means, or None.
 

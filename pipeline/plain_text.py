@@ -23,6 +23,19 @@ def visible(text: str) -> str:
     return "".join(char if _harmless(char) else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
+def has_surrogate(text: str) -> bool:
+    r"""Whether a string can't be encoded because half of a UTF-16 pair stands in it.
+
+    >>> has_surrogate("\ud83d"), has_surrogate("\U0001f600")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def clip(text: str, limit: int = CLIP) -> str:
     """A text cut to ``limit`` characters, with an ellipsis where it was cut.
 

@@ -3,22 +3,38 @@
 Without ``columns``, these are understood: a struct ``translation`` with the languages' codes as fields, columns named by the
 languages' codes, and, where the path says which pair it is, ``sentence1`` and ``sentence2`` (or ``source`` and ``target``)
 in the order of the path. The line of a row is its number, from 1.
+
+Files are not trusted: every batch is validated before it is used (offsets that point outside of their buffers crash Arrow),
+and as one text of a dictionary may stand in every row, few rows are unpacked at a time and large dictionaries row by row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.corpora.base import Chunk, Request, Source, Unit, complete, require_languages
+from pipeline.corpora.lines import MAX_LINE_BYTES, SHOWN_BYTES
 from pipeline.corpora.places import find_files
+from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO
 from pipeline.errors import InputError
 from pipeline.languages import match_language
 
-BATCH_ROWS = 8_192
+BATCH_ROWS = 512
+"""Rows unpacked at once: with texts of at most `MAX_LINE_BYTES` in a dictionary, 512 MiB a column."""
+
+DICTIONARY_BYTES = 2 << 20
+"""Parquet writers end a dictionary page at 1 MiB as a rule; columns with a larger one are read as dictionaries, which is
+ten times slower and holds each text once."""
+
+DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, OverflowError, MemoryError)
+"""What Arrow raises for files that are not whole, or that ask for more memory than there is."""
+
 PAIRED_NAMES = (("sentence1", "sentence2"), ("source", "target"), ("src", "tgt"))
 
 
@@ -81,8 +97,12 @@ def _schema(source: Source, kind: str) -> pa.Schema:
                 return pq.ParquetFile(opened).schema_arrow
         with _arrow_reader(source) as reader:
             return reader.schema
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(source.name, f"is not a readable {kind} file ({str(error).splitlines()[0][:150]})") from None
+    except DAMAGE as error:
+        raise InputError(source.name, f"is not a readable {kind} file ({_first_line(error)})") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:150]
 
 
 def _arrow_reader(source: Source) -> pa.ipc.RecordBatchFileReader | pa.ipc.RecordBatchStreamReader:
@@ -131,8 +151,8 @@ def read_columns(unit: Unit, kind: str) -> Iterator[Chunk]:
             for group in unit.groups:
                 yield Chunk(group, _rows(batch, group, source.name, line))
             line += batch.num_rows
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(source.name, f"damaged after row {line - 1:,} ({str(error).splitlines()[0][:150]})") from None
+    except DAMAGE as error:
+        raise InputError(source.name, f"damaged after row {line - 1:,} ({_first_line(error)})") from None
 
 
 def _batches(source: Source, kind: str, unit: Unit) -> Iterator[pa.RecordBatch]:
@@ -141,17 +161,64 @@ def _batches(source: Source, kind: str, unit: Unit) -> Iterator[pa.RecordBatch]:
     tops = list(dict.fromkeys(path[0] for path in paths.values()))
     with source.open() as opened:
         if kind == "parquet":
-            batches = pq.ParquetFile(opened).iter_batches(batch_size=BATCH_ROWS, columns=tops)
+            large = _large_dictionaries(opened, source.name, tops)
+            batches = pq.ParquetFile(opened, read_dictionary=large).iter_batches(batch_size=BATCH_ROWS, columns=tops)
         else:
             batches = _arrow_batches(source)
         for batch in batches:
+            batch.validate(full=True)
             arrays = []
             for path in paths.values():
                 array = batch.column(path[0])
                 for part in path[1:]:
-                    array = array.field(part) if array.null_count == 0 else pa.compute.struct_field(array, part)
+                    if not pa.types.is_struct(array.type):
+                        raise InputError(
+                            source.name, f"column {'.'.join(path)!r}: holds {array.type}, expected a struct"
+                        )
+                    array = array.field(part) if array.null_count == 0 else pc.struct_field(array, part)
                 arrays.append(_as_string(array, source.name, ".".join(path)))
-            yield pa.RecordBatch.from_arrays(arrays, names=list(paths))
+            whole = pa.RecordBatch.from_arrays([_decoded(array) for array in arrays], names=list(paths))
+            whole.validate(full=True)
+            yield whole
+
+
+def _large_dictionaries(opened: BinaryIO, name: str, tops: list[str]) -> list[str]:
+    """The text columns of a Parquet file that have a dictionary page larger than `DICTIONARY_BYTES`, by their paths.
+
+    Raises:
+        InputError: if a column is a bomb, by what the file says of it.
+    """
+    large = []
+    metadata = pq.ParquetFile(opened).metadata
+    for group in range(metadata.num_row_groups):
+        for number in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(number)
+            packed, whole = chunk.total_compressed_size, chunk.total_uncompressed_size
+            if chunk.path_in_schema.split(".")[0] not in tops:
+                continue
+            if whole > BOMB_BYTES and whole > BOMB_RATIO * max(packed, 1):
+                raise InputError(name, f"{packed:,} bytes become {whole:,}: not text, perhaps a bomb")
+            if (
+                chunk.has_dictionary_page
+                and chunk.physical_type == "BYTE_ARRAY"
+                and _page_bytes(opened, chunk.dictionary_page_offset) > DICTIONARY_BYTES
+            ):
+                large.append(chunk.path_in_schema)
+    return list(dict.fromkeys(large))
+
+
+def _page_bytes(opened: BinaryIO, offset: int) -> int:
+    """The unpacked size of a Parquet page, from its header (Thrift's compact form: type, then size, each a field of i32)."""
+    opened.seek(max(offset, 0))
+    head, place, value = opened.read(16), 0, 0
+    for _ in ("type", "size"):
+        if head[place : place + 1] != b"\x15":
+            return DICTIONARY_BYTES + 1  # not as any writer writes it: the careful way
+        value, shift, more, place = 0, 0, True, place + 1
+        while more and place < len(head):
+            value |= (head[place] & 0x7F) << shift
+            more, shift, place = bool(head[place] & 0x80), shift + 7, place + 1
+    return value >> 1 if value & 1 == 0 else DICTIONARY_BYTES + 1
 
 
 def _arrow_batches(source: Source) -> Iterator[pa.RecordBatch]:
@@ -172,19 +239,33 @@ def _path(schema: pa.Schema, column: str | int) -> list[str]:
 
 
 def _as_string(array: pa.Array, name: str, column: str) -> pa.Array:
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if not (
-        pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type)
-    ):
+    """Text, or a dictionary of text; no text of a dictionary is much longer than `MAX_LINE_BYTES`."""
+    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         raise InputError(name, f"column {column!r} holds {array.type}, expected text")
-    return array.cast(pa.large_string())
+    if not pa.types.is_dictionary(array.type):
+        return array.cast(pa.large_string())
+    words = array.dictionary.cast(pa.large_string())
+    longest = pc.max(pc.binary_length(words)).as_py() or 0
+    if longest > MAX_LINE_BYTES:  # still too long afterwards, and known to be so
+        words = pc.if_else(
+            pc.greater(pc.binary_length(words), MAX_LINE_BYTES),
+            pc.utf8_slice_codeunits(words, 0, MAX_LINE_BYTES + 1),
+            words,
+        )
+    return pa.DictionaryArray.from_arrays(array.indices, words)
+
+
+def _decoded(array: pa.Array) -> pa.Array:
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int) -> pl.DataFrame:
     frame = pl.from_arrow(pa.Table.from_batches([batch]))
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
     missing = pl.any_horizontal(pl.col(language).is_null() for language in group)
+    long = pl.any_horizontal(pl.col(language).str.len_bytes() > MAX_LINE_BYTES for language in group)
+    long_row = pl.col("reason") == "line-too-long"
     side_b = pl.col(group[1]) if len(group) > 1 else pl.lit(None, pl.String)
     return complete(
         frame.select(
@@ -193,7 +274,10 @@ def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int) -
             file=pl.lit(name),
             line=pl.int_range(line, line + frame.height),
             doc=pl.lit(""),
-            reason=pl.when(missing).then(pl.lit("missing-column")),
-            detail=pl.when(missing).then(pl.lit("a null")),
+            reason=pl.when(missing).then(pl.lit("missing-column")).when(long).then(pl.lit("line-too-long")),
+            detail=pl.when(missing).then(pl.lit("a null")).when(long).then(pl.lit(f"over {MAX_LINE_BYTES:,} bytes")),
+        ).with_columns(
+            pl.when(long_row).then(pl.col(side).str.head(SHOWN_BYTES)).otherwise(side).alias(side)
+            for side in ("a", "b")
         )
     )

@@ -14,6 +14,7 @@ from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, require_
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
 from pipeline.languages import match_language
+from pipeline.plain_text import has_surrogate
 
 SHOWN_CHARS = 500
 
@@ -64,15 +65,6 @@ class JsonLinesReader:
                 shown = text[:SHOWN_CHARS]
                 return shown, "", name, line, "", "encoding", "a lone surrogate (half of a UTF-16 pair)"
         return sides[0], sides[1] if len(group) > 1 else None, name, line, "", None, None
-
-
-def has_surrogate(text: str) -> bool:
-    """Whether a string can't be encoded because half of a UTF-16 pair stands in it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def _find(value: Any, column: str | int | None, language: str, group: tuple[str, ...]) -> Any:

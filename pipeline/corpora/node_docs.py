@@ -14,9 +14,12 @@ from typing import Any
 
 from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, file_source, require_languages
 from pipeline.corpora.markdown import Block, difference, parse_blocks
-from pipeline.corpora.places import display_name
+from pipeline.corpora.places import display_name, encodable
 from pipeline.errors import InputError, UserError
 from pipeline.languages import match_language
+
+MAX_BYTES = 1 << 20
+"""Larger pages are refused: a parser of Markdown may take time that grows with their square."""
 
 Row = tuple[tuple[str, ...], tuple[Any, ...]]
 
@@ -61,13 +64,17 @@ class NodeDocsReader:
 
     def _rows(self, unit: Unit) -> Iterator[Row]:
         sources = {language: unit.sources[int(position)] for language, position in unit.columns}
-        document = unit.sources[0].path.parent.name
+        document = encodable(unit.sources[0].path.parent.name)
         pages: dict[str, list[Block] | str] = {}
         for language, source in sources.items():
+            if source.size > MAX_BYTES:
+                raise InputError(source.name, f"larger than {MAX_BYTES >> 20} MiB; expected a page of documentation")
             try:
                 pages[language] = parse_blocks(source.path.read_bytes().decode("utf-8-sig"))
             except UnicodeDecodeError as error:
                 pages[language] = f"byte {error.start + 1} is not UTF-8"
+            except OSError as error:
+                raise InputError(source.name, f"can't be read ({error.strerror})") from None
         for group in unit.groups:
             here = [sources[language] for language in group if language in sources]
             if len(here) < len(group):

@@ -9,11 +9,14 @@ from typing import BinaryIO, cast
 
 from pipeline.corpora.base import Chunk, Request, Source, Unit, require_languages
 from pipeline.corpora.moses import read_aligned
-from pipeline.corpora.places import find_files
+from pipeline.corpora.places import encodable, find_files
 from pipeline.corpora.plain import read_text
-from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO
+from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO, DAMAGE
 from pipeline.errors import InputError
 from pipeline.languages import match_language
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How OPUS packs. The library unpacks other methods a whole mebibyte at a time, however much that becomes."""
 
 
 class OpusZipReader:
@@ -50,17 +53,19 @@ def _members(archive: Source, wanted: tuple[str, ...]) -> Iterator[tuple[Source,
     try:
         with zipfile.ZipFile(archive.path) as opened:
             infos = opened.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
+    except DAMAGE as error:
         raise InputError(archive.name, f"is not a readable zip archive ({error})") from None
     for info in sorted(infos, key=lambda info: info.filename):
         name = PurePosixPath(info.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+        if name.is_absolute() or ".." in name.parts or ":" in (name.parts or ("",))[0]:
             raise InputError(archive.name, f"its member {info.filename!r} leaves the archive")
         language = match_language(name.suffix.removeprefix("."), wanted)
         if info.is_dir() or language is None:
             continue
         if info.flag_bits & 1:
             raise InputError(archive.name, f"its member {info.filename!r} is encrypted")
+        if info.compress_type not in METHODS:
+            raise InputError(archive.name, f"its member {info.filename!r} is packed by another method than deflate")
         if info.file_size > BOMB_BYTES and info.file_size > BOMB_RATIO * max(info.compress_size, 1):
             sizes = f"{info.compress_size:,} bytes become {info.file_size:,}"
             raise InputError(archive.name, f"its member {info.filename!r} is no text, perhaps a bomb: {sizes}")
@@ -72,4 +77,4 @@ def _member_source(archive: Source, info: zipfile.ZipInfo) -> Source:
         # The member keeps the archive's file open, and closes it with itself.
         return cast(BinaryIO, zipfile.ZipFile(archive.path).open(info))
 
-    return Source(f"{archive.name}!{info.filename}", archive.path, open_member, info.compress_size)
+    return Source(f"{archive.name}!{encodable(info.filename)}", archive.path, open_member, info.compress_size)

@@ -38,7 +38,16 @@ class Found:
 
 def display_name(path: Path, root: Path) -> str:
     """A path as provenance shows it: relative to the project."""
-    return Path(os.path.relpath(path, root)).as_posix()
+    return encodable(Path(os.path.relpath(path, root)).as_posix())
+
+
+def encodable(name: str) -> str:
+    r"""A file's name as text that can be written: bytes that were no UTF-8 become escapes.
+
+    >>> encodable(b"caf\xe9".decode("utf-8", "surrogateescape"))
+    'caf\\udce9'
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def find_files(request: Request) -> list[Found]:

@@ -64,7 +64,8 @@ class PoReader:
         try:
             # polib takes text for a file name unless it holds a line end that isn't its last character
             catalogue = polib.pofile("\n" + text)
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+            # all that the parser is known to raise for damaged catalogues: it guards little
             raise InputError(source.name, f"not valid PO ({str(error)[:150]})") from None
         groups = self._groups(unit, request, catalogue, source.name)
         for entry in catalogue:

@@ -23,7 +23,7 @@ from pipeline.errors import InputError
 
 BLOCK = 1 << 20
 ZSTD_INPUT = 4096
-"""Compressed bytes a step: at zstd's greatest ratio (32,768) they become 128 MiB."""
+"""Compressed bytes a step: at zstd's greatest ratio (32,768) they become 128 MiB, which are passed on in blocks."""
 
 BOMB_BYTES = 256 << 20
 BOMB_RATIO = 500
@@ -40,6 +40,9 @@ MAGIC = (
     (b"PAR1", "Parquet"),
     (b"ARROW1", "Arrow"),
 )
+
+DAMAGE = (OSError, ValueError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError)
+"""What the libraries raise for streams and archives that are not whole."""
 
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -79,7 +82,9 @@ def read_blocks(source: Source) -> Iterator[bytes]:
                 yield block
     except EOFError:
         raise InputError(source.name, f"the {kind} stream is truncated (after {given:,} bytes of text)") from None
-    except (OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError) as error:
+    except MemoryError:  # xz and zstd streams say themselves how much memory their windows need
+        raise InputError(source.name, f"can't be read as {kind}: it asks for more memory than there is") from None
+    except DAMAGE as error:
         raise InputError(source.name, f"can't be read as {kind or 'a plain file'} ({error})") from None
 
 
@@ -106,7 +111,8 @@ def _zstd(raw: BinaryIO) -> Iterator[bytes]:
                 data = stream.unused_data
                 stream, fresh = zstandard.ZstdDecompressor().decompressobj(), True
             if size >= BLOCK:
-                yield b"".join(held)
+                whole = b"".join(held)
+                yield from (whole[start : start + BLOCK] for start in range(0, size, BLOCK))
                 held, size = [], 0
     if held:
         yield b"".join(held)
@@ -121,7 +127,7 @@ def read_utf8(source: Source, encoding: str = "utf-8") -> Iterator[bytes]:
     of other encodings, what can't be decoded becomes U+FFFD.
 
     Raises:
-        InputError: as `read_blocks` does.
+        InputError: as `read_blocks` does, and for an encoding that can't replace what it doesn't know.
     """
     blocks = read_blocks(source)
     first = next(blocks, b"")
@@ -131,7 +137,10 @@ def read_utf8(source: Source, encoding: str = "utf-8") -> Iterator[bytes]:
         yield from blocks
         return
     decoder = codecs.getincrementaldecoder(found)(errors="replace")
-    yield decoder.decode(first).encode("utf-8", "replace")
-    for block in blocks:
-        yield decoder.decode(block).encode("utf-8", "replace")
-    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+    try:
+        yield decoder.decode(first).encode("utf-8", "replace")
+        for block in blocks:
+            yield decoder.decode(block).encode("utf-8", "replace")
+        yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+    except UnicodeError as error:
+        raise InputError(source.name, f"can't be decoded as {found} ({error})") from None

@@ -17,6 +17,9 @@ from pipeline.corpora.lines import MAX_LINE_BYTES, read_lines
 from pipeline.corpora.places import Found, find_files
 from pipeline.errors import InputError, UserError
 
+MAX_RECORD_CHARS = 16 << 20
+"""Of a CSV record, whose fields may each hold any number of lines."""
+
 
 def column_units(request: Request, default_by_order: bool = True) -> list[Unit]:
     """Units of a format with columns: a file each, with the languages that its columns (or its name) promise.
@@ -159,16 +162,20 @@ def csv_rows(source: Source, encoding: str, bad: dict[int, tuple[str, str | None
         bad: gets the reason and detail of the record that starts at a line, if any of its lines can't be used.
 
     Raises:
-        InputError: if a field is longer than 1 MiB (a quote that is never closed).
+        InputError: if a field is longer than 1 MiB, or a record longer than 16 (a quote that is never closed).
     """
-    state = {"line": 0}
+    state = {"line": 0, "chars": 0}
     pending: list[tuple[str, str | None]] = []
 
     def lines() -> Iterator[str]:
         for frame in read_lines(source, encoding):
             for line, text, reason, detail in frame.iter_rows():
                 state["line"] = line
-                if reason is not None:
+                state["chars"] += len(text) + 1
+                if state["chars"] > MAX_RECORD_CHARS:
+                    problem = f"a record of over {MAX_RECORD_CHARS:,} characters; a quote never closed?"
+                    raise InputError(source.name, problem, start)
+                if reason is not None and len(pending) < 1:
                     pending.append((reason, detail))
                 yield text + "\n"
 
@@ -188,4 +195,4 @@ def csv_rows(source: Source, encoding: str, bad: dict[int, tuple[str, str | None
             pending.clear()
         if record:
             yield start, record
-        start = state["line"] + 1
+        start, state["chars"] = state["line"] + 1, 0

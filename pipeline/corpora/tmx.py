@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from math import prod
 from typing import Any
 
 from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, require_languages
@@ -12,6 +13,9 @@ from pipeline.corpora.xml import XML_LANG, elements, inline_text, local_name
 from pipeline.languages import match_language
 
 CODES = frozenset({"bpt", "ept", "it", "ph", "ut", "sub"})
+MAX_PAIRS = 1_000
+"""Pairs of one unit and language pair: n variants on both sides would make n² of them."""
+
 Row = tuple[tuple[str, ...], tuple[Any, ...]]
 
 
@@ -53,6 +57,10 @@ def _unit_rows(element: Any, groups: tuple[tuple[str, ...], ...], wanted: tuple[
         if missing := [language for language in group if language not in variants]:
             shown = next((text or "" for texts in variants.values() for text in texts), "")
             yield group, (shown, "", name, line, "", "missing-side", f"no variant in {missing[0]}")
+            continue
+        if (count := prod(len(variants[language]) for language in group)) > MAX_PAIRS:
+            detail = f"{count:,} pairs of variants in one unit"
+            yield group, ("", "", name, line, "", "variants", detail)
             continue
         for texts in product(*(variants[language] for language in group)):
             if None in texts:

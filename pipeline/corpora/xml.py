@@ -7,13 +7,16 @@ translation memories, and are how small files become huge), and libxml2's own li
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from lxml import etree
 
 from pipeline.corpora.base import Source
 from pipeline.corpora.streams import read_blocks
 from pipeline.errors import InputError
+
+MAX_UNIT_BYTES = 16 << 20
+"""XML between two ends of units: the tree is held from one to the next, and what is larger is no translation unit."""
 
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -24,6 +27,8 @@ class _Blocks:
     def __init__(self, source: Source) -> None:
         self._blocks: Iterator[bytes] = read_blocks(source)
         self._held = b""
+        self._name = source.name
+        self.since_unit = 0
 
     def read(self, size: int = -1) -> bytes:
         while not self._held:
@@ -32,6 +37,12 @@ class _Blocks:
                 return b""
             self._held = block
         given, self._held = self._held[:size], self._held[size:]
+        self.since_unit += len(given)
+        if self.since_unit > MAX_UNIT_BYTES:
+            size_text = f"{MAX_UNIT_BYTES >> 20} MiB"
+            raise InputError(
+                self._name, f"over {size_text} of XML without the end of a unit; expected translation units"
+            )
         return given
 
 
@@ -46,9 +57,9 @@ def elements(source: Source, names: tuple[str, ...]) -> Iterator[tuple[str, Any]
     Raises:
         InputError: if the XML is malformed, truncated, too deep, or declares entities; the message names the line.
     """
-    opened: BinaryIO = _Blocks(source)  # type: ignore[assignment]
+    opened = _Blocks(source)
     parser = etree.iterparse(
-        opened,
+        cast(BinaryIO, opened),
         events=("start", "end"),
         tag=tuple(f"{{*}}{name}" for name in names),
         resolve_entities=False,
@@ -68,6 +79,7 @@ def elements(source: Source, names: tuple[str, ...]) -> Iterator[tuple[str, Any]
             yield event, element
             if event == "end":
                 _forget(element)
+                opened.since_unit = 0
     except etree.XMLSyntaxError as error:
         raise InputError(source.name, f"not well-formed XML ({error.msg})", error.lineno) from None
 

@@ -16,7 +16,14 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.atomic import write_text
 from pipeline.encoders.base import ENCODER_VERSION, TokenBatch
-from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel, embed
+from pipeline.encoders.model import (
+    LENGTH_STEP,
+    SentenceModel,
+    StaticModel,
+    TransformerModel,
+    embed,
+    padded_lengths,
+)
 from pipeline.encoders.pooling import Pooling
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import SPECIAL_ROLES, TOKENIZER_FILE, TextTokenizer, load_tokenizer
@@ -26,7 +33,11 @@ STATIC_WEIGHT = "embedding.weight"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize", "StaticEmbedding"})
 """The parts of a sentence-transformers model that are reproduced; Normalize always is."""
-LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError)
+LOAD_ERRORS = (
+    *(OSError, ValueError, RuntimeError, LookupError, ImportError, SafetensorError),
+    # what a library does when a configuration has the wrong type, or asks for 10 TB, somewhere deep inside
+    *(TypeError, AttributeError, ArithmeticError, AssertionError, MemoryError, NotImplementedError),
+)
 
 
 @dataclass(frozen=True)
@@ -60,8 +71,19 @@ class ModelEncoder:
         """See `Encoder.encode_tokens`; holds the result and one batch of activations.
 
         Raises:
-            UserError: if the model gives vectors that are not finite.
+            UserError: if the model gives vectors that are not finite, or has no vector for a token or a position.
         """
+        if len(batch.tokens) and not 0 <= batch.tokens.min() <= batch.tokens.max() < self.model.vocabulary:
+            raise UserError(
+                f"{self.identity['model']}: its tokenizer gives token {batch.tokens.max()}, but it has vectors for only "
+                f"{self.model.vocabulary:,}; tokenizer and weights don't belong together"
+            )
+        longest, positions = int(batch.lengths.max(initial=0)), self.model.positions
+        if positions is not None and int(padded_lengths(np.array([longest])).max()) > positions:
+            raise UserError(
+                f"{self.identity['model']}: a sentence of {longest} tokens (padded to a multiple of {LENGTH_STEP}), but "
+                f"it has only {positions} positions; lower max_length to {positions // LENGTH_STEP * LENGTH_STEP}"
+            )
         vectors = embed(self.model, batch, self.batch_tokens, self.advance)
         if not np.isfinite(vectors).all():
             row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
@@ -95,8 +117,20 @@ def default_device() -> torch.device:
 
 def is_static(folder: Path) -> bool:
     """Whether a folder holds a static encoder (sentence-transformers' StaticEmbedding)."""
+    kinds = _module_kinds(folder)
+    return bool(kinds) and kinds[0] == "StaticEmbedding"
+
+
+def _module_kinds(folder: Path) -> list[str]:
+    """The classes that modules.json names, without their packages; none without the file.
+
+    Raises:
+        InputError: if it is not a list of objects.
+    """
     modules = read_config(folder / "modules.json", [])
-    return bool(modules) and str(modules[0].get("type", "")).endswith(".StaticEmbedding")
+    if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
+        raise InputError(folder / "modules.json", "expected a list of objects, as sentence-transformers writes it")
+    return [str(module.get("type", "")).rpartition(".")[2] for module in modules]
 
 
 def configured_pooling(folder: Path) -> Pooling:
@@ -106,6 +140,8 @@ def configured_pooling(folder: Path) -> Pooling:
         InputError: if it asks for one that we do not have.
     """
     config = read_config(folder / "1_Pooling" / "config.json", {})
+    if not isinstance(config, dict):
+        raise InputError(folder / "1_Pooling" / "config.json", "expected an object, as sentence-transformers writes it")
     chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
     if "pooling_mode" in config:
         chosen = [f"pooling_mode_{config['pooling_mode']}"]
@@ -141,6 +177,9 @@ def load_encoder(source: ModelFolder, settings: EncoderSettings, device: torch.d
     tokenizer = load_tokenizer(source.path, settings.prefix, settings.max_length, special_tokens=not static)
     model = load_static(source.path) if static else load_transformer(source.path, settings)
     model.eval().to(device)
+    # All that changes a vector by more than rounding. Of the libraries those that compute: torch (kernels) and transformers
+    # (the models' code); that of tokenizers is in the tokenizer's content. Not the processor, the number of threads or the
+    # batch: on another machine a vector may differ in float16's last bit, and that a store can be shared is worth more.
     identity = {
         "encoder": ENCODER_VERSION,
         "model": source.name,
@@ -168,12 +207,15 @@ def load_static(folder: Path) -> StaticModel:
     """
     file = folder / "model.safetensors"
     try:
-        weight = load_file(file)[STATIC_WEIGHT]
+        weight = load_file(file)[STATIC_WEIGHT].float()
     except LOAD_ERRORS as error:
         raise InputError(file, f"no static encoder's weights ({error}); expected a tensor {STATIC_WEIGHT!r}") from None
     if weight.ndim != 2:
         raise InputError(file, f"{STATIC_WEIGHT} has shape {tuple(weight.shape)}, expected [vocabulary, dimension]")
-    return StaticModel(weight.float())
+    if weight.numel() == 0 or not torch.isfinite(weight).all():
+        found = "a NaN or an infinity" if weight.numel() else f"shape {tuple(weight.shape)}"
+        raise InputError(file, f"{STATIC_WEIGHT} has {found}; expected finite token vectors")
+    return StaticModel(weight)
 
 
 def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerModel:
@@ -191,15 +233,21 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
     _refuse_other_layers(folder)
     pooling = configured_pooling(folder) if settings.pooling == "auto" else settings.pooling
     try:
-        backbone = AutoModel.from_pretrained(
+        backbone, info = AutoModel.from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=DTYPES[settings.dtype],
+            output_loading_info=True,
         )
-    except LOAD_ERRORS as error:
-        raise InputError(folder, f"can't be loaded as a transformer ({str(error).splitlines()[0]})") from None
+    except (*LOAD_ERRORS, RecursionError) as error:
+        why = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise InputError(folder, f"can't be loaded as a transformer ({why})") from None
+    # The pooler is not used, and the library fills what lacks with random numbers.
+    if lacking := sorted(name for name in info["missing_keys"] if "pooler" not in name.split(".")):
+        problem = f"its weights lack {lacking[0]} and {len(lacking) - 1} more; expected those of its config.json"
+        raise InputError(folder, problem)
     if hasattr(backbone, "get_encoder") and backbone.config.is_encoder_decoder:
         backbone = backbone.get_encoder()
     if getattr(backbone, "pooler", None) is not None:
@@ -216,9 +264,7 @@ def _refuse_other_layers(folder: Path) -> None:
 
 def unknown_modules(folder: Path) -> list[str]:
     """The kinds of a sentence-transformers model's modules that `load_encoder` doesn't reproduce."""
-    modules = read_config(folder / "modules.json", [])
-    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules] if isinstance(modules, list) else []
-    return [kind for kind in kinds if kind not in KNOWN_MODULES]
+    return [kind for kind in _module_kinds(folder) if kind not in KNOWN_MODULES]
 
 
 def save_encoder(model: SentenceModel, tokenizer: TextTokenizer, folder: Path) -> None:
@@ -282,7 +328,7 @@ def read_config(path: Path, default: Any) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return default
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(path, f"not JSON ({error})") from None
 
 

@@ -25,6 +25,9 @@ class SentenceModel(nn.Module):
     """What both kinds share: vectors of a `TokenBatch`, and embedding without gradients."""
 
     dimension: int
+    vocabulary: int
+    positions: int | None = None
+    """The longest sentence, in tokens, where the model has a vector for each position; None: any length."""
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """Vectors [n, d] float32, L2-normalised, with gradients."""
@@ -50,7 +53,7 @@ class StaticModel(SentenceModel):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight)
-        self.dimension = int(weight.shape[1])
+        self.vocabulary, self.dimension = map(int, weight.shape)
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """See `SentenceModel.forward`; the gradient is dense (measured: four times faster than a sparse optimiser)."""
@@ -79,6 +82,13 @@ class TransformerModel(SentenceModel):
         super().__init__()
         self.backbone, self.pooling, self.pad = backbone, pooling, pad
         self.dimension = int(backbone.config.hidden_size)
+        self.vocabulary = int(backbone.get_input_embeddings().num_embeddings)
+        for name, module in backbone.named_modules():
+            if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+                # XLM-RoBERTa counts positions from after the padding's id
+                self.positions = module.num_embeddings - (-1 if module.padding_idx is None else module.padding_idx) - 1
+        # By this name Accelerate asks for the layers that FSDP spreads one by one.
+        self._no_split_modules = getattr(backbone, "_no_split_modules", None)
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """See `SentenceModel.forward`."""

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.checksums import check_folder
 from pipeline.errors import UserError
 from pipeline.hashing import file_hash, folder_hash
 
@@ -47,6 +48,7 @@ def resolve_model(key: str, model: str, revision: str | None, root: Path, sha256
 
     Raises:
         UserError: if it can't be found, downloaded or used safely, or its digest differs.
+        DamagedError: if a file is not the one that its folder's checksums are of.
     """
     folder = root / model
     commit = None
@@ -59,6 +61,7 @@ def resolve_model(key: str, model: str, revision: str | None, root: Path, sha256
     else:
         path = _from_hub(key, model, revision)
         name, commit = model, path.name
+    check_folder(path)
     _refuse_unsafe(key, path)
     if sha256 is not None and (found := file_hash(path / "model.safetensors")) != sha256:
         raise UserError(f"{key}: model.safetensors of {model!r} has SHA-256 {found}, expected {sha256}")
@@ -94,14 +97,17 @@ def _from_hub(key: str, model: str, revision: str | None) -> Path:
 
 
 def _refuse_unsafe(key: str, folder: Path) -> None:
-    config_file = folder / "config.json"
-    if config_file.exists():
+    for name in ("config.json", "tokenizer_config.json"):
         try:
-            config = json.loads(config_file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{key}: {folder.name}/config.json is not JSON ({error})") from None
+            config = json.loads((folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{key}: {folder.name}/{name} is not JSON ({error})") from None
+        if not isinstance(config, dict):
+            raise UserError(f"{key}: {folder.name}/{name} holds no object; expected a model's configuration")
         if "auto_map" in config:
-            raise UserError(f"{key}: {folder.name}/config.json asks for code of its own (auto_map), which is never run")
+            raise UserError(f"{key}: {folder.name}/{name} asks for code of its own (auto_map), which is never run")
     if not any(folder.glob("*.safetensors")):
         pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
         found = f"only {pickled[0]}, a pickle, which is never loaded" if pickled else "no weights"

@@ -8,9 +8,11 @@ Korean mix scripts without spaces) and around punctuation and digits.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import tokenizers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from pipeline.encoders.base import TokenBatch
@@ -31,6 +33,24 @@ SPECIAL_ROLES = {
 CHUNK = 10_000
 
 
+@contextmanager
+def tokenizer_errors(file: Path, kind: type[InputError] = InputError) -> Iterator[None]:
+    """What the tokenizers library does about a file that is no tokenizer, or one that contradicts itself, as one line.
+
+    Raises:
+        InputError: (or ``kind``) for its exceptions, which are plain ones, and for panics of its Rust code, which are not
+            even those.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, UserError) or not (
+            isinstance(error, Exception) or type(error).__name__ == "PanicException"
+        ):
+            raise
+        raise kind(file, f"not a tokenizer ({str(error)[:200]})") from None
+
+
 class TextTokenizer:
     """A fast tokenizer with a prefix and a maximum length.
 
@@ -48,9 +68,10 @@ class TextTokenizer:
 
     @property
     def content(self) -> str:
-        """A hash of all that token ids depend on besides the text."""
+        """A hash of all that token ids depend on besides the text: another release of the library may cut it differently."""
         return identity_hash(
             {
+                "tokenizers": tokenizers.__version__,
                 "tokenizer": self.backend.to_str(),
                 "prefix": self.prefix,
                 "max_length": self.max_length,
@@ -81,16 +102,13 @@ def load_tokenizer(folder: Path, prefix: str, max_length: int, special_tokens: b
     """
     file = folder / TOKENIZER_FILE
     if file.exists():
-        try:
-            tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises plain Exception
-            raise InputError(file, f"not a tokenizer ({error})") from None
-        return TextTokenizer(tokenizer, prefix, max_length, special_tokens)
+        with tokenizer_errors(file):
+            return TextTokenizer(Tokenizer.from_file(str(file)), prefix, max_length, special_tokens)
     from transformers import AutoTokenizer  # only for models that ship a vocabulary in an older form
 
     try:
         loaded = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(folder, f"no tokenizer.json, and no other tokenizer could be read ({error})") from None
     if not getattr(loaded, "is_fast", False):
         raise InputError(folder, "its tokenizer has no fast (tokenizers) form; expected a tokenizer.json")

@@ -16,8 +16,10 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.evaluation.benchmark import Similarity
 from pipeline.evaluation.lines import read_lines
+from pipeline.plain_text import clip, has_surrogate
 
-csv.field_size_limit(1 << 24)  # whole news articles stand in one cell
+FIELD_CHARS = 1 << 24
+"""Of one cell: whole news articles stand in them."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def table_rows(
     """
     lines = read_lines(path)
     source: Iterable[str] = lines if quoting == csv.QUOTE_NONE else io.StringIO("\n".join(lines), newline="")
+    csv.field_size_limit(FIELD_CHARS)
     reader = csv.reader(source, delimiter=separator, quoting=quoting, strict=True)
     places = (0, 1, 2)
     try:
@@ -70,7 +73,7 @@ def json_rows(path: Path, lines: Iterable[str], columns: tuple[str, str, str]) -
         try:
             row = json.loads(line)
             yield Judged(path, number, *(row[name] for name in columns))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             problem = f"lacks {error}" if isinstance(error, KeyError) else "is not a JSON object"
             raise InputError(path, f"the line {problem}; expected {', '.join(columns)}", number) from None
 
@@ -89,6 +92,8 @@ def judged_task(
     for row in rows:
         if not isinstance(row.first, str) or not isinstance(row.second, str):
             raise InputError(row.path, "a sentence is not text", row.line)
+        if has_surrogate(row.first) or has_surrogate(row.second):
+            raise InputError(row.path, "a sentence holds a lone surrogate (half of a UTF-16 pair)", row.line)
     gold = np.array([_score(row, scale) for row in rows], dtype=np.float64)
     return Similarity(name, a, b, units, [row.first for row in rows], [row.second for row in rows], gold)
 
@@ -97,10 +102,12 @@ def _score(row: Judged, scale: tuple[float, float]) -> float:
     low, high = scale
     try:
         score = float(row.score)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         score = math.nan
     if not low <= score <= high:
         raise InputError(
-            row.path, f"found the score {row.score!r}; expected a number from {low:g} to {high:g}", row.line
+            row.path,
+            f"found the score {clip(repr(row.score), 80)}; expected a number from {low:g} to {high:g}",
+            row.line,
         )
     return score

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from pipeline.languages import match_language
 
 TRACK = re.compile(r"track[0-9]+[a-z]?\.(?P<a>[a-z]{2})-(?P<b>[a-z]{2})")
 NEWS = re.compile(r"(?P<a>[a-z]{2})(?:-(?P<b>[a-z]{2}))?\.(?P<form>jsonl|jsonl\.gz|parquet|csv|tsv)")
+MAX_BYTES = 256 << 20
+"""Of a compressed file's text: the real ones have a few MB."""
+
 NEWS_SCALE = (1.0, 4.0)
 
 
@@ -113,7 +117,8 @@ def _any_form(path: Path, form: str) -> Iterator[Judged]:
     elif form == "parquet":
         try:
             table = pq.read_table(path, columns=list(columns))
-        except (OSError, KeyError, pa.ArrowException) as error:
+            table.validate(full=True)
+        except (OSError, LookupError, ValueError, TypeError, MemoryError, pa.ArrowException) as error:
             raise InputError(path, f"no Parquet with columns {', '.join(columns)} ({str(error)[:80]})") from None
         cells = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
         yield from (Judged(path, number, *row) for number, row in enumerate(cells, 1))
@@ -121,7 +126,10 @@ def _any_form(path: Path, form: str) -> Iterator[Judged]:
         yield from json_rows(path, read_lines(path), columns)
     else:
         try:
-            with gzip.open(path, "rt", encoding="utf-8", newline="\n") as opened:
-                yield from json_rows(path, opened, columns)
-        except (OSError, EOFError, UnicodeDecodeError) as error:
+            with gzip.open(path) as opened:
+                data = opened.read(MAX_BYTES + 1)
+            if len(data) > MAX_BYTES:
+                raise InputError(path, f"gives over {MAX_BYTES >> 20} MiB; expected a benchmark's sentences")
+            yield from json_rows(path, data.decode("utf-8").split("\n"), columns)
+        except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
             raise InputError(path, f"can't be read as gzip of UTF-8 ({error})") from None

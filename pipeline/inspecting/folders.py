@@ -70,13 +70,13 @@ def tokenizer_view(title: str, path: Path, wanted: Wanted) -> View:
     """A tokenizer's kind and size, and how it cuts a text (``query``) up.
 
     Raises:
-        InputError: if it isn't a tokenizer.
+        ArtifactError: if it isn't a tokenizer.
     """
     from tokenizers import Tokenizer  # costs start-up time that other artifacts need not pay
 
     from pipeline.encoders.tokenization import tokenizer_errors
 
-    with tokenizer_errors(path):
+    with tokenizer_errors(path, ArtifactError):
         return _tokenizer_view(title, path, Tokenizer.from_file(str(path)), wanted)
 
 

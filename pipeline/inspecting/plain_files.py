@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterator
@@ -16,6 +15,9 @@ from pipeline.errors import ArtifactError
 from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
 from pipeline.plain_text import clip
 
+MAX_LINE_CHARS = 1 << 20
+"""Rejects are cut to far less; what is longer is no line that a stage wrote, perhaps a bomb."""
+
 METRICS_ROWS = 60
 """Metrics of one file that are shown without a query; more only with ``--rows``."""
 
@@ -28,7 +30,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(path, f"not JSON ({error})") from None
 
 
@@ -66,7 +68,7 @@ def tsv_view(title: str, path: Path, wanted: Wanted) -> View:
         for row in matching:
             count += 1
             last = [*last[-(wanted.rows - 1) :], row] if wanted.rows > 1 else [row]
-    except (UnicodeDecodeError, zstandard.ZstdError, csv.Error) as error:
+    except (ValueError, OSError, MemoryError, zstandard.ZstdError) as error:
         raise ArtifactError(path, f"can't be read as tab-separated text ({error})") from None
     if path.suffix == ".zst":
         what, last, title_first = "rejected units, with their reasons", [], "the first"
@@ -92,7 +94,10 @@ def _lines(path: Path) -> Iterator[list[str]]:
         opened = (
             zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) if path.suffix == ".zst" else raw
         )
-        for line in io.TextIOWrapper(opened, encoding="utf-8", newline="\n"):
+        text = io.TextIOWrapper(opened, encoding="utf-8", newline="\n")
+        while line := text.readline(MAX_LINE_CHARS + 1):
+            if len(line) > MAX_LINE_CHARS:
+                raise ValueError(f"a line of over {MAX_LINE_CHARS:,} characters")
             yield line.rstrip("\n").split("\t")
 
 

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MAX_DEPTH = 50
+"""Levels that `flatten` goes down; what lies deeper is shown as one value."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -76,7 +79,7 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
     """
     for key, inner in value.items():
         name = f"{prefix}{key}"
-        if isinstance(inner, Mapping) and inner:
+        if isinstance(inner, Mapping) and inner and prefix.count(".") < MAX_DEPTH:
             yield from flatten(inner, f"{name}.")
         else:
             yield name, inner
