@@ -65,8 +65,8 @@ def run_stage(name: str, run: Callable[[Project], None], root: Path, debug: bool
         project = Project.open(root)
         if os.environ.get("DVC_STAGE"):
             stop_without_parent()
-        # Of the processes that train one student together, the first one holds the lock for all.
-        first = os.environ.get("RANK", "0") == "0"
+        # Of the processes that train one student together, the first one holds the lock for all (under MPI none does).
+        first = os.environ.get("RANK", "" if "ACCELERATE_MIXED_PRECISION" in os.environ else "0") == "0"
         with one_at_a_time(project.layout.lock(name), name) if first else nullcontext():
             run(project)
             _note_cost(project.layout, name, time.perf_counter() - start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -19,6 +20,9 @@ from pipeline.atomic import write_text
 
 log = logging.getLogger(__name__)
 
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+"""What a file system answers that has no locks; not what a full or read-only one does."""
+
 PARENT_SECONDS = 1.0
 """How often a stage looks whether its DVC still lives."""
 
@@ -27,7 +31,8 @@ PARENT_SECONDS = 1.0
 def one_at_a_time(lock: Path, name: str) -> Iterator[None]:
     """Hold a stage's lock; if another process holds it, say which, and wait.
 
-    The system takes the lock back when its holder ends, however it ends.
+    The system takes the lock back when its holder ends, however it ends. Where the system has no locks (some network file
+    systems) nobody waits, and a line says so.
 
     Args:
         lock: the lock's file; who holds it stands beside it.
@@ -41,6 +46,12 @@ def one_at_a_time(lock: Path, name: str) -> Iterator[None]:
     except Timeout:
         log.warning("%s: %s runs it in this project; waiting for its end", name, _holder(holder))
         held.acquire(poll_interval=0.5)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        log.warning("%s: no file locks in %s; see to it that the stage runs once at a time", name, lock.parent)
+        yield
+        return
     try:
         write_text(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}) + "\n")
         yield

@@ -7,10 +7,13 @@ and candidates.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.atomic import scratch_folder
 from pipeline.config import Mine
 from pipeline.mining.clusters import clustered_neighbors, make_clusters
 from pipeline.mining.documents import Restriction, restricted_neighbors
@@ -92,18 +95,22 @@ def find_neighbors(
         return Search(neighbors, {"search": "exact"})
     if options.index is None:
         # Sketches are as large as half of the vectors: they lie in files, too.
-        with tempfile.TemporaryDirectory(prefix="softalign-sketches-", dir=_made(indexes)) as folder:
-            return _through_clusters(x, y, options, seed, advance, Path(folder))
+        with _sketch_folder(indexes) as folder:
+            return _through_clusters(x, y, options, seed, advance, folder)
     if indexes is None:
         with tempfile.TemporaryDirectory(prefix="softalign-index-") as folder:
             return _through_indexes(x, y, options, Path(folder), seed, advance)
     return _through_indexes(x, y, options, indexes, seed, advance)
 
 
-def _made(folder: Path | None) -> Path | None:
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
+@contextmanager
+def _sketch_folder(indexes: Path | None) -> Iterator[Path]:
+    if indexes is not None:  # where killed runs leave nothing for good
+        with scratch_folder(indexes, "sketches") as folder:
+            yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="softalign-sketches-") as name:
+        yield Path(name)
 
 
 def _through_clusters(
