@@ -72,6 +72,17 @@ class Dispatcher(Crew[Item, Result]):
         for _ in range(workers):
             self._starting.add(team.start())
 
+    def ready(self) -> None:
+        """Wait until every worker is set up; `map` does not, it begins with the first.
+
+        Raises:
+            UserError: as `Crew.map` does.
+        """
+        nothing = _Queue((), 0, lambda _: None)
+        while self._starting:
+            for worker, message in self.team.wait(POLL_SECONDS):
+                self._heard(worker, message, nothing)
+
     def map(self, items: Iterable[Item], advance: Count) -> Iterator[Result]:
         """See `Crew.map`."""
         queue = _Queue(items, WINDOW * self.workers, advance)

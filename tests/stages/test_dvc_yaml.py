@@ -54,3 +54,10 @@ def test_library_modules_know_nothing_of_stages_or_dvc():
             words = line.split()
             if words[:1] in (["import"], ["from"]):
                 assert words[1].split(".")[0] not in ("stages", "softalign", "dvc", "dvclive"), f"{path}: {line}"
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_no_stage_runs_again_for_other_workers(stage: str):
+    named = [name for entry in STAGES[stage]["params"] for name in (entry if isinstance(entry, dict) else [entry])]
+    assert named
+    assert not [name for name in named if str(name).split(".")[0] == "compute" or str(name).endswith(".yaml")]

@@ -92,7 +92,7 @@ def test_an_item_that_kills_every_worker_ends_the_run_with_a_line():
 
 
 def test_workers_that_die_in_their_set_up_end_the_run():
-    with pytest.raises(ComputeError, match="count: 3 workers in a row ended before they were ready, .*SIGKILL"):
+    with pytest.raises(ComputeError, match=r"count: 3 workers in a row ended before they were ready, .*SIGKILL"):
         run(Processes(2), tasks.work(tasks.power, tasks.dies), ITEMS)
 
 

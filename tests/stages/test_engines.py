@@ -1,0 +1,297 @@
+"""The stages on other engines: the bytes of one process, also when workers and nodes are killed meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from imports import ROOT
+from ruamel.yaml import YAML
+from tiny_project import write_project
+
+from pipeline import prepare as preparing
+from pipeline.compute import processes
+from pipeline.compute.dispatch import Dispatcher
+from pipeline.corpora import base
+from pipeline.hashing import file_hash
+from stages import embed, mine, neighborhoods, prepare, teach, tokenize, train
+from stages.command import Project
+
+pytestmark = pytest.mark.slow
+
+FANNED_OUT = {
+    "prepare": prepare.run,
+    "tokenize": tokenize.run,
+    "teach": teach.run,
+    "embed": embed.run,
+    "mine": lambda project: mine.run(project, "en-fr"),
+}
+OUTPUTS = (
+    "sentences",
+    "pairs",
+    "monolingual",
+    "heldout",
+    "rejects",
+    "tokens",
+    "tokenizer",
+    "teacher",
+    "embeddings",
+    "mined",
+)
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """The bytes of all that the stages write."""
+    files = [*(root / "metrics").rglob("*"), *(path for name in OUTPUTS for path in (root / "data" / name).rglob("*"))]
+    return {path.relative_to(root).as_posix(): file_hash(path) for path in sorted(files) if path.is_file()}
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch) -> None:
+    """Several chunks of a small corpus, so that there is something to share."""
+    monkeypatch.setattr(base, "CHUNK_ROWS", 128)
+    monkeypatch.setattr(preparing, "CHUNK_GUESS", 1 << 12)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Path:
+    """A project that one process has run, by the parameters' defaults."""
+    root = write_project(
+        tmp_path_factory.mktemp("alone") / "project",
+        tiny_teacher,
+        train={"steps": 10, "eval_every": 10},
+        # A pretrained student goes through the store; small tiles: several ranges of rows to mine.
+        student={"kind": "pretrained", "model": str(tiny_teacher), "max_length": 16},
+        mine={"memory_bytes": 1 << 20},
+    )
+    params = YAML(typ="safe").load((root / "params.yaml").read_text())
+    for name in ("dimension", "vocabulary"):
+        params["student"].pop(name)
+    with (root / "params.yaml").open("w") as opened:
+        YAML().dump(params, opened)
+    project = Project.open(root)
+    for stage in (prepare, tokenize, teach, neighborhoods, train, embed):
+        stage.run(project)
+    mine.run(project, "en-fr")
+    return root
+
+
+def again(alone: Path, to: Path, **compute) -> Project:
+    """The same project without what the stages in question wrote, with another engine; nothing is in its store."""
+    shutil.copytree(alone, to, ignore=lambda folder, names: [name for name in names if name in (*OUTPUTS, "store")])
+    yaml = YAML()
+    params = yaml.load((to / "params.yaml").read_text())
+    params["compute"] = compute
+    with (to / "params.yaml").open("w") as opened:
+        yaml.dump(params, opened)
+    return Project.open(to)
+
+
+def run(project: Project, *names: str) -> None:
+    for name in names or FANNED_OUT:
+        if name in ("embed", "mine") and not project.layout.student.exists():
+            raise AssertionError("the student is copied")
+        FANNED_OUT[name](project)
+
+
+def test_local_workers_that_are_killed_in_each_stage_change_no_byte(alone: Path, tmp_path: Path, monkeypatch, caplog):
+    project = again(alone, tmp_path / "two", engine="local", workers=2)
+    original, teams = processes._Team.send, set()
+
+    def send(team, worker, item):
+        if id(team) not in teams:
+            teams.add(id(team))
+            os.kill(worker.process.pid, signal.SIGKILL)
+        original(team, worker, item)
+
+    monkeypatch.setattr(processes._Team, "send", send)
+    for name, stage in FANNED_OUT.items():
+        with caplog.at_level(logging.WARNING):
+            caplog.clear()
+            teams.clear()
+            stage(project)
+            assert "was killed by SIGKILL; what it had is done again" in caplog.text, name
+    assert hashes(project.layout.root) == hashes(alone)
+
+
+# Ray.
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator:
+    """A head and one more node on this machine, each with one CPU for workers."""
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    from ray.cluster_utils import Cluster
+
+    made = start_cluster()
+    made.add_node(**NODE)
+    assert isinstance(made, Cluster)
+    yield made
+    import ray
+
+    ray.shutdown()
+    made.shutdown()
+
+
+NODE = {"num_cpus": 1, "object_store_memory": 80 << 20, "env_vars": {"RAY_USAGE_STATS_ENABLED": "0"}}
+
+
+def start_cluster():
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    return Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+
+
+def test_on_two_ray_nodes_of_which_one_is_killed_in_teach_and_in_mine(
+    cluster, alone: Path, tmp_path: Path, monkeypatch, caplog
+):
+    from pipeline.compute import on_ray
+
+    project = again(alone, tmp_path / "ray", engine="ray", workers=2, ray_address=cluster.address)
+    killing = False
+    send, to_all = on_ray._Team.send, Dispatcher.map
+
+    def when_all_are_ready(crew, items, advance):
+        """Both workers are ready before either gets an item: the node is not killed before it has work."""
+        crew.ready()
+        return to_all(crew, items, advance)
+
+    def kill_a_node_in_the_middle(team, worker, item):
+        nonlocal killing
+        send(team, worker, item)
+        if killing and len(team._said) == 2:
+            killing = False
+            cluster.remove_node(next(node for node in cluster.list_all_nodes() if not node.head), allow_graceful=False)
+
+    monkeypatch.setattr(Dispatcher, "map", when_all_are_ready)
+    monkeypatch.setattr(on_ray._Team, "send", kill_a_node_in_the_middle)
+    with caplog.at_level(logging.WARNING):
+        run(project, "prepare", "tokenize")
+        assert "lost" not in caplog.text
+        killing = True
+        run(project, "teach")
+        assert "a worker was lost because its Ray actor died" in caplog.text
+        cluster.add_node(**NODE)
+        run(project, "embed")
+        caplog.clear()
+        killing = True
+        run(project, "mine")
+        assert "a worker was lost because its Ray actor died" in caplog.text
+    assert hashes(project.layout.root) == hashes(alone)
+    cluster.add_node(**NODE)
+
+
+def command(project: Project, stage: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", **variables}
+    return subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}"],
+        cwd=project.layout.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+def test_a_node_with_another_softalign_is_refused(cluster, alone: Path, tmp_path: Path):
+    other = tmp_path / "other"
+    shutil.copytree(ROOT / "pipeline", other / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    with (other / "pipeline" / "hashing.py").open("a") as opened:
+        opened.write("\n# changed\n")
+    node = cluster.add_node(
+        **{**NODE, "num_cpus": 4, "env_vars": {**NODE["env_vars"], "PYTHONPATH": str(other)}}, resources={"other": 1}
+    )
+    try:
+        project = again(alone, tmp_path / "refused", engine="ray", workers=1, cpus=4, ray_address=cluster.address)
+        done = command(project, "prepare")
+        assert done.returncode == 1, done.stderr
+        assert "softalign: error: prepare: on " in done.stderr
+        assert "softalign's code is " in done.stderr
+        assert "expected the same softalign, packages and model files on every node" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        cluster.remove_node(node)
+
+
+def test_a_worker_that_no_node_has_room_for_is_one_line(cluster, alone: Path, tmp_path: Path):
+    project = again(alone, tmp_path / "room", engine="ray", cpus=64, ray_address=cluster.address)
+    done = command(project, "prepare")
+    assert done.returncode == 1
+    assert (
+        "softalign: error: compute: no node of the Ray cluster has 64 CPUs and 0 GPUs for a worker; it has 1 CPUs"
+        in (done.stderr)
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("127.0.0.1:9", "compute.ray_address: nothing answers at 127.0.0.1:9; start one with `ray start --head`"),
+        (None, "compute: no Ray cluster is running on this machine, or this machine is no node of it; start one with"),
+    ],
+)
+def test_a_cluster_that_can_t_be_reached_is_one_line(alone: Path, tmp_path: Path, address, line: str):
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    project = again(alone, tmp_path / "unreached", engine="ray", ray_address=address)
+    # Not where Ray looks for the clusters of this machine: another test's may be running.
+    done = command(project, "prepare", RAY_TMPDIR=str(tmp_path), TMPDIR=str(tmp_path), RAY_ADDRESS="")
+    assert done.returncode == 1
+    assert f"softalign: error: {line}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_its_head_a_run_ends_with_a_line_and_the_next_goes_on(alone: Path, tmp_path: Path):
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    made = start_cluster()
+    project = again(alone, tmp_path / "headless", engine="ray", workers=1, ray_address=made.address)
+    for name in ("sentences", "pairs", "monolingual", "heldout", "rejects", "tokens", "tokenizer"):
+        shutil.copytree(alone / "data" / name, project.layout.root / "data" / name)
+    # It waits after its second shard: long enough for the head to be gone.
+    program = (
+        "import time; from stages import teach; from stages.command import stage_main; import pipeline.compute.on_ray as r\n"
+        "send, sent = r._Team.send, []\n"
+        "def slow(team, worker, item):\n"
+        "    sent.append(item)\n"
+        "    while len(sent) == 3: team._check(); time.sleep(0.2)\n"
+        "    send(team, worker, item)\n"
+        "r._Team.send = slow\n"
+        "stage_main('teach', teach.run)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=project.layout.root, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        start = time.monotonic()
+        while len(list((project.layout.root / "data" / "store").rglob("*.arrow"))) < 2:
+            assert running.poll() is None and time.monotonic() - start < 120
+            time.sleep(0.1)
+        made.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+        gone = time.monotonic()
+        _, printed = running.communicate(timeout=50)
+        assert time.monotonic() - gone < 40, "before Ray itself ends the process"
+        assert running.returncode == 1, printed
+        assert f"softalign: error: compute: the head of the Ray cluster at {made.address} is gone; start it" in printed
+        assert "Traceback" not in printed
+    finally:
+        running.kill()
+        made.shutdown()
+    local = again(alone, tmp_path / "local", engine="local")
+    shutil.rmtree(local.layout.root / "data")
+    shutil.copytree(project.layout.root / "data", local.layout.root / "data")
+    run(local, "teach")
+    (counts,) = YAML(typ="safe").load((local.layout.root / "metrics" / "teach.json").read_text()).values()
+    assert counts["hits"] > 0
+    assert counts["misses"] > 0
+    ours, theirs = hashes(local.layout.root), hashes(alone)
+    vectors = [name for name in theirs if name.startswith("data/teacher")]
+    assert {name: ours.get(name) for name in vectors} == {name: theirs[name] for name in vectors}
