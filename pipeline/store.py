@@ -7,6 +7,8 @@ store without waiting for each other; writing the same vectors twice is harmless
 
 What is wrong with a segment costs its vectors and nothing else: a damaged one is found before its first use, set aside with a
 line that names it, and embedded again. One that was pruned meanwhile is missed, and no more.
+
+A store's folder may be the cache of a store elsewhere (`pipeline.remote_store`).
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from pipeline.artifacts import FORMAT, Shard, fixed_list_array, key_array, open_
 from pipeline.atomic import write_text
 from pipeline.errors import ArtifactError, DamagedError, VersionError
 from pipeline.hashing import Keys, canonical_json, identity_hash, locate
+from pipeline.remote_store import RemoteStore, modified, remote_of
 from pipeline.store_users import Use, users
 
 log = logging.getLogger(__name__)
@@ -63,6 +66,10 @@ class VectorStore:
         with suppress(OSError):  # a store that may only be read
             os.utime(self.folder / IDENTITY_FILE)  # what is only read is used too, and must not be pruned
         self.use = Use(self.folder)
+        self.remote = remote_of(root)
+        if self.remote is not None:
+            self.remote.prepare(self.folder, identity)
+            self.remote.send_promised(self.folder)
 
     def lookup(self, keys: Keys) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
         """The vectors [n, d] of sorted keys [n], and which of them were found [n] (the others' rows are zero).
@@ -71,12 +78,16 @@ class VectorStore:
 
         Raises:
             VersionError: if a newer softalign wrote a segment.
+            StoreError: if the folder is a cache, and the store elsewhere can't be read.
         """
         vectors = np.zeros((len(keys), self.dimension), dtype=np.float16)
         found = np.zeros(len(keys), dtype=np.bool_)
         if len(keys) == 0:
             return vectors, found
-        for path in self._segments(keys[0].ljust(16, b"\0").hex(), keys[-1].ljust(16, b"\0").hex()):
+        first, last = keys[0].ljust(16, b"\0").hex(), keys[-1].ljust(16, b"\0").hex()
+        if self.remote is not None:
+            self.remote.fetch(self.folder, lambda name: _meets(name, first, last))
+        for path in self._segments(first, last):
             segment = self._usable(path)
             if segment is None:
                 continue
@@ -87,7 +98,11 @@ class VectorStore:
         return vectors, found
 
     def add(self, keys: Keys, vectors: NDArray[np.float16]) -> None:
-        """Write a segment of sorted keys [n] and their vectors [n, d]; durable when this returns."""
+        """Write a segment of sorted keys [n] and their vectors [n, d]; durable when this returns, elsewhere too.
+
+        Raises:
+            StoreError: if the folder is a cache, and the store elsewhere can't be written; the cache has the segment.
+        """
         if len(keys) == 0:
             return
         schema = vector_schema(self.dimension)
@@ -96,13 +111,17 @@ class VectorStore:
         path = self.folder / f"{first}-{last}-{_content(keys, vectors)}.arrow"
         for left in reversed(range(TRIES)):
             try:
+                if self.remote is not None:
+                    self.remote.promise(path)
                 write_shard(path, table, {"kind": "store-segment", "identity": self.identity})
                 self._make_folder()
-                return
+                break
             except FileNotFoundError:  # another process has pruned the folder meanwhile
                 if left == 0:
                     raise
                 self._make_folder()
+        if self.remote is not None:
+            self.remote.send(path)
 
     def _make_folder(self) -> None:
         """The folder, with the identity that its name is the hash of; written again if it is missing or damaged."""
@@ -131,13 +150,22 @@ class VectorStore:
 
     def _segments(self, first: str, last: str) -> Iterator[Path]:
         for path in sorted(self.folder.glob("*.arrow")):
-            low, high, _ = path.stem.split("-")
-            if low <= last and high >= first:
+            if _meets(path.name, first, last):
                 yield path
 
 
-def open_segment(path: Path, identity: Mapping[str, Any]) -> Shard:
+def _meets(name: str, first: str, last: str) -> bool:
+    """Whether a segment's range of keys, which is in its name, meets another."""
+    low, _, rest = name.partition("-")
+    return low <= last and rest.partition("-")[0] >= first
+
+
+def open_segment(path: Path, identity: Mapping[str, Any] | None = None) -> Shard:
     """Memory-map a segment of an encoder, checked: its bytes, its place, its content.
+
+    Args:
+        path: the segment; its name and its folder's say what it must hold.
+        identity: the encoder's, where it is known; else the folder's name is compared with the segment's own.
 
     Raises:
         DamagedError: if its bytes are not those that were written, or it belongs to another encoder or range.
@@ -154,7 +182,9 @@ def open_segment(path: Path, identity: Mapping[str, Any]) -> Shard:
         raise DamagedError(path, error.problem.partition(";")[0]) from None
     first, last, content = path.stem.split("-")
     keys = segment.keys
-    if segment.made_by.get("identity") != json.loads(canonical_json(identity)):
+    own = segment.made_by.get("identity")
+    known = own == json.loads(canonical_json(identity)) if identity is not None else None
+    if not (known or (known is None and isinstance(own, dict) and identity_hash(own) == path.parent.name)):
         raise DamagedError(path, "belongs to another encoder, whose vectors are no use here")
     if len(keys) == 0 or (keys[0].ljust(16, b"\0").hex(), keys[-1].ljust(16, b"\0").hex()) != (first, last):
         raise DamagedError(path, "doesn't hold the keys that its name promises")
@@ -191,7 +221,15 @@ class StoreEntry:
 
 
 def list_store(root: Path) -> list[StoreEntry]:
-    """What a store holds, by encoder. Segments are not checked, only their rows counted."""
+    """What a store holds, by encoder. Segments are not checked, only their rows counted.
+
+    Of a cache: what the store elsewhere holds, its rows estimated from sizes.
+
+    Raises:
+        StoreError: if that store can't be read.
+    """
+    if (remote := remote_of(root)) is not None:
+        return _list_remote(root, remote)
     entries = []
     for identity_file in sorted(root.glob(f"*/{IDENTITY_FILE}")):
         folder = identity_file.parent
@@ -221,11 +259,22 @@ def list_store(root: Path) -> list[StoreEntry]:
 def prune_store(root: Path, unused_days: float) -> list[StoreEntry]:
     """Delete the vectors of encoders that nothing used for ``unused_days``; returns what was deleted.
 
-    What a living process uses stays. A process that comes just then finds nothing, and embeds.
+    What a living process uses stays. A process that comes just then finds nothing, and embeds. Of a cache, the store
+    elsewhere is pruned first; whether processes of other machines use it is not known, only whether they did lately.
+
+    Raises:
+        StoreError: if the store elsewhere can't be written.
     """
     deleted = []
+    remote = remote_of(root)
     for entry in list_store(root):
         if entry.days_unused < unused_days or users(entry.folder):
+            continue
+        if remote is not None:
+            names = sorted(remote.contents().get(entry.folder.name, {}), key=lambda name: (name == IDENTITY_FILE, name))
+            remote.delete(entry.folder.name, names)
+            shutil.rmtree(entry.folder, ignore_errors=True)
+            deleted.append(entry)
             continue
         # Away in one step, so that no other process sees a part of it.
         away = root / f".{entry.folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.pruned"
@@ -235,3 +284,30 @@ def prune_store(root: Path, unused_days: float) -> list[StoreEntry]:
     for left in root.glob(".*.pruned") if root.is_dir() else ():
         shutil.rmtree(left, ignore_errors=True)
     return deleted
+
+
+def _list_remote(root: Path, remote: RemoteStore) -> list[StoreEntry]:
+    entries = []
+    for encoder, files in remote.contents().items():
+        identity = remote.read_text(encoder, IDENTITY_FILE).strip()
+        sizes = [int(about["size"]) for name, about in files.items() if name.endswith(".arrow")]
+        newest = max(modified(about) for about in files.values())
+        entries.append(
+            StoreEntry(
+                folder=root / encoder,
+                identity=identity,
+                vectors=sum(size // _row_bytes(identity) for size in sizes),
+                size=sum(sizes),
+                days_unused=max(time.time() - newest, 0.0) / 86_400,
+                used_by=tuple(users(root / encoder)),
+            )
+        )
+    return entries
+
+
+def _row_bytes(identity: str) -> int:
+    """What a key and its vector take; a segment's head and foot are less than a few rows."""
+    try:
+        return 16 + 2 * int(json.loads(identity)["dimension"])
+    except (ValueError, LookupError, TypeError):
+        return 16

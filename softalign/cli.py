@@ -18,6 +18,7 @@ from softalign.compare_command import compare
 from softalign.evaluate_command import evaluate
 from softalign.export_command import export
 from softalign.mine_command import mine
+from softalign.plan_command import plan
 from softalign.score_command import score
 
 ProjectOption = Annotated[Path, typer.Option("--project", help="The folder that holds params.yaml.")]
@@ -84,6 +85,7 @@ for _name, _help in STAGES.items():
 
 app.command("mine")(mine)
 app.command("score")(score)
+app.command("plan")(plan)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.command("export")(export)
@@ -105,6 +107,24 @@ def _inspect(
         from softalign.inspect_command import inspect_command
 
         inspect_command(path, rows, query)
+
+
+@app.command("verify")
+def _verify(
+    path: Annotated[Path, typer.Argument(help="A project; or a file or folder that a stage wrote.")] = Path(),
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Remove what is wrong, also from DVC's cache, so that a rerun makes it again."),
+    ] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check every artifact, the store and DVC's record of them for what is damaged, missing, misplaced or stale."""
+    from stages.command import reported_errors
+
+    with reported_errors(debug):
+        from softalign.verify_command import verify_command
+
+        verify_command(path, repair)
 
 
 @app.command("results")

@@ -4,79 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dvc_project import clone, hashes, repro, run
 from imports import ROOT
 from ruamel.yaml import YAML
 from small import sentence
-from tiny_project import translation, write_project
-
-from pipeline.hashing import file_hash
+from tiny_project import translation
 
 pytestmark = pytest.mark.slow
 
 STAGES = ["prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine@en-fr", "evaluate", "report"]
-ARTIFACTS = ("data", "models", "metrics", "reports")
-NOT_ARTIFACTS = ("store", "cost")
-
-
-def clone(destination: Path, teacher: Path) -> Path:
-    """A clone of this working tree as git would have it, with tiny parameters and text."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        source = ROOT / name
-        if source.is_file() and name.split("/")[0] in (
-            "pipeline",
-            "stages",
-            "dvc.yaml",
-            ".dvc",
-            ".dvcignore",
-            ".gitignore",
-        ):
-            (destination / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, destination / name)
-    write_project(destination, teacher)
-    dvc_yaml = (destination / "dvc.yaml").read_text(encoding="utf-8")
-    lock = "      - requirements.lock\n"  # in prepare's list first: there a user's own files belong
-    own_text = dvc_yaml.replace(lock, f"{lock}      - text.en\n      - text.fr\n", 1)
-    (destination / "dvc.yaml").write_text(own_text, encoding="utf-8")
-    (destination / "requirements.lock").touch()
-    run(destination, "git", "init", "-q")
-    return destination
-
-
-def run(folder: Path, *command: str, check: bool = True) -> str:
-    """Run a command in a clone, whose own code it imports; returns what it printed."""
-    tools = Path(sys.executable).parent
-    environment = {
-        **os.environ,
-        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(folder),
-        "OMP_NUM_THREADS": "1",
-        "DVC_NO_ANALYTICS": "1",
-    }
-    environment.pop("SOFTALIGN_STORE", None)
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-    if check and done.returncode != 0:
-        raise AssertionError(f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done.stdout + done.stderr
-
-
-def repro(folder: Path) -> list[str]:
-    """Run ``dvc repro``; returns the stages that really ran, in order."""
-    printed = run(folder, "dvc", "repro")
-    return [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
 
 
 def restored(folder: Path) -> list[str]:
@@ -84,16 +29,6 @@ def restored(folder: Path) -> list[str]:
     printed = run(folder, "dvc", "repro")
     assert "Running stage" not in printed, printed
     return [line.split("'")[1] for line in printed.splitlines() if "is cached - skipping run" in line]
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """Every artifact's bytes."""
-    return {
-        path.relative_to(folder).as_posix(): file_hash(path)
-        for top in ARTIFACTS
-        for path in sorted((folder / top).rglob("*"))
-        if path.is_file() and path.relative_to(folder).parts[1] not in NOT_ARTIFACTS
-    }
 
 
 def change(folder: Path, edit: Callable[[dict], None]) -> None:
