@@ -52,7 +52,7 @@ NO_FILE_ENCODINGS = ("idna", "punycode", "undefined", "unicode_escape", "raw_uni
 def _known_encoding(name: str) -> str:
     try:
         found = codecs.lookup(name)
-        if not getattr(found, "_is_text_encoding", True) or found.name in NO_FILE_ENCODINGS:
+        if not getattr(found, "_is_text_encoding", True) or found.name.replace("-", "_") in NO_FILE_ENCODINGS:
             raise LookupError
         return found.name
     except LookupError:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-ENCODER_VERSION = 1
+ENCODER_VERSION = 2
 """Part of every identity: raised when a change of this package changes vectors."""
 
 

@@ -17,12 +17,10 @@ from safetensors.torch import load_file, save_file
 from pipeline.atomic import write_text
 from pipeline.encoders.base import ENCODER_VERSION, TokenBatch
 from pipeline.encoders.model import (
-    LENGTH_STEP,
     SentenceModel,
     StaticModel,
     TransformerModel,
     embed,
-    padded_lengths,
 )
 from pipeline.encoders.pooling import Pooling
 from pipeline.encoders.resolve import ModelFolder
@@ -79,10 +77,10 @@ class ModelEncoder:
                 f"{self.model.vocabulary:,}; tokenizer and weights don't belong together"
             )
         longest, positions = int(batch.lengths.max(initial=0)), self.model.positions
-        if positions is not None and int(padded_lengths(np.array([longest])).max()) > positions:
+        if positions is not None and longest > positions:
             raise UserError(
-                f"{self.identity['model']}: a sentence of {longest} tokens (padded to a multiple of {LENGTH_STEP}), but "
-                f"it has only {positions} positions; lower max_length to {positions // LENGTH_STEP * LENGTH_STEP}"
+                f"{self.identity['model']}: a sentence of {longest} tokens, but it has only {positions} positions; lower "
+                f"max_length to {positions}"
             )
         vectors = embed(self.model, batch, self.batch_tokens, self.advance)
         if not np.isfinite(vectors).all():
@@ -224,6 +222,7 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
     Raises:
         InputError: if transformers can't load it, or it has layers besides Transformer, Pooling and Normalize.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoModel  # costs seconds: only where a transformer is used
     from transformers.utils import logging as transformers_logging
 
@@ -241,7 +240,7 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
             dtype=DTYPES[settings.dtype],
             output_loading_info=True,
         )
-    except (*LOAD_ERRORS, RecursionError) as error:
+    except (*LOAD_ERRORS, StrictDataclassError) as error:
         why = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise InputError(folder, f"can't be loaded as a transformer ({why})") from None
     # The pooler is not used, and the library fills what lacks with random numbers.

@@ -27,6 +27,8 @@ def pool(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     >>> pool(hidden, torch.tensor([[1, 1, 0]]), "last").tolist()
     [[3.0, 4.0]]
     """
+    if hidden.dtype == torch.float16 and pooling == "mean":
+        hidden = hidden.float()  # 128 token values of 600 add up to more than float16's 65,504
     weights = mask.to(hidden.dtype)
     if pooling == "cls":
         return hidden[:, 0] * weights[:, :1]
