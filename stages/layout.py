@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.hashing import identity_hash
+from pipeline.remote_store import cache_folder, is_url
+
 EXPERIMENTS = (".dvc", "tmp", "exps")
 """Where DVC runs experiments, below its root."""
 
@@ -120,8 +123,14 @@ class Layout:
 
     @property
     def store(self) -> Path:
-        """The vector store: ``SOFTALIGN_STORE``, else a folder in the project (of an experiment: the main project's)."""
-        return Path(os.environ.get("SOFTALIGN_STORE") or main_project(self.root) / "data" / "store")
+        """The vector store: ``SOFTALIGN_STORE``, else a folder in the project (of an experiment: the main project's).
+
+        If ``SOFTALIGN_STORE`` is a URL (``s3://bucket/prefix``), the folder in the project that is the cache of it.
+        """
+        wanted, own = os.environ.get("SOFTALIGN_STORE"), main_project(self.root) / "data" / "store"
+        if wanted and is_url(wanted):
+            return cache_folder(wanted, own / f"cache-{identity_hash({'url': wanted.rstrip('/')})[:8]}")
+        return Path(wanted) if wanted else own
 
     @property
     def shared(self) -> tuple[Path, ...]:

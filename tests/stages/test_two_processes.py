@@ -42,8 +42,14 @@ SETTINGS = {
             "max_grad_norm": 1.0,
         }
     },
-    "transformer, 21 pairs in chunks": {"student": BERT, "train": {"batch_size": 21, "chunk": 5}},
-    "spread": {"student": BERT, "train": {"loss": [{"name": "soft"}], "max_grad_norm": 1.0}},
+    "transformer, 21 pairs in chunks": {
+        "student": BERT,
+        "train": {"batch_size": 21, "chunk": 5, "learning_rate": 0.002},
+    },
+    "spread": {
+        "student": BERT,
+        "train": {"loss": [{"name": "soft"}], "max_grad_norm": 1.0, "learning_rate": 0.002},
+    },
     "spread, 21 pairs in chunks": {
         "student": {"kind": "static", "dimension": 16, "vocabulary": 300},
         "train": {"loss": [{"name": "mse"}], "batch_size": 21, "chunk": 5},
@@ -141,7 +147,9 @@ def test_two_processes_train_the_student_of_one(trained: Path, name: str):
     expected, found = (load_file(layout.student / "model.safetensors") for layout in (one, two))
     assert expected.keys() == found.keys()
     for key, value in expected.items():
-        torch.testing.assert_close(found[key], value, atol=1e-5, rtol=1e-4, msg=f"{name}: {key}")
+        if key.endswith("key.bias"):  # no vector depends on it: its gradient is rounding, which Adam makes steps of
+            continue
+        torch.testing.assert_close(found[key], value, atol=1e-5, rtol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
     assert (two.metrics / "train.json").exists()
 
 

@@ -1,0 +1,89 @@
+"""Unit costs: what one sentence, pair, product or byte costs on this machine, measured once and kept in a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from pipeline.atomic import write_text
+from pipeline.errors import InputError
+
+
+@dataclass(frozen=True)
+class UnitCosts:
+    """Rates of the machine at hand, with the models of a project.
+
+    Attributes:
+        cores: that were used.
+        matrix_flops: float32 matrix products, operations a second.
+        disk_bytes: written and synced, a second.
+        prepare_lines: lines of text that stage prepare reads, cleans and writes, a second.
+        teacher_tokenize: sentences that the teacher's tokenizer cuts, a second.
+        student_tokenize: of the student's.
+        tokenizer_sentences: sentences that a tokenizer is trained on, a second.
+        teacher_encode: sentences that the teacher embeds, a second.
+        student_encode: of the student's.
+        train_pairs: pairs that go through a training step, a second.
+        search_flops: exact search for neighbours, both directions from one product, operations a second.
+        scan_codes: compressed vectors that an approximate search looks at, a second.
+        teacher_tokens: of an average sentence.
+        student_tokens: of an average sentence.
+        sentence_bytes: of an average sentence, as UTF-8.
+        teacher_layers: parameters of the teacher but its token vectors.
+        student_layers: of the student's; 0 of a static one.
+        student_parameters: all of the student's.
+        teacher_dimension: of its vectors.
+        student_dimension: of its vectors.
+        encoders: which models these are, for comparison with the project's.
+    """
+
+    cores: int
+    matrix_flops: float
+    disk_bytes: float
+    prepare_lines: float
+    teacher_tokenize: float
+    student_tokenize: float
+    tokenizer_sentences: float
+    teacher_encode: float
+    student_encode: float
+    train_pairs: float
+    search_flops: float
+    scan_codes: float
+    teacher_tokens: float
+    student_tokens: float
+    sentence_bytes: float
+    teacher_layers: int
+    student_layers: int
+    student_parameters: int
+    teacher_dimension: int
+    student_dimension: int
+    encoders: str
+
+
+def save_units(path: Path, units: UnitCosts) -> None:
+    """Keep unit costs in a JSON file."""
+    write_text(path, json.dumps(asdict(units), indent=2, sort_keys=True) + "\n")
+
+
+def load_units(path: Path) -> UnitCosts:
+    """Unit costs that were kept.
+
+    Raises:
+        InputError: if there are none, or they are another version's.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            path, "no unit costs of this machine yet; softalign plan --measure takes them (minutes)"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"not readable as JSON ({error}); softalign plan --measure writes it anew") from None
+    wanted = {field.name: (str if field.type == "str" else (int, float)) for field in fields(UnitCosts)}
+    if not isinstance(raw, dict) or set(raw) != set(wanted):
+        raise InputError(path, "not the unit costs of this version; softalign plan --measure writes them anew")
+    for name, kinds in wanted.items():
+        if not isinstance(raw[name], kinds) or isinstance(raw[name], bool):
+            raise InputError(path, f"{name}: found {raw[name]!r}; softalign plan --measure writes it anew")
+    return UnitCosts(**raw)

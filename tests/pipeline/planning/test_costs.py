@@ -1,0 +1,116 @@
+"""A plan's formulas, against figures computed by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from unit_costs import UNITS
+
+from pipeline.config import Params, check_params
+from pipeline.errors import InputError
+from pipeline.planning.costs import START_SECONDS, Machines, Workload, index_memory, index_seconds, plan
+from pipeline.planning.devices import DEVICES
+from pipeline.planning.units import UnitCosts, load_units, save_units
+
+
+def params(**sections: object) -> Params:
+    raw = {
+        "languages": ["en", "fr", "de"],
+        "pairs": ["en-fr", "en-de"],
+        "prepare": {"corpora": [{"name": "c", "format": "moses", "path": "x.{lang}"}]},
+        "teacher": {"model": "a"},
+        "train": {"steps": 1_000, "batch_size": 500},
+    }
+    return check_params(raw | sections)
+
+
+def costs(
+    pairs: int, mine: int, units: UnitCosts = UNITS, machines: Machines | None = None, **sections: object
+) -> dict:
+    own = params(**sections)
+    found = plan(Workload.of_size(pairs, mine, own), units, own, machines or Machines())
+    return {cost.stage: cost for cost in found}
+
+
+def test_a_plan_by_hand():
+    found = costs(40_000, 30_000)
+    assert list(found) == ["prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine"]
+    text = 80_000 * 120 + 40_000 * 88 + 30_000 * 180
+    assert found["prepare"].disk == text
+    assert found["prepare"].seconds == pytest.approx(START_SECONDS + 70_000 / 40_000 + text / 1e9)
+    vectors = 40_000 * (16 + 768)
+    assert (found["teach"].disk, found["teach"].network) == (2 * vectors, vectors)
+    assert found["teach"].seconds == pytest.approx(START_SECONDS + 40_000 / 200 + 2 * vectors / 1e9)
+    # two language pairs of 20,000 points: half a product each
+    near = 2 * 20_000 * (16 + 32 * 24)
+    product = 20_000 * 20_000 * 384
+    assert found["neighborhoods"].seconds == pytest.approx(START_SECONDS + 2 * product / 5e10 + near / 1e9)
+    assert found["train"].seconds == pytest.approx(START_SECONDS + 50)
+    assert found["train"].network == 0
+    # 10,000 sentences a language, two language pairs
+    written = 2 * 10_000 * 0.5 * 350
+    mined = 2 * (START_SECONDS + 2 * 10_000 * 10_000 * 384 / 5e10) + written / 1e9
+    assert found["mine"].seconds == pytest.approx(mined)
+
+
+def test_a_device_takes_over_what_has_layers():
+    units = dataclasses.replace(UNITS, student_layers=80_000_000, student_parameters=100_000_000)
+    machines = Machines(DEVICES["h200"], devices=8, workers=3)
+    found = costs(10**8, 10**9, units, machines)
+    assert found["teach"].seconds == pytest.approx(
+        START_SECONDS + 1e8 * 2 * 1e7 * 25 / (989e12 * 0.3 * 8) + found["teach"].disk / 1e9
+    )
+    assert found["train"].seconds == pytest.approx(START_SECONDS + 500_000 * 12 * 80_000_000 * 20 / (989e12 * 0.3 * 8))
+    # every process sends and receives 8 bytes a parameter a step, and the vectors of the batch
+    assert found["train"].network == pytest.approx(1_000 * (8 * 1e8 + 8 * 500 * 384) * 7 / 8)
+    alone = costs(10**8, 10**9, units, Machines(DEVICES["h200"], workers=1))
+    assert (alone["tokenize"].seconds - found["tokenize"].seconds) > 0
+    assert alone["train"].network == 0
+
+
+def test_more_of_anything_never_costs_less():
+    small, large = costs(10**6, 10**7), costs(10**8, 10**9)
+    for stage, cost in small.items():
+        if stage != "train":  # its steps are given
+            assert large[stage].seconds > 9 * cost.seconds, stage
+            assert large[stage].disk >= 90 * cost.disk, stage
+    assert costs(10**6, 0, train={"epochs": 2, "batch_size": 500})["train"].seconds == pytest.approx(
+        START_SECONDS + 200
+    )
+
+
+def test_an_index_by_hand():
+    # 1M rows of 384 float32 numbers fit into 4 GiB: IVF4096,Flat
+    assert index_seconds(10**6, 1_000, 384, 4 << 30, UNITS, 1) == pytest.approx(
+        2 * 384 * 4096 * (4096 * 64 * 10 + 10**6 + 1_000) / 1e11 + 1_000 * 10**6 * 64 / 4096 / 1e8
+    )
+    assert index_memory(10**6, 384, 4 << 30) == 10**6 * 384 * 4 + 4096 * 64 * 384 * 4
+    assert index_memory(5_000, 384, 4 << 30) == 5_000 * 384 * 4
+
+
+def test_unit_costs_are_kept(tmp_path: Path):
+    path = tmp_path / "cost" / "units.json"
+    save_units(path, UNITS)
+    assert load_units(path) == UNITS
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "no unit costs of this machine yet; softalign plan --measure takes them"),
+        ("{", "not readable as JSON"),
+        ("[]", "not the unit costs of this version"),
+        ('{"cores": 2}', "not the unit costs of this version"),
+        (json.dumps(dataclasses.asdict(UNITS) | {"disk_bytes": "fast"}), "disk_bytes: found 'fast'"),
+    ],
+)
+def test_unit_costs_that_are_none(tmp_path: Path, content: str | None, problem: str):
+    path = tmp_path / "units.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=problem) as caught:
+        load_units(path)
+    assert "\n" not in str(caught.value)
