@@ -1,3 +1,4 @@
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ from small import sentence
 
 from pipeline.encoders.base import TokenBatch
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, configured_pooling, load_encoder, save_encoder
-from pipeline.encoders.model import StaticModel, TransformerModel, pad_batch, padded_lengths
+from pipeline.encoders.model import StaticModel, TransformerModel, alike, pad_batch, padded_lengths
 from pipeline.encoders.pooling import pool
 from pipeline.encoders.resolve import resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer, unknown_share
@@ -57,9 +58,9 @@ def test_a_sentence_without_tokens_pools_to_zero(pooling):
 
 def test_padding_by_hand():
     ids, mask = pad_batch(TokenBatch.from_lists([[5, 6, 7], []]), pad=9)
-    assert ids.tolist() == [[5, 6, 7, 9, 9, 9, 9, 9], [9] * 8]
+    assert ids.tolist() == [[5, 6, 7], [9] * 3]
     assert mask.sum(axis=1).tolist() == [3, 0]
-    assert padded_lengths(np.array([0, 1, 8, 9])).tolist() == [8, 8, 8, 16]
+    assert padded_lengths(np.array([0, 1, 8])).tolist() == [1, 1, 8]
 
 
 def test_a_plan_covers_every_row_once_and_mixes_no_padded_lengths(tiny_teacher: Path):
@@ -71,6 +72,35 @@ def test_a_plan_covers_every_row_once_and_mixes_no_padded_lengths(tiny_teacher: 
         size = set(padded_lengths(lengths[rows]).tolist())
         assert len(size) == 1
         assert len(rows) == 1 or len(rows) * size.pop() <= 64
+
+
+@given(lengths=st.lists(st.integers(0, 90), max_size=40), cost=st.integers(1, 300))
+def test_groups_hold_every_row_once_and_little_padding(lengths: list[int], cost: int):
+    groups = alike(np.array(lengths, dtype=np.int64), cost)
+    assert sorted(np.concatenate(groups).tolist() if groups else []) == list(range(len(lengths)))
+    found = [padded_lengths(np.array(lengths)[rows]) for rows in groups]
+    for group in found:
+        assert all((group.max() - group[row]) * (len(group) - row) < cost for row in range(len(group)))
+    assert all(one.min() > other.max() for one, other in itertools.pairwise(found))
+
+
+def test_in_training_groups_of_like_lengths_change_no_vector_and_no_gradient(tiny_teacher: Path, monkeypatch):
+    model = _load(tiny_teacher).model
+    generator = np.random.default_rng(3)
+    lengths = generator.integers(0, 40, 30)
+    batch = TokenBatch(generator.integers(5, model.vocabulary, lengths.sum()).astype(np.int32), lengths)
+    target = torch.from_numpy(generator.standard_normal((30, model.dimension)).astype(np.float32))
+    found = []
+    for cost in (1 << 30, 64):
+        monkeypatch.setattr("pipeline.encoders.model.GROUP_TOKENS", cost)
+        model.zero_grad()
+        vectors = model(batch)
+        (vectors * target).sum().backward()
+        found.append(
+            (vectors.detach(), [weight.grad.clone() for weight in model.parameters() if weight.grad is not None])
+        )
+    torch.testing.assert_close(found[0][0], found[1][0], atol=2e-6, rtol=0)
+    torch.testing.assert_close(found[0][1], found[1][1], atol=2e-5, rtol=1e-4)
 
 
 def test_vectors_equal_transformers_own_masked_mean(tiny_teacher: Path):
