@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help repro test fast lint bench clean
+.PHONY: help repro test fast lint audit bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -37,6 +37,10 @@ lint: $(VENV)/.test  ## check style and types
 	ruff check .
 	ruff format --check .
 	mypy
+
+audit: $(VENV)/.run  ## look for known vulnerabilities of the locked packages (asks a service on the network)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 clean:  ## remove the environment (data and store stay)
 	rm -rf $(VENV)
