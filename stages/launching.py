@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -30,14 +31,11 @@ def launch_command(project: Project, stage: str) -> list[str] | None:
     Raises:
         InputError: if the configuration is not there, or is none.
     """
-    wanted = project.params.compute.accelerate_config
-    if wanted is None:
+    path = _path(project)
+    if path is None:
         return None
-    command = [sys.executable, "-m", "accelerate.commands.launch"]
-    if wanted != OWN_DEFAULT:
-        path = project.layout.root / wanted
-        _check(path)
-        command += ["--config_file", str(path)]
+    _read(path)
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(path)]
     return [*command, "-m", f"stages.{stage}", "--project", str(project.layout.root)]
 
 
@@ -47,17 +45,29 @@ def launch_again(project: Project, stage: str) -> None:
     Raises:
         InputError: if the configuration is not there, or is none.
     """
-    if is_launched():
+    path = _path(project)
+    if path is None:
         return
+    if _read(path).get("use_cpu"):
+        os.environ["ACCELERATE_USE_CPU"] = "true"  # which Accelerate doesn't pass on to several processes
     command = launch_command(project, stage)
-    if command is None:
+    if is_launched() or command is None:
         return
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)  # noqa: S606  (fixed arguments, no shell)
 
 
-def _check(path: Path) -> None:
+def _path(project: Project) -> Path | None:
+    wanted = project.params.compute.accelerate_config
+    if wanted == OWN_DEFAULT:
+        from accelerate.commands.config.config_args import default_config_file  # slow to import
+
+        return Path(default_config_file)
+    return None if wanted is None else project.layout.root / wanted
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         found = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -81,3 +91,4 @@ def _check(path: Path) -> None:
             f"distributed_type: found MULTI_CPU with num_processes {found['num_processes']}, of which Accelerate starts one "
             "unless mpirun_config says how; expected MULTI_GPU with use_cpu: true, which starts them all, on CPUs",
         )
+    return found

@@ -33,7 +33,10 @@ def make_accelerator(precision: str) -> Accelerator:
         UserError: if the Accelerate configuration asks for what training can't do.
     """
     accelerator = Accelerator(
-        mixed_precision=_precision(precision), kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
+        mixed_precision=_precision(precision),
+        # Without an accelerator Accelerate runs processes that are told so together, and others each alone.
+        cpu=not torch.accelerator.is_available(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
     refuse_unsupported(accelerator)
     return accelerator
@@ -46,6 +49,11 @@ def refuse_unsupported(accelerator: Accelerator) -> None:
         UserError: that names the key.
     """
     kind = accelerator.distributed_type
+    if (started := int(os.environ.get("WORLD_SIZE", "1"))) != accelerator.num_processes:
+        raise UserError(
+            f"accelerate: {started} processes were started, of which each would train alone; expected a configuration with "
+            "as many devices, or with use_cpu: true and ACCELERATE_USE_CPU=true in the environment"
+        )
     if kind in REFUSED:
         raise UserError(
             f"accelerate config: distributed_type: found {kind.value}; expected NO, MULTI_CPU, MULTI_GPU or FSDP "
