@@ -23,6 +23,17 @@ $(VENV)/.test: pyproject.toml requirements.lock | $(VENV)/bin/python
 	$(PIP_INSTALL) '.[demo,dev,langid]'
 	@touch $@
 
+# Peers of `make bench`; those whose requirements don't fit beside ours have environments of their own.
+PEERS := $(VENV)/peers
+$(VENV)/.bench: pyproject.toml requirements.lock bench/peers/onnx.txt bench/peers/openvino.txt bench/peers/autofaiss.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) '.[demo,bench]'
+	$(PYTHON) -m venv $(PEERS)/onnx
+	$(PEERS)/onnx/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers/onnx.txt
+	$(PEERS)/onnx/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers/openvino.txt
+	$(PYTHON) -m venv $(PEERS)/autofaiss
+	$(PEERS)/autofaiss/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers/autofaiss.txt
+	@touch $@
+
 repro: $(VENV)/.run  ## build the environment and run the default pipeline: prepare … report
 	dvc repro
 	@softalign results
@@ -41,6 +52,10 @@ lint: $(VENV)/.test  ## check style and types
 audit: $(VENV)/.run  ## look for known vulnerabilities of the locked packages (asks a service on the network)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
 	pip-audit --requirement requirements.lock --no-deps --disable-pip
+
+TEXT ?=
+bench: $(VENV)/.bench  ## measure softalign beside its peers (TEXT=folder of <a>-<b>/*.tsv.zst): bench/README.md
+	python bench/run.py $(if $(TEXT),--text $(TEXT))
 
 clean:  ## remove the environment (data and store stay)
 	rm -rf $(VENV)

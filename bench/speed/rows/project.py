@@ -1,0 +1,100 @@
+"""Rows of a whole project: start-up, `dvc repro` with nothing to do, and a second run with 1 % new text."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from speed.project import STAGES, run_stage, write_pairs, write_project
+from speed.rows.base import Bar, Measured, Row, Run
+from speed.text import read_pairs
+from speed.turns import Ratio, Spent
+
+PAIR = "en-fr"
+
+
+def _command(command: list[str], folder: Path) -> tuple[float, float]:
+    """Wall and CPU seconds of a command; raises if it fails."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _seconds(run: Run, command: list[str], folder: Path, title: str, most: float) -> Measured:
+    """A command's seconds against a bar in seconds, not a ratio; one run more than timed comes first."""
+    spent, ones = Spent(), [1.0] * run.rounds
+    _command(command, folder)
+    for _ in range(run.rounds):
+        seconds, cpu = _command(command, folder)
+        spent.seconds.append(seconds)
+        spent.cpu.append(cpu)
+    bar = Bar(title, Ratio.of(spent.seconds, ones), most=most, cpu=Ratio.of(spent.cpu, ones))
+    return Measured({"softalign": spent}, {}, [bar])
+
+
+def _help(run: Run, sizes: Mapping[str, Any]) -> Measured:
+    return _seconds(run, [sys.executable, "-m", "softalign", "--help"], run.folder, "seconds", 0.3)
+
+
+HELP = Row("help", "softalign --help", {}, _help)
+
+
+def _nothing(run: Run, sizes: Mapping[str, Any]) -> Measured:
+    rows = read_pairs(run.text, PAIR)[: sizes["pairs"]]
+    (run.folder / "en.txt").write_text("".join(f"{a}\n" for a, _ in rows), encoding="utf-8")
+    (run.folder / "fr.txt").write_text("".join(f"{b}\n" for _, b in rows), encoding="utf-8")
+    root, bin_folder = run.folder / "project", Path(sys.executable).parent
+    os.environ["PATH"] = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "-m", "softalign", "init", str(root), "--src", str(run.folder / "en.txt")]
+    _command([*command, "--trg", str(run.folder / "fr.txt"), "--languages", "en,fr"], run.folder)
+    _command(["git", "init", "-q"], root)
+    _command([sys.executable, "-m", "dvc", "init", "-q"], root)
+    _command([sys.executable, "-m", "dvc", "repro"], root)
+    return _seconds(run, [sys.executable, "-m", "dvc", "repro"], root, "seconds", 5.0)
+
+
+NOTHING_TO_DO = Row("nothing-to-do", "dvc repro with nothing to do", {"pairs": 600}, _nothing)
+
+
+def _second(run: Run, sizes: Mapping[str, Any]) -> Measured:
+    rows = read_pairs(run.text, PAIR)
+    old, new = rows[: sizes["pairs"]], rows[sizes["pairs"] : sizes["pairs"] + max(1, sizes["pairs"] // 100)]
+    root = write_project(run.folder / "project", {PAIR: old})
+    spent: dict[str, Spent] = {}
+    for name, text in (("first run", old), ("second run", old + new)):
+        write_pairs(root / "text" / f"{PAIR}.tsv", text)
+        for stage in STAGES:
+            cost = run_stage(root, stage, run.threads)
+            part = spent.setdefault(f"{name}, {stage}", Spent())
+            part.seconds.append(cost.seconds)
+            part.cpu.append(cost.cpu)
+            part.peak_mib = cost.peak_mib
+    shutil.rmtree(root)
+    bars = [
+        _share("teach: share of the first run's time", spent, ("teach",), 0.05),
+        _share("everything before train: share of the first run's time", spent, STAGES, 0.20),
+    ]
+    return Measured(spent, {"pairs": len(old), "new pairs": len(new)}, bars)
+
+
+def _share(title: str, spent: Mapping[str, Spent], stages: tuple[str, ...], most: float) -> Bar:
+    sums = {
+        (run, kind): [sum(getattr(spent[f"{run} run, {stage}"], kind)[0] for stage in stages)]
+        for run in ("first", "second")
+        for kind in ("seconds", "cpu")
+    }
+    wall, cpu = (Ratio.of(sums["second", kind], sums["first", kind]) for kind in ("seconds", "cpu"))
+    return Bar(title, wall, most=most, cpu=cpu)
+
+
+SECOND_RUN = Row("second-run", "a second run with 1 % new text", {"pairs": 25_000}, _second)

@@ -1,0 +1,97 @@
+"""Time and peak memory of every stage by the size of the corpus.
+
+    python bench/stages.py --text corpora/train --times 1 10
+    python bench/stages.py --text corpora/train --times 0.1 --steps 50
+
+Takes all pairs of a folder of ``<a>-<b>/*.tsv.zst``, or a part of them, or N times as many (every repetition adds a word of its
+own to both sides, so that no line is a duplicate). The teacher is a static model made of the default teacher's token vectors: all
+stages have real work, but teach costs nothing. Each stage is a process of its own; its peak is that of its largest process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent
+sys.path[:0] = [str(BENCH), str(BENCH.parent)]
+
+from speed.machine import machine  # noqa: E402
+from speed.project import STAGES, run_stage, write_project  # noqa: E402
+from speed.rows.encoding import PAIRS  # noqa: E402
+from speed.rows.training import cheap_teacher  # noqa: E402
+from speed.text import read_pairs  # noqa: E402
+
+BEGIN, END = "<!-- stages: written by bench/stages.py -->", "<!-- end of stages -->"
+ALL_STAGES = (*STAGES, "train", "embed")
+
+
+def main() -> None:
+    """Measure each size, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", type=Path, required=True)
+    parser.add_argument("--times", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--steps", type=int, default=200, help="of training")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--results", type=Path, default=BENCH / "results")
+    parser.add_argument("--scratch", type=Path)
+    parser.add_argument("--table", action="store_true", help="only write the table")
+    options = parser.parse_args()
+    for times in [] if options.table else options.times:
+        with tempfile.TemporaryDirectory(prefix="bench-stages-", dir=options.scratch) as folder:
+            result = measure(Path(folder), options.text, times, options.steps, options.threads)
+        options.results.mkdir(parents=True, exist_ok=True)
+        path = options.results / f"stages-{result['pairs']}.json"
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        print(path, flush=True)
+    write_table(BENCH / "README.md", options.results)
+
+
+def measure(folder: Path, text: Path, times: float, steps: int, threads: int) -> dict[str, object]:
+    """Run all stages on one size."""
+    pairs = {name: repeated(read_pairs(text, name), times) for name in PAIRS}
+    count = sum(map(len, pairs.values()))
+    teacher = cheap_teacher(folder / "teacher")
+    train = {"steps": steps, "batch_size": 512, "eval_every": steps, "checkpoint_every": steps}
+    root = write_project(folder / "project", pairs, teacher={"model": str(teacher)}, train=train)
+    del pairs
+    stages = {}
+    for stage in ALL_STAGES:
+        cost = run_stage(root, stage, threads)
+        stages[stage] = {"seconds": cost.seconds, "cpu": cost.cpu, "peak_mib": cost.peak_mib}
+        print(f"{count:,} pairs, {stage}: {cost.seconds:.1f} s, {cost.peak_mib:,.0f} MiB", flush=True)
+    return {"pairs": count, "steps": steps, "stages": stages, "machine": machine(threads)}
+
+
+def repeated(rows: list[tuple[str, str]], times: float) -> list[tuple[str, str]]:
+    """A part of the rows, or all of them and copies that differ in a word."""
+    found = rows[: max(1, round(len(rows) * min(times, 1.0)))]
+    for number in range(1, int(times)):
+        word = chr(96 + number) * 4
+        found = found + [(f"{a} {word}", f"{b} {word}") for a, b in rows]
+    return found
+
+
+def write_table(readme: Path, results: Path) -> None:
+    """Put the table of all measured sizes between its marks."""
+    found = sorted(
+        (json.loads(path.read_text()) for path in results.glob("stages-*.json")), key=lambda one: one["pairs"]
+    )
+    if not found:
+        return
+    head = "".join(f" {one['pairs']:,} pairs: s | MiB |" for one in found)
+    lines = [f"| stage |{head}", "|---|" + "---|---|" * len(found)]
+    for stage in ALL_STAGES:
+        cells = [one["stages"][stage] for one in found]
+        lines.append(f"| {stage} |" + "".join(f" {cell['seconds']:.0f} | {cell['peak_mib']:,.0f} |" for cell in cells))
+    text = readme.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    readme.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
