@@ -73,7 +73,8 @@ def _chain_defects(layout: Layout) -> Iterator[Defect]:
     teacher = next((entry for folder in _inner(layout.teacher) if (entry := folder_entry(folder, "encoder"))), None)
     for neighbors in _inner(layout.neighborhoods):
         yield from made_with(neighbors, "encoder", teacher, str(layout.teacher))
-    student = folder_hash(layout.student, WANTED_FILES) if layout.student.is_dir() else None
+    sound = layout.student.is_dir() and not list(folder_defects(layout.student))
+    student = folder_hash(layout.student, WANTED_FILES) if sound else None
     encoder = None
     for vectors in _inner(layout.embeddings):
         encoder = folder_entry(vectors, "encoder")

@@ -98,13 +98,19 @@ def _check_safetensors(path: Path) -> None:
 
 
 def _check_zstd(path: Path) -> None:
+    frame = None
     try:
         with path.open("rb") as raw:
-            reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-            while reader.read(1 << 20):
-                pass
+            while block := raw.read(1 << 16):
+                while block:
+                    frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                    frame.decompress(block)
+                    block = frame.unused_data if frame.eof else b""
+                    frame = None if frame.eof else frame
     except zstandard.ZstdError as error:
         raise ArtifactError(path, f"not readable as zstd ({error})") from None
+    if frame is not None:
+        raise ArtifactError(path, "cut short: its last zstd frame has no end")
 
 
 def _caught(check: Callable[[Path], object], path: Path) -> Iterator[Defect]:

@@ -68,7 +68,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "cut": (
         lambda p: os.truncate(p / "data/teacher/fr/00000.arrow", 500),
         "data/teacher/fr/00000.arrow",
-        "damaged or cut short",
+        "damaged",
     ),
     "empty": (lambda p: os.truncate(p / "data/mined/en-fr.parquet", 0), "data/mined/en-fr.parquet", "empty"),
     "mined": (lambda p: flip(p / "data/mined/en-fr.parquet"), "data/mined/en-fr.parquet", ""),
