@@ -263,8 +263,9 @@ class _Writer:
     def _add_heldout_text(self, heldout: pl.DataFrame) -> None:
         if not heldout.height:
             return
+        place_a = [pl.col(name) for name in ("file", "line")]
         place_b = [pl.coalesce(f"{name}_b", name).alias(name) for name in ("file", "line")]
-        for position, (side, place) in enumerate((("a", ["file", "line"]), ("b", place_b))):
+        for position, (side, place) in enumerate((("a", place_a), ("b", place_b))):
             self.text.add(
                 heldout.select(
                     pl.col("languages").str.split(" ").list.get(position).alias("language"),
