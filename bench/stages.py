@@ -3,8 +3,8 @@
     python bench/stages.py --text corpora/train --times 1 10
     python bench/stages.py --text corpora/train --times 0.1 --steps 50
 
-Takes all pairs of a folder of ``<a>-<b>/*.tsv.zst``, or a part of them, or N times as many (every repetition adds a word of its
-own to both sides, so that no line is a duplicate). The teacher is a static model made of the default teacher's token vectors: all
+Takes all pairs of a folder of ``<a>-<b>/*.tsv.zst``, or a part of them, or N times as many (every repetition adds a word of
+its own to both sides: no line is a duplicate). The teacher is a static model of the default teacher's token vectors: all
 stages have real work, but teach costs nothing. Each stage is a process of its own; its peak is that of its largest process.
 """
 

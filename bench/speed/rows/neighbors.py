@@ -121,7 +121,7 @@ def _index(run: Run, sizes: Mapping[str, Any]) -> Measured:
     return Measured(spent, agreement, bars)
 
 
-NEIGHBORS_EXACT = Row("neighbors-exact", "neighbourhoods, exact, all points", {"points": 40_000}, _exact)
+NEIGHBORS_EXACT = Row("neighbors-exact", "neighbourhoods, exact, all points", {"points": 60_000}, _exact)
 NEIGHBORS_SLICE = Row(
     "neighbors-slice", "neighbourhoods, exact, some points against all", {"points": 500_000, "queries": 2048}, _slice
 )
