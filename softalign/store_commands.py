@@ -53,4 +53,4 @@ def _sum(entries: list[StoreEntry], indexes: list[KeptIndex]) -> str:
     vectors = sum(entry.vectors for entry in entries)
     held = [f"{vectors:,} vectors of {len(entries):,} encoders"] if entries else []
     held += [f"{len(indexes):,} mining indexes"] if indexes else []
-    return ", ".join([*held, size_text(sum(one.size for one in (*entries, *indexes)))])
+    return ", ".join([*held, size_text(sum([entry.size for entry in entries] + [kept.size for kept in indexes]))])

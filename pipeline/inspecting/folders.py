@@ -137,7 +137,7 @@ def store_view(title: str, folder: Path) -> View:
     facts = (
         ("what", "vector store"),
         ("vectors", f"{sum(entry.vectors for entry in entries):,}"),
-        ("size", size_text(sum(one.size for one in (*entries, *indexes)))),
+        ("size", size_text(sum([entry.size for entry in entries] + [kept.size for kept in indexes]))),
     )
     return View(title, facts, (store_table(entries), *([index_table(indexes)] if indexes else [])))
 

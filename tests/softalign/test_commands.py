@@ -129,6 +129,31 @@ def test_store_prune_without_asking(stored: Path):
     assert prune(stored, "--unused-days", "0", "--yes")[1] == 0
 
 
+def test_store_lists_and_prunes_kept_mining_indexes(stored: Path):
+    index = stored / "data" / "store" / "indexes" / "abc"
+    index.mkdir(parents=True)
+    (index / "about.json").write_text('{"version": 2, "factory": "IVF16,Flat", "vectors": "0123456789abcdef"}')
+    (index / "index.faiss").write_bytes(b"x" * 2048)
+    lines = run.invoke(app, ["store", "list", "--project", str(stored)]).stdout.splitlines()
+    assert lines[1].startswith("holds\t2 vectors of 2 encoders, 1 mining indexes, ")
+    assert lines[-1].split("\t")[0] == "abc"
+    assert lines[-1].split("\t")[-2:] == ["IVF16,Flat", "0123456789ab"]
+    said, left = prune(stored, "--unused-days", "30", "--yes")
+    assert (left, index.exists(), "index" in said) == (2, True, False)
+    for path in index.iterdir():
+        os.utime(path, (time.time() - 86_400 * 50,) * 2)
+    said, _ = prune(stored, "--unused-days", "30", "--yes")
+    assert said.splitlines()[-1].startswith("deleted 1 mining indexes, 2.")
+    assert not index.exists()
+
+
+def test_store_prune_says_who_uses_what_it_keeps(stored: Path):
+    store = VectorStore(stored / "data" / "store", {"model": "new"}, 4)
+    said, left = prune(stored, "--unused-days", "0", "--yes")
+    assert left == 1
+    assert f"{store.folder}: in use by process {os.getpid()} on " in said
+
+
 def test_help_needs_none_of_the_heavy_libraries():
     code = (
         "import sys; from softalign.cli import app; "
