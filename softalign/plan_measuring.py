@@ -28,20 +28,22 @@ def measure_project(project: Project) -> UnitCosts:
     typer.echo("measuring: a minute or three; the machine should have nothing else to do", err=True)
     teacher = resolve_teacher(project)
     encoder = load_encoder(teacher, teacher_settings(project))
-    texts = _texts(project)
+    texts, label_texts = _texts(project, params.used_languages), _texts(project, params.teacher_languages)
     start = teacher if params.student.kind == "teacher" else resolve_student(project)
     tokenizer = _tokenizer(project, texts)
     student = build_student(params.student, tokenizer, start.path if start else None, params.seed, params.teacher)
     scratch = layout.cost("units").parent
     scratch.mkdir(parents=True, exist_ok=True)
     return measure(
-        params, Models(encoder, student, tokenizer, texts), scratch, lambda line: typer.echo(f"  {line}", err=True)
+        params,
+        Models(encoder, student, tokenizer, texts, label_texts),
+        scratch,
+        lambda line: typer.echo(f"  {line}", err=True),
     )
 
 
-def _texts(project: Project) -> list[str]:
-    """Some of the project's own sentences, of all its languages; made-up ones where prepare has not run."""
-    languages = project.params.used_languages
+def _texts(project: Project, languages: list[str]) -> list[str]:
+    """Some of the project's own sentences, of some languages; made-up ones where prepare has not run."""
     each = TEXTS // len(languages)
     found: list[str] = []
     for language in languages:

@@ -25,7 +25,7 @@ from pipeline.encoders.load import ModelEncoder
 from pipeline.encoders.model import SentenceModel, StaticModel, embed
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
 from pipeline.losses.batch import Anchors, Batch
-from pipeline.mining.index import build_index
+from pipeline.mining.index import WIDER, build_index
 from pipeline.mining.neighbors import mutual_neighbors
 from pipeline.planning.units import UnitCosts
 from pipeline.prepare import Outputs, prepare
@@ -39,7 +39,7 @@ MATRIX = 1_024
 DISK_BYTES = 128 << 20
 PREPARE_LINES = 30_000
 SEARCH_ROWS = 6_000
-INDEX_ROWS, INDEX_LISTS, INDEX_VISITED = 10_240, 32, 8
+INDEX_ROWS, INDEX_LISTS = 10_240, 32
 WORDS = 3_000
 """Different words of made-up text."""
 
@@ -51,14 +51,16 @@ class Models:
     Attributes:
         teacher: loaded.
         student: as training starts from it.
-        student_tokenizer: its tokenizer; None: one is trained on the texts.
+        student_tokenizer: its tokenizer.
         texts: sentences of the project's languages.
+        label_texts: of the languages that the teacher embeds.
     """
 
     teacher: ModelEncoder
     student: SentenceModel
     student_tokenizer: TextTokenizer
     texts: Sequence[str]
+    label_texts: Sequence[str]
 
 
 def measure(params: Params, models: Models, scratch: Path, report: Callable[[str], None]) -> UnitCosts:
@@ -78,8 +80,11 @@ def measure(params: Params, models: Models, scratch: Path, report: Callable[[str
         tokenizer_rate = len(models.texts) / _once(
             lambda: train_tokenizer(iter(models.texts), params.student.vocabulary)
         )
-        teacher_tokens, student_tokens = models.teacher.tokenize(models.texts), models.student_tokenizer(models.texts)
-        teacher_cut = _rate(lambda: models.teacher.tokenize(models.texts), len(models.texts))
+        teacher_tokens, student_tokens = (
+            models.teacher.tokenize(models.label_texts),
+            models.student_tokenizer(models.texts),
+        )
+        teacher_cut = _rate(lambda: models.teacher.tokenize(models.label_texts), len(models.label_texts))
         student_cut = _rate(lambda: models.student_tokenizer(models.texts), len(models.texts))
         report("teacher")
         teacher_rate = _encode_rate(models.teacher.model, teacher_tokens, models.teacher.batch_tokens)
@@ -233,13 +238,13 @@ def _search_flops(dimension: int) -> float:
 
 
 def _scan_codes(dimension: int, folder: Path) -> float:
-    """Codes looked at, the second look at the best with the vectors themselves included."""
+    """Codes looked at a second, all lists being visited."""
     parts = next((m for m in (64, 48, 32, 24, 16, 8, 4, 2) if dimension % m == 0 and dimension >= 4 * m), 1)
     vectors = _vectors(INDEX_ROWS, dimension, 2)
     index = build_index(folder / "index", vectors, f"IVF{INDEX_LISTS},PQ{parts}", 1 << 30)
-    index.effort = INDEX_VISITED
-    queries = torch.from_numpy(_vectors(512, dimension, 3).astype(np.float32))
-    return _rate(lambda: index.search(queries, Mine().k), len(queries) * INDEX_ROWS * INDEX_VISITED / INDEX_LISTS)
+    index.effort = INDEX_LISTS
+    queries = _vectors(512, dimension, 3).astype(np.float32)
+    return _rate(lambda: index.searcher.search(queries, WIDER * Mine().k), len(queries) * INDEX_ROWS)
 
 
 def _layers(model: SentenceModel) -> int:

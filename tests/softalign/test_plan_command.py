@@ -84,7 +84,6 @@ def test_measuring_with_tiny_models(root: Path, monkeypatch: pytest.MonkeyPatch)
         "SEARCH_ROWS": 200,
         "INDEX_ROWS": 600,
         "INDEX_LISTS": 4,
-        "INDEX_VISITED": 2,
     }.items():
         monkeypatch.setattr(measure, name, value)
     done = run(root, "--measure", "--pairs", "1M", "--mine", "2M")
