@@ -16,7 +16,7 @@ from pipeline.neighborhoods import EXACT_POINTS
 from pipeline.planning.devices import ENCODE_SHARE, SEARCH_SHARE, TRAIN_SHARE, Device
 from pipeline.planning.units import UnitCosts
 
-START_SECONDS = 3.0
+START_SECONDS = 1.0
 """Of every stage: Python and torch start, a model is loaded."""
 KEY = 16
 VISITED_LISTS = 64
