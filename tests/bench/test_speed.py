@@ -136,7 +136,7 @@ def test_flop_by_hand(tmp_path: Path):
 
 
 def test_repetitions_differ_in_a_word():
-    specification = importlib.util.spec_from_file_location("bench_stages", BENCH / "stages.py")
+    specification = importlib.util.spec_from_file_location("bench_stages", BENCH / "stage_costs.py")
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     assert module.repeated([("a", "b"), ("c", "d")], 0.5) == [("a", "b")]

@@ -1,7 +1,7 @@
 """Time and peak memory of every stage by the size of the corpus.
 
-    python bench/stages.py --text corpora/train --times 1 10
-    python bench/stages.py --text corpora/train --times 0.1 --steps 50
+    python bench/stage_costs.py --text corpora/train --times 1 10
+    python bench/stage_costs.py --text corpora/train --times 0.1 --steps 50
 
 Takes all pairs of a folder of ``<a>-<b>/*.tsv.zst``, or a part of them, or N times as many (every repetition adds a word of
 its own to both sides: no line is a duplicate). The teacher is a static model of the default teacher's token vectors: all
@@ -26,7 +26,7 @@ from speed.rows.encoding import PAIRS  # noqa: E402
 from speed.rows.training import cheap_teacher  # noqa: E402
 from speed.text import read_pairs  # noqa: E402
 
-BEGIN, END = "<!-- stages: written by bench/stages.py -->", "<!-- end of stages -->"
+BEGIN, END = "<!-- stages: written by bench/stage_costs.py -->", "<!-- end of stages -->"
 ALL_STAGES = (*STAGES, "train", "embed")
 
 
