@@ -89,7 +89,10 @@ def test_damage_is_named(tmp_path):
         open_index(tmp_path / "none", y)
     build_index(tmp_path / "index", y, "IVF16,Flat", BIG)
     (tmp_path / "index" / "index.faiss").write_bytes(b"IwFlx")
-    with pytest.raises(IndexFolderError, match="can't read"):
+    with pytest.raises(IndexFolderError, match=r"index.faiss: damaged: its checksum"):
+        open_index(tmp_path / "index", y)
+    (tmp_path / "index" / "index.faiss").unlink()
+    with pytest.raises(IndexFolderError, match=r"index.faiss: missing; build the index again"):
         open_index(tmp_path / "index", y)
     about = json.loads((tmp_path / "index" / "about.json").read_text())
     (tmp_path / "index" / "about.json").write_text(json.dumps({**about, "version": 0}))
@@ -107,6 +110,45 @@ def test_an_index_is_used_again_and_is_the_same_when_built_again(tmp_path):
     ensure_index(tmp_path / "again", y, "IVF16,Flat", BIG)
     (other,) = (tmp_path / "again").iterdir()
     assert (folder / "index.faiss").read_bytes() == (other / "index.faiss").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["index.faiss", "lists.ivfdata", "about.json"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "empty", "gone"])
+def test_a_damaged_index_is_named_and_built_again(tmp_path, caplog, name, harm):
+    _, y = sides()
+    ensure_index(tmp_path, y, "IVF16,Flat", 40_000)
+    (folder,) = tmp_path.iterdir()
+    path = folder / name
+    whole = path.read_bytes()
+    flipped = whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1 :]
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes({"flip": flipped, "cut": whole[:-1], "empty": b""}[harm])
+    ensure_index(tmp_path, y, "IVF16,Flat", 40_000)
+    (line,) = caplog.text.splitlines()
+    assert str(folder) in line
+    assert line.endswith("it is built again")
+    if name == "lists.ivfdata":  # the others hold the name of the folder in which FAISS merged the lists
+        assert path.read_bytes() == whole
+    caplog.clear()
+    ensure_index(tmp_path, y, "IVF16,Flat", 40_000)
+    assert caplog.text == ""
+
+
+def test_other_vectors_seeds_kinds_and_versions_of_faiss_are_other_indexes(tmp_path, monkeypatch):
+    _, y = sides()
+    changed = y.copy()
+    changed[700, 3] = np.nextafter(changed[700, 3], y.dtype.type(9))
+    ensure_index(tmp_path, y, "IVF16,Flat", BIG)
+    for count, (vectors, factory, seed) in enumerate(
+        [(changed, "IVF16,Flat", 0), (y[:-1], "IVF16,Flat", 0), (y, "IVF8,Flat", 0), (y, "IVF16,Flat", 1)], start=2
+    ):
+        ensure_index(tmp_path, vectors, factory, BIG, seed)
+        assert len(list(tmp_path.iterdir())) == count
+    monkeypatch.setattr("faiss.__version__", "99.0")
+    ensure_index(tmp_path, y, "IVF16,Flat", BIG)
+    assert len(list(tmp_path.iterdir())) == 6
 
 
 def test_effort_reaches_the_recall_asked_for(tmp_path):

@@ -25,7 +25,6 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation.heldout import mining_metrics
 from pipeline.folders import TextFolder, VectorFolder
 from pipeline.hashing import as_keys, pair_key, text_key
-from pipeline.mining.index import IndexFolderError
 from pipeline.mining.texts import Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.mining.vectors import VectorError
 from pipeline.pairs import HeldOutFolder
@@ -218,7 +217,7 @@ def test_without_documents_partners_are_taken_away(tmp_path: Path):
     assert control.kind == "partners"
 
 
-def test_the_stages_indexes_are_kept_and_one_of_other_vectors_is_refused(tmp_path: Path):
+def test_the_stages_indexes_are_kept_and_one_of_other_vectors_is_built_again(tmp_path: Path, caplog):
     a, b = (_side(tmp_path, language, to_mine=True) for language in ("en", "fr"))
     options, root = Mine(search="approximate", index="Flat"), tmp_path / "store" / "indexes"
     mine_set(_own(a, b), a, b, options, 1, "mine", root)
@@ -230,5 +229,6 @@ def test_the_stages_indexes_are_kept_and_one_of_other_vectors_is_refused(tmp_pat
     about = (folders[0] / "about.json").read_text()
     (folders[0] / "about.json").write_text((folders[1] / "about.json").read_text())
     (folders[1] / "about.json").write_text(about)
-    with pytest.raises(IndexFolderError, match="this index belongs to other vectors"):
-        mine_set(_own(a, b), a, b, options, 1, "mine", root)
+    mine_set(_own(a, b), a, b, options, 1, "mine", root)
+    assert caplog.text.count("it is built again") == 2
+    assert (folders[0] / "about.json").read_text() == about
