@@ -7,6 +7,7 @@ import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,12 @@ USE_BATCH = 64
 """Sentences at once, of similar length: its NumPy pads them to the longest."""
 
 VECTOR_SUFFIXES = (".npy", ".parquet")
+
+NPY_DAMAGE = (
+    *(OSError, ValueError, EOFError, TypeError, LookupError, OverflowError, MemoryError, RecursionError),
+    *(SyntaxError, TokenError),
+)
+"""What NumPy raises for a file whose head, a Python literal, is damaged."""
 
 
 def open_peer(peer: Peer, root: Path, own: Callable[[str], Model]) -> Model:
@@ -142,8 +149,11 @@ def _from_npy(path: Path) -> tuple[Sequence[str], NDArray[Any]]:
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise InputError(path, "no such file; expected vectors [n, d]") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(path, f"not a NumPy file ({str(error).splitlines()[0]})") from None
+    except NPY_DAMAGE as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(path, f"not a NumPy file ({why})") from None
+    if vectors.dtype.kind not in "fiu":
+        raise InputError(path, f"holds {vectors.dtype}, expected numbers")
     texts = read_lines(path.with_suffix(".txt"))
     if vectors.ndim != 2 or len(vectors) != len(texts):
         beside = path.with_suffix(".txt").name

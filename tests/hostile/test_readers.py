@@ -9,6 +9,7 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from pipeline.corpora import lines, opus_zip, streams, tabular, xml
 from pipeline.corpora.registry import READERS
 from pipeline.errors import InputError, ParamsError, UserError
 from pipeline.evaluation import semeval
+from pipeline.evaluation.peers import open_vectors
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.languages import KNOWN_CODES, match_language
 
@@ -286,6 +288,22 @@ class TestText:
         (tmp_path / "de.jsonl.gz").write_bytes(bytes(damaged))
         with pytest.raises(InputError, match=r"can't be read as gzip of UTF-8"):
             read_benchmark("n", "sts22", tmp_path)
+
+    @pytest.mark.parametrize(
+        "head", ["{'descr': (", "{'descr': '<f4', 'shape': " + "(" * 500, "{'descr': 'x y'}", "[]"]
+    )
+    def test_a_numpy_head_that_is_no_literal(self, head: str, tmp_path: Path):
+        text = (head + " " * 600)[:600].encode()
+        (tmp_path / "v.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+        (tmp_path / "v.txt").write_text("a\n")
+        with pytest.raises(InputError, match=r"v.npy: not a NumPy file"):
+            open_vectors("peer", tmp_path / "v.npy")
+
+    def test_vectors_that_are_no_numbers(self, tmp_path: Path):
+        np.save(tmp_path / "v.npy", np.array([["a", "b"]]))
+        (tmp_path / "v.txt").write_text("a\n")
+        with pytest.raises(InputError, match=r"v.npy: holds <U1, expected numbers"):
+            open_vectors("peer", tmp_path / "v.npy")
 
     def test_arrow_that_points_outside_of_itself(self, tmp_path: Path):
         """Unvalidated, such offsets crash the process."""

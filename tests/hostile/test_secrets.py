@@ -11,40 +11,61 @@ from tiny_project import write_project
 from pipeline.config import check_params
 from pipeline.errors import ParamsError
 
-TOKEN = "hf_" + "SecretSecretSecretSecretSecretSecr"
+TOKEN = "hf_" + "SecretSecretSecretSecretSecretSecr"  # the form of one
+
+ALL_STAGES = """
+import importlib, sys
+from pathlib import Path
+from stages.command import Project, configure_log
+
+configure_log()
+for name in ("prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine", "evaluate", "report"):
+    stage = importlib.import_module(f"stages.{name}")
+    stage.run(Project.open(Path(sys.argv[1])), *(["en-fr"] if name == "mine" else []))
+"""
 
 
-def run(stage: str, root: Path) -> subprocess.CompletedProcess:
-    environment = {
-        **os.environ,
-        "HF_TOKEN": TOKEN,
-        "HUGGING_FACE_HUB_TOKEN": TOKEN,
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "-m", f"stages.{stage}", "--project", str(root)]
+def run(*command: str) -> subprocess.CompletedProcess:
+    """Run Python with the token in its environment, and without a network."""
+    tokens = {"HF_TOKEN": TOKEN, "HUGGING_FACE_HUB_TOKEN": TOKEN}
+    environment = {**os.environ, **tokens, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     cwd = Path(__file__).parents[2]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def holding(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
 
 
-def test_no_log_artifact_metric_or_error_holds_the_token(tiny_teacher: Path, tmp_path: Path):
-    root = write_project(tmp_path / "p", tiny_teacher, pairs=60)
-    for stage in ("prepare", "tokenize", "report"):
-        done = run(stage, root)
-        assert done.returncode == 0, done.stderr
-        assert TOKEN not in done.stdout + done.stderr
+def test_no_log_artifact_metric_report_card_or_error_holds_the_token(tiny_teacher: Path, tmp_path: Path):
+    root = write_project(tmp_path / "p", tiny_teacher, pairs=120)
+    done = run("-c", ALL_STAGES, str(root))
+    assert done.returncode == 0, done.stderr
+    assert TOKEN not in done.stdout + done.stderr
     assert (root / "reports" / "index.html").exists()
+    assert (root / "models" / "student" / "modules.json").exists()
+    done = run(
+        "-m",
+        "softalign",
+        "export",
+        "--to",
+        "sentence-transformers",
+        "--out",
+        str(tmp_path / "e"),
+        "--project",
+        str(root),
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "e" / "README.md").exists()
     text = (root / "params.yaml").read_text().replace(str(tiny_teacher), "nobody/nothing")
     (root / "params.yaml").write_text(text)
-    done = run("tokenize", root)
-    assert done.returncode == 1
-    assert "could not be had from the hub" in done.stderr
-    assert TOKEN not in done.stdout + done.stderr
-    assert holding(root) == []
+    failed = run("-m", "stages.tokenize", "--project", str(root))
+    assert failed.returncode == 1
+    assert "could not be had from the hub" in failed.stderr
+    assert TOKEN not in done.stdout + done.stderr + failed.stdout + failed.stderr
+    assert holding(tmp_path) == []
 
 
 @pytest.mark.parametrize("section", ["teacher", "student", "top"])
