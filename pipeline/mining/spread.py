@@ -20,9 +20,10 @@ from pipeline.compute.work import Count, Engine, SetUp, Terms, Work
 from pipeline.folders import VectorFolder
 from pipeline.hashing import identity_hash
 from pipeline.mining.best import EMPTY, decode_row, decode_similarity
-from pipeline.mining.neighbors import Neighbors, Plan, best_of_range, pick_device
+from pipeline.mining.neighbors import Neighbors, Plan, best_of_range, mutual_neighbors, pick_device
 from pipeline.mining.selected import SelectedVectors
 from pipeline.mining.vectors import check_pair
+from pipeline.progress import Advance
 
 RANGES = 4
 """For each worker: a lost one's share is small, and none has much longer than the others."""
@@ -94,10 +95,10 @@ def spread_neighbors(
     y: SelectedVectors,
     k: int,
     memory_bytes: int,
-    advance: Count,
+    advance: Advance,
     shared: Sequence[Path] = (),
 ) -> Neighbors:
-    """The same as `pipeline.mining.neighbors.mutual_neighbors`, by an engine's workers.
+    """The same as `pipeline.mining.neighbors.mutual_neighbors`, by an engine's workers; a single tile is done here.
 
     Holds the result, and up to four ranges' 8·k bytes a row of side b for each worker; no similarities.
 
@@ -114,7 +115,10 @@ def spread_neighbors(
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
     """
     check_pair(x, y)
-    ranges = row_ranges(len(x), _plan(x, memory_bytes).tile, RANGES * engine.workers)
+    tile = _plan(x, memory_bytes).tile
+    if max(len(x), len(y)) <= tile:  # held-out sets, as a rule: done before a worker would be ready
+        return mutual_neighbors(x, y, k, memory_bytes, advance=advance)
+    ranges = row_ranges(len(x), tile, RANGES * engine.workers)
     arguments = (StoredSide.of(x), StoredSide.of(y), k, memory_bytes)
     work = Work("mine", open_sides, arguments, mine_range)
     terms = Terms(lambda: {"rows": [len(x), len(y)]}, shared)

@@ -23,6 +23,7 @@ from tiny_project import translation, write_project
 from pipeline import prepare as preparing
 from pipeline.compute import processes
 from pipeline.compute.dispatch import Dispatcher
+from pipeline.compute.worker import Ready
 from pipeline.corpora import base
 from pipeline.hashing import file_hash
 from stages import embed, mine, neighborhoods, prepare, teach, tokenize, train
@@ -134,6 +135,36 @@ def test_local_workers_that_are_killed_in_each_stage_change_no_byte(alone: Path,
 # Ray.
 
 
+def command(project: Project, stage: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", **variables}
+    return subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}"],
+        cwd=project.layout.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("127.0.0.1:9", "compute.ray_address: nothing answers at 127.0.0.1:9; start one with `ray start --head`"),
+        (None, "compute: no Ray cluster is running on this machine, or this machine is no node of it; start one with"),
+    ],
+)
+def test_a_cluster_that_can_t_be_reached_is_one_line(alone: Path, tmp_path: Path, address, line: str):
+    services = pytest.importorskip("ray._private.services", reason="the extra ray is not installed")
+    if address is None and services.find_gcs_addresses():
+        pytest.skip("a Ray cluster is running on this machine")
+    project = again(alone, tmp_path / "unreached", engine="ray", ray_address=address)
+    done = command(project, "prepare", RAY_ADDRESS="")
+    assert done.returncode == 1
+    assert f"softalign: error: {line}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator:
     """A head and one more node on this machine, each with one CPU for workers."""
@@ -148,6 +179,13 @@ def cluster() -> Iterator:
 
     ray.shutdown()
     made.shutdown()
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 NODE = {
@@ -179,21 +217,35 @@ def test_on_two_ray_nodes_of_which_one_is_killed_in_teach_and_in_mine(
 
     project = again(alone, tmp_path / "ray", engine="ray", workers=2, ray_address=cluster.address)
     killing = False
-    send, to_all = on_ray._Team.send, Dispatcher.map
+    processes: list[int] = []
+    fetch, send, to_all = on_ray._Team._fetch, on_ray._Team.send, Dispatcher.map
 
     def when_all_are_ready(crew, items, advance):
         """Both workers are ready before either gets an item: the node is not killed before it has work."""
+        processes.clear()
         crew.ready()
         return to_all(crew, items, advance)
 
+    def noted(team, reference):
+        message = fetch(team, reference)
+        if isinstance(message, Ready):
+            processes.append(message.process)
+        return message
+
     def kill_a_node_in_the_middle(team, worker, item):
+        """When both have work; go on when the node's worker is dead, which it is not at once."""
         nonlocal killing
         send(team, worker, item)
         if killing and len(team._said) == 2:
             killing = False
             cluster.remove_node(next(node for node in cluster.list_all_nodes() if not node.head), allow_graceful=False)
+            start = time.monotonic()
+            while all(alive(process) for process in processes):
+                assert time.monotonic() - start < 60
+                time.sleep(0.1)
 
     monkeypatch.setattr(Dispatcher, "map", when_all_are_ready)
+    monkeypatch.setattr(on_ray._Team, "_fetch", noted)
     monkeypatch.setattr(on_ray._Team, "send", kill_a_node_in_the_middle)
     with caplog.at_level(logging.WARNING):
         run(project, "prepare", "tokenize")
@@ -209,18 +261,6 @@ def test_on_two_ray_nodes_of_which_one_is_killed_in_teach_and_in_mine(
         assert "a worker was lost because its Ray actor died" in caplog.text
     assert hashes(project.layout.root) == hashes(alone)
     patiently(lambda: cluster.add_node(**NODE))
-
-
-def command(project: Project, stage: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", **variables}
-    return subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}"],
-        cwd=project.layout.root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
 
 
 @contextmanager
@@ -278,23 +318,6 @@ def test_a_worker_that_no_node_has_room_for_is_one_line(cluster, alone: Path, tm
         "softalign: error: compute: no node of the Ray cluster has 64 CPUs and 0 GPUs for a worker; it has 1 CPUs"
         in (done.stderr)
     )
-
-
-@pytest.mark.parametrize(
-    ("address", "line"),
-    [
-        ("127.0.0.1:9", "compute.ray_address: nothing answers at 127.0.0.1:9; start one with `ray start --head`"),
-        (None, "compute: no Ray cluster is running on this machine, or this machine is no node of it; start one with"),
-    ],
-)
-def test_a_cluster_that_can_t_be_reached_is_one_line(alone: Path, tmp_path: Path, address, line: str):
-    pytest.importorskip("ray", reason="the extra ray is not installed")
-    project = again(alone, tmp_path / "unreached", engine="ray", ray_address=address)
-    # Not where Ray looks for the clusters of this machine: another test's may be running.
-    done = command(project, "prepare", RAY_TMPDIR=str(tmp_path), TMPDIR=str(tmp_path), RAY_ADDRESS="")
-    assert done.returncode == 1
-    assert f"softalign: error: {line}" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_without_its_head_a_run_ends_with_a_line_and_the_next_goes_on(alone: Path, tmp_path: Path):

@@ -42,7 +42,7 @@ def folder(path: Path, rows: int, seed: int, zero: bool = False) -> SelectedVect
 def test_ranges_give_the_neighbors_of_the_whole_bit_by_bit(tmp_path: Path, rows_a: int, rows_b: int):
     x, y = folder(tmp_path / "a", rows_a, 1), folder(tmp_path / "b", rows_b, 2)
     done: list[int] = []
-    found = spread_neighbors(Several(), x, y, 4, MEMORY, done.append)
+    found = spread_neighbors(Several(), x, y, 4, MEMORY, lambda count=1, note="": done.append(count))
     whole = mutual_neighbors(x, y, 4, MEMORY)
     for name in ("forward_similarity", "forward_row", "backward_similarity", "backward_row"):
         np.testing.assert_array_equal(getattr(found, name), getattr(whole, name), err_msg=name)
@@ -54,7 +54,7 @@ def test_a_vector_without_direction_is_named_as_in_the_whole(tmp_path: Path):
     with pytest.raises(VectorError) as whole:
         mutual_neighbors(x, y, 4, MEMORY)
     with pytest.raises(VectorError) as found:
-        spread_neighbors(Several(), x, y, 4, MEMORY, lambda _: None)
+        spread_neighbors(Several(), x, y, 4, MEMORY, lambda count=1, note="": None)
     assert str(found.value) == str(whole.value)
 
 
