@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -287,7 +288,7 @@ def modified(about: Mapping[str, Any]) -> float:
         value = about.get(name)
         if isinstance(value, int | float):
             return float(value)
-        if hasattr(value, "timestamp"):
+        if isinstance(value, datetime):
             return float(value.timestamp())
     return time.time()
 

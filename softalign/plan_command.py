@@ -95,7 +95,7 @@ def _own_workload(project: Any) -> Any:
 
 def _last_run(project: Any) -> dict[str, float]:
     """Seconds of each stage's last run, where it has one; of mine, of all language pairs that have."""
-    found = {}
+    found: dict[str, float] = {}
     for path in sorted(project.layout.cost("any").parent.glob("*.json")):
         try:
             seconds = float(json.loads(path.read_text(encoding="utf-8"))["seconds"])

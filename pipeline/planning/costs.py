@@ -256,11 +256,13 @@ def _mine(work: Workload, units: UnitCosts, params: Params, machines: Machines) 
         one = search_seconds(side, side, units.student_dimension, units, machines)
         memory = float(options.memory_bytes)
     else:
-        one = 2 * index_seconds(side, side, units.student_dimension, options.index_bytes, units, machines.workers)
+        one = 2 * index_seconds(side, side, units.student_dimension, options.index_bytes, units, 1)
         memory = 2 * index_memory(side, units.student_dimension, options.index_bytes) + options.memory_bytes
     written = work.language_pairs * side * KEPT_PAIRS * (2 * units.sentence_bytes + 150)
     seconds = work.language_pairs * (START_SECONDS + one) + written / units.disk_bytes
     note = f"{options.search}, {work.language_pairs} language pairs of {side:,} sentences a side"
+    if options.search != "exact":
+        note += ", on one machine"
     return StageCost("mine", seconds, written, memory + 240.0 * side, note=note)
 
 
