@@ -13,16 +13,18 @@ from speed.worker import Clock, Work
 
 
 def softalign(options: dict[str, Any]) -> Work:
-    """Ours, as stage tokenize: from shards of text to shards of ids."""
+    """Ours, as stage tokenize: from shards of text to shards of ids, in this process with all its threads."""
+    from pipeline.compute.here import here
     from pipeline.encoders.tokenization import load_tokenizer
     from pipeline.folders import TokenFolder
-    from pipeline.tokenize import tokenize_folder
+    from pipeline.tokenize import FolderToTokenize, tokenize_folders, tokenize_shard
 
     folder = Path(options["folder"])
     tokenizer = load_tokenizer(Path(options["path"]), "", options["max_length"], special_tokens=True)
+    item = FolderToTokenize("teacher", folder / "sentences", folder / "tokens", {"language": "en"})
 
     def work(clock: Clock) -> Any:
-        tokenize_folder(tokenizer, folder / "sentences", folder / "tokens", {"language": "en"}, "bench")
+        tokenize_folders(here(tokenize_shard, {"teacher": tokenizer}), [item], "bench")
         with clock.paused():
             found = TokenFolder(folder / "tokens")
             order = np.argsort(found.keys)
