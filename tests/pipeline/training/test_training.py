@@ -10,7 +10,7 @@ from tiny_project import write_project
 
 from pipeline.artifacts import open_folder
 from pipeline.config import Train
-from pipeline.errors import ArtifactError, UserError
+from pipeline.errors import UserError
 from pipeline.folders import VectorFolder
 from pipeline.hashing import folder_hash, locate
 from pipeline.neighborhoods import label_points, soft_weights
