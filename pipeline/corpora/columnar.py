@@ -94,9 +94,13 @@ def _schema(source: Source, kind: str) -> pa.Schema:
     try:
         if kind == "parquet":
             with source.open() as opened:
-                return pq.ParquetFile(opened).schema_arrow
-        with _arrow_reader(source) as reader:
-            return reader.schema
+                schema = pq.ParquetFile(opened).schema_arrow
+        else:
+            with _arrow_reader(source) as reader:
+                schema = reader.schema
+        for field in schema:  # names are decoded when they are asked for, and then may turn out not to be UTF-8
+            _ = field.name, [inner.name for inner in field.type] if pa.types.is_struct(field.type) else []
+        return schema
     except DAMAGE as error:
         raise InputError(source.name, f"is not a readable {kind} file ({_first_line(error)})") from None
 
@@ -189,13 +193,17 @@ def _large_dictionaries(opened: BinaryIO, name: str, tops: list[str]) -> list[st
         InputError: if a column is a bomb, by what the file says of it.
     """
     large = []
-    metadata = pq.ParquetFile(opened).metadata
-    for group in range(metadata.num_row_groups):
-        for number in range(metadata.num_columns):
-            chunk = metadata.row_group(group).column(number)
+    file = pq.ParquetFile(opened, pre_buffer=False)
+    names = [file.schema.column(number).path for number in range(len(file.schema))]
+    numbers = [number for number, name in enumerate(names) if any(f"{name}.".startswith(f"{top}.") for top in tops)]
+    for group in range(file.num_row_groups):
+        if file.metadata.row_group(group).num_rows == 0:
+            continue
+        # One row is read first: where a column's metadata is damaged, reading raises, and asking for it ends the process.
+        next(file.iter_batches(batch_size=1, row_groups=[group], columns=tops), None)
+        for number in numbers:
+            chunk = file.metadata.row_group(group).column(number)
             packed, whole = chunk.total_compressed_size, chunk.total_uncompressed_size
-            if chunk.path_in_schema.split(".")[0] not in tops:
-                continue
             if whole > BOMB_BYTES and whole > BOMB_RATIO * max(packed, 1):
                 raise InputError(name, f"{packed:,} bytes become {whole:,}: not text, perhaps a bomb")
             if (

@@ -99,7 +99,8 @@ def _forget(element: Any) -> None:
 
 def local_name(element: Any) -> str:
     """An element's name without its namespace; empty for comments, instructions and entities."""
-    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+    # not by etree.QName, which refuses names of namespaces that hold a brace
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
 def inline_text(element: Any, dropped: frozenset[str]) -> str | None:

@@ -5,6 +5,8 @@ import io
 import json
 import lzma
 import resource
+import subprocess
+import sys
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -304,6 +306,43 @@ class TestText:
         (tmp_path / "v.txt").write_text("a\n")
         with pytest.raises(InputError, match=r"v.npy: holds <U1, expected numbers"):
             open_vectors("peer", tmp_path / "v.npy")
+
+    def test_a_namespace_with_a_brace(self, tmp_path: Path):
+        unit = "<trans-unit><source>one</source><target>un</target></trans-unit>"
+        head = '<xliff xmlns="urn:x{a}b"><file source-language="en" target-language="fr">'
+        (tmp_path / "x.xlf").write_text(f"{head}{unit}</file></xliff>")
+        with pytest.raises(InputError, match=r"x.xlf:1: not well-formed XML \(.*not a valid URI"):
+            read("xliff", ask(tmp_path, "x.xlf", "en-fr"))
+
+    def test_columns_whose_names_are_no_text(self, tmp_path: Path):
+        table = pa.table({"en": ["a"], "fr\u00e9": ["b"]})
+        with pa.ipc.new_file(tmp_path / "x.arrow", table.schema) as writer:
+            writer.write_table(table)
+        data = (tmp_path / "x.arrow").read_bytes()
+        (tmp_path / "x.arrow").write_bytes(data.replace("\u00e9".encode(), b"\xe5\xff"))
+        with pytest.raises(InputError, match=r"x.arrow: is not a readable arrow file \(.*codec can't decode"):
+            read("arrow", ask(tmp_path, "x.arrow", "en-fr"))
+
+    def test_damaged_metadata_of_a_column_does_not_end_the_process(self, tmp_path: Path):
+        """Reading such a column raises; asking for its metadata calls ``terminate``."""
+        table = pa.table({"en": ["A river.", "b", None] * 9, "fr": ["Une", "\u00e9", "x"] * 9})
+        pq.write_table(table, tmp_path / "x.parquet", use_dictionary=False)
+        whole = (tmp_path / "x.parquet").read_bytes()
+        optional = b"\x15\x0c\x25\x02\x18\x02en"  # of the schema: type BYTE_ARRAY, repetition 1 (a zigzag 2), name "en"
+        assert whole.count(optional) == 1
+        (tmp_path / "x.parquet").write_bytes(whole.replace(optional, b"\x15\x0c\x25\x0d\x18\x02en"))
+        script = (
+            "import sys; sys.path[:0] = sys.argv[2:]\n"
+            "from pathlib import Path; from corpus_reading import ask, read\n"
+            "from pipeline.errors import InputError\n"
+            "try: read('parquet', ask(Path(sys.argv[1]), 'x.parquet', 'en-fr'))\n"
+            "except InputError as error: print(error)\n"
+        )
+        paths = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "helpers")]
+        command = [sys.executable, "-c", script, str(tmp_path), *paths]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("x.parquet: damaged after row 0 (")
 
     def test_arrow_that_points_outside_of_itself(self, tmp_path: Path):
         """Unvalidated, such offsets crash the process."""
