@@ -93,7 +93,7 @@ def write_mined(path: Path, threshold: float | None = 1.0, own: bool = False, te
         + [(f"{name}_{side}", kind) for name, kind in
            (("text", pa.string()), ("corpus", pa.string()), ("file", pa.string()), ("line", pa.int64())) for side in "ab"]
     )  # fmt: skip
-    made_by = {"pair": path.stem, "threshold": threshold, "encoder": ENCODER, "kind": "mined"}
+    made_by = {"pair": "en-fr", "threshold": threshold, "encoder": ENCODER, "kind": "mined"}
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=schema).replace_schema_metadata(sealed_metadata(made_by)), path)
     seal(path)

@@ -13,6 +13,7 @@ from tiny_project import write_project
 
 from pipeline.hashing import file_hash
 
+STAGES = ["prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine@en-fr", "evaluate", "report"]
 ARTIFACTS = ("data", "models", "metrics", "reports")
 NOT_ARTIFACTS = ("store", "cost", "locks", "checkpoints")
 

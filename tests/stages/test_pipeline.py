@@ -13,15 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dvc_project import clone, hashes, repro, run
+from dvc_project import STAGES, clone, hashes, repro, run
 from imports import ROOT
 from ruamel.yaml import YAML
 from small import sentence
 from tiny_project import translation
 
 pytestmark = pytest.mark.slow
-
-STAGES = ["prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine@en-fr", "evaluate", "report"]
 
 
 def restored(folder: Path) -> list[str]:
@@ -38,14 +36,6 @@ def change(folder: Path, edit: Callable[[dict], None]) -> None:
     edit(params)
     with (folder / "params.yaml").open("w") as opened:
         yaml.dump(params, opened)
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Path:
-    """A clone in which everything has run once."""
-    folder = clone(tmp_path_factory.mktemp("first"), tiny_teacher)
-    assert repro(folder) == STAGES
-    return folder
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 from benchmark_files import encode, write_bucc, write_flores, write_stsb, write_tatoeba
 
-from pipeline.errors import InputError, UserError
+from pipeline.errors import DamagedError, InputError, UserError
 from pipeline.evaluation.cleanliness import find_seen
 from pipeline.evaluation.comparing import compare, sign_probability
 from pipeline.evaluation.embedded import Model
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.results import items_path, read_result
 from pipeline.evaluation.run import Evaluation, summary
+from pipeline.seal import seal
 
 
 def worse(texts: list[str]) -> np.ndarray:
@@ -144,9 +145,13 @@ def test_files_that_are_something_else(tmp_path: Path, benchmarks):
     path = written(tmp_path / "y.json", "y", encode, benchmarks[:1])
     table = pq.read_table(items_path(path))
     pq.write_table(table.slice(1), items_path(path))
+    with pytest.raises(DamagedError, match="not the one in it"):
+        read_result(path)
+    seal(items_path(path))
     with pytest.raises(InputError, match=r"39 items of tatoeba fr-en; y.json says 40"):
         read_result(path)
     pq.write_table(table.drop_columns(["id"]), items_path(path))
+    seal(items_path(path))
     with pytest.raises(InputError, match="has no column id"):
         read_result(path)
     items_path(path).write_bytes(b"x")

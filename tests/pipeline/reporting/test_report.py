@@ -283,7 +283,7 @@ def test_what_made_it_names_versions_models_and_parameters(root: Path):
     groups = dict(facts.maker_groups(read(root)))
     assert dict(groups["versions"]).keys() == {"softalign", "torch"}
     assert groups["teacher"] == [("model", "tiny")]
-    assert groups["the trained encoder"] == [("model", "tiny"), ("dimension", "4")]
+    assert groups["the trained encoder"] == [("dimension", "4"), ("model", "tiny")]
     assert groups["training"] == [("loss.name", "soft"), ("seed", "7")]
 
 
@@ -302,7 +302,7 @@ def test_bad_mined_pairs_and_series(tmp_path: Path):
     with pytest.raises(ArtifactError, match=r"a\.parquet: missing"):
         read_mined("en-fr", tmp_path / "a.parquet", {}, 2)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ArtifactError, match="not mined pairs"):
+    with pytest.raises(ArtifactError, match="not a readable Parquet file"):
         read_mined("en-fr", tmp_path / "a.parquet", {}, 2)
     series = tmp_path / "plots" / "metrics" / "loss.tsv"
     series.parent.mkdir(parents=True)
