@@ -135,6 +135,7 @@ def open_vectors(name: str, path: Path) -> Model:
 def _from_parquet(path: Path) -> tuple[Sequence[str], NDArray[Any]]:
     try:
         table = pq.read_table(path, columns=["text", "vector"])
+        table.validate(full=True)
         vectors = np.stack(table.column("vector").to_numpy()).astype(np.float32)
     except FileNotFoundError:
         raise InputError(path, "no such file; expected Parquet with columns text and vector") from None

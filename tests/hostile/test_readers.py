@@ -301,6 +301,14 @@ class TestText:
         with pytest.raises(InputError, match=r"v.npy: not a NumPy file"):
             open_vectors("peer", tmp_path / "v.npy")
 
+    def test_texts_of_vectors_that_are_no_text(self, tmp_path: Path):
+        table = pa.table({"text": ["qqqq"], "vector": [[1.0, 2.0]]})
+        pq.write_table(table, tmp_path / "v.parquet", use_dictionary=False, compression="none", write_statistics=False)
+        whole = (tmp_path / "v.parquet").read_bytes()
+        (tmp_path / "v.parquet").write_bytes(whole.replace(b"qqqq", b"q\xaaqq"))
+        with pytest.raises(InputError, match=r"v.parquet: no columns text and vector"):
+            open_vectors("peer", tmp_path / "v.parquet")
+
     def test_vectors_that_are_no_numbers(self, tmp_path: Path):
         np.save(tmp_path / "v.npy", np.array([["a", "b"]]))
         (tmp_path / "v.txt").write_text("a\n")
