@@ -23,6 +23,7 @@ from pipeline.atomic import atomic_folder
 from pipeline.config import Neighborhoods
 from pipeline.folders import VectorFolder
 from pipeline.hashing import Keys, shard_count, shard_of
+from pipeline.mapped import mapped_array
 from pipeline.mining.index import build_index, choose_factory, tune_effort
 from pipeline.mining.neighbors import SelfNeighbors, self_neighbors
 from pipeline.mining.vectors import normalised
@@ -232,7 +233,7 @@ def write_neighborhoods(
 def _gather(points: LabelPoints, path: Path) -> NDArray[np.float16]:
     if len(points) == 0:
         return np.empty((0, points.dimension), dtype=np.float16)
-    vectors = np.memmap(path, dtype=np.float16, mode="w+", shape=(len(points), points.dimension))
+    vectors = mapped_array(path, np.float16, (len(points), points.dimension))
     for start in range(0, len(points), BLOCK_ROWS):
         rows = np.arange(start, min(start + BLOCK_ROWS, len(points)))
         vectors[rows] = points.vectors(rows)

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.mapped import mapped_array
 from pipeline.mining.best import BLOCK, Best
 from pipeline.mining.neighbors import Neighbors, Plan, one_way, pick_device
 from pipeline.mining.retrieval import Rows
@@ -168,7 +169,7 @@ def _room(name: str, rows: int, projection: Projection, folder: Path | None) -> 
     shape = (rows, projection.matrix.shape[1])
     if folder is None:
         return np.empty(shape, np.int8)
-    return np.memmap(folder / f"{name}.sketches", dtype=np.int8, mode="w+", shape=shape)
+    return mapped_array(folder / f"{name}.sketches", np.int8, shape)
 
 
 def _centroid_scores(sketches: Bytes, centroids: torch.Tensor, step: int) -> Iterator[tuple[int, torch.Tensor]]:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.config import Duplicates
+from pipeline.mapped import mapped_array
 from pipeline.preparing.spill import Run, Spill
 from pipeline.text.minhash import band_hashes, band_rows, signatures, similarity
 from pipeline.text.normalize import normal_form
@@ -61,7 +62,7 @@ class NearDuplicates:
         if not self.run.rows:
             return
         path = self.folder / "similarities.f4"
-        near = np.memmap(path, dtype=np.float32, mode="w+", shape=(self.run.rows,))
+        near = mapped_array(path, np.float32, (self.run.rows,))
         self._mark(near)
         start = 0
         for frame in self.run.frames():

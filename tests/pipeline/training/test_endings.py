@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from tiny_project import write_project
 
 from pipeline.config import Train
@@ -212,7 +213,16 @@ def test_epochs_plan_the_batches_once(taught: Path, tmp_path: Path, monkeypatch:
     one = torch.zeros(1)
     pairs = type("Pairs", (), {"rows_a": range(100), "points": None, "neighbors": None, "weights": None})
     trainer = Trainer(
-        one, one, one, [pairs], [], Train(epochs=2.5, batch_size=10, gradient_accumulation=2), 0, "", tmp_path, print
+        Accelerator(cpu=True),
+        one,
+        one,
+        [pairs],
+        [],
+        Train(epochs=2.5, batch_size=10, gradient_accumulation=2),
+        0,
+        "",
+        tmp_path,
+        print,
     )
     assert trainer.config.steps == 13
     assert trainer.plan.batches_per_epoch == 10
