@@ -56,7 +56,7 @@ def run(folder: Path, *command: str, check: bool = True) -> str:
         "DVC_NO_ANALYTICS": "1",
     }
     environment.pop("SOFTALIGN_STORE", None)
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
     if check and done.returncode != 0:
         raise AssertionError(f"{command} exited {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done.stdout + done.stderr
