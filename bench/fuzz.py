@@ -110,11 +110,12 @@ def work(options: argparse.Namespace) -> None:
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + (options.memory << 20),) * 2)
     counts = {"inputs": 0, "read": 0, "refused": 0}
-    end = time.monotonic() + options.seconds
-    noted = time.monotonic()
+    end = noted = 0.0  # time runs from the first input: libFuzzer and its instruments take long to start
 
     def one(data: bytes) -> None:
-        nonlocal noted
+        nonlocal noted, end
+        if not end:
+            noted, end = time.monotonic(), time.monotonic() + options.seconds
         (folder / "input").write_bytes(data)
         counts["inputs"] += 1
         signal.alarm(options.timeout)
