@@ -138,6 +138,17 @@ def _results(project: ProjectOption = Path(), debug: DebugOption = False) -> Non
         results_command(project)
 
 
+@app.command("mend")
+def _mend(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
+    """Delete what a killed DVC left half-written and can't run with; nothing while a DVC runs."""
+    from stages.command import reported_errors
+
+    with reported_errors(debug):
+        from softalign.mend_command import mend_command
+
+        mend_command(project)
+
+
 @app.command("experiments")
 def _experiments(
     metric: Annotated[
