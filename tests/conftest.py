@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,11 @@ from pipeline.hashing import as_keys, shard_count, shard_of, text_key
 # A busy machine is no defect: no example has a deadline.
 settings.register_profile("softalign", deadline=None)
 settings.load_profile("softalign")
+
+# A shell's background job ignores Ctrl-C, and so would the stages that tests stop with it.
+for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, default)
 
 
 @pytest.fixture

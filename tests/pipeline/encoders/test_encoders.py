@@ -63,15 +63,19 @@ def test_padding_by_hand():
     assert padded_lengths(np.array([0, 1, 8])).tolist() == [1, 1, 8]
 
 
-def test_a_plan_covers_every_row_once_and_mixes_no_padded_lengths(tiny_teacher: Path):
+def test_a_plan_covers_every_row_and_fills_each_batch_of_one_length_with_its_last_row(tiny_teacher: Path):
     model = _load(tiny_teacher).model
     lengths = np.random.default_rng(0).integers(0, 40, 200)
     batches = model.plan(lengths, batch_tokens=64)
-    assert sorted(np.concatenate(batches).tolist()) == list(range(200))
+    assert sorted(row for rows in batches for row in np.unique(rows).tolist()) == list(range(200))
     for rows in batches:
-        size = set(padded_lengths(lengths[rows]).tolist())
-        assert len(size) == 1
-        assert len(rows) == 1 or len(rows) * size.pop() <= 64
+        size = int(padded_lengths(lengths[rows[:1]])[0])
+        assert (padded_lengths(lengths[rows]) == size).all()
+        assert len(rows) * size % 8 == 0
+        assert len(rows) * size <= max(64, 8 * size)
+        copies = len(rows) - len(np.unique(rows))
+        assert (rows[len(rows) - copies :] == rows[-1]).all()
+        assert copies < 8
 
 
 @given(lengths=st.lists(st.integers(0, 90), max_size=40), cost=st.integers(1, 300))
