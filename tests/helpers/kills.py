@@ -198,7 +198,9 @@ def _run_dvc(folder: Path, arguments: list[str], kill: Kill | None, scratch: Pat
             os.environ.update(options["env"])
             counted["on"] = 0  # the fork has inherited DVC's
             _run_command(folder, cmd, kill, scratch)
+        ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as DVC does: Ctrl-C is the stage's
         _, status = os.waitpid(pid, 0)
+        signal.signal(signal.SIGINT, ignored)
         if (code := os.waitstatus_to_exitcode(status)) != 0:
             raise dvc.stage.run.StageCmdFailedError(cmd, code)
 
