@@ -57,7 +57,7 @@ def mend(root: Path) -> list[str]:
 
 
 def _refuse_while_running(tmp: Path) -> None:
-    import psutil  # type: ignore[import-untyped]  # DVC's own requirement
+    import psutil  # type: ignore[import-untyped]
 
     for number in _holders(_read(tmp / "rwlock")):
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):

@@ -11,9 +11,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from pipeline.atomic import write_text
@@ -22,6 +24,9 @@ log = logging.getLogger(__name__)
 
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 """What a file system answers that has no locks; not what a full or read-only one does."""
+
+SHELLS = frozenset({"sh", "dash", "ash", "bash", "ksh", "mksh", "zsh", "fish"})
+"""What DVC may start a stage through."""
 
 PARENT_SECONDS = 1.0
 """How often a stage looks whether its DVC still lives."""
@@ -71,14 +76,33 @@ def _holder(path: Path) -> str:
 def stop_without_parent() -> None:
     """Be stopped as by SIGTERM when the process that started this one ends.
 
-    DVC that is killed leaves its stage running; the next ``dvc repro`` would run the same stage beside it.
+    DVC that is killed leaves its stage running; the next ``dvc repro`` would run the same stage beside it. DVC starts a
+    stage through the user's shell, and a shell that does not become its command (dash) stays between the two and lives on:
+    so the process that started the shell is looked at too.
     """
-    parent = os.getppid()
+    ancestors = _starters()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while _same(ancestors):
             time.sleep(PARENT_SECONDS)
         log.warning("the process that started this stage has ended")
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _starters() -> list[int]:
+    """This process, its parent, and, as long as that is a shell, the next one's."""
+    chain = [os.getpid(), os.getppid()]
+    with suppress(psutil.Error):
+        while (last := psutil.Process(chain[-1])).name() in SHELLS:
+            chain.append(last.ppid())
+    return chain
+
+
+def _same(chain: list[int]) -> bool:
+    """Whether each is still its predecessor's parent; a process whose parent ends gets another one at once."""
+    try:
+        return all(psutil.Process(one).ppid() == parent for one, parent in pairwise(chain))
+    except psutil.Error:
+        return False

@@ -89,10 +89,11 @@ def test_two_projects_share_a_store_and_both_have_the_right_bytes(project: Path,
     assert not [path for path in (tmp_path / "shared").rglob("*") if path.name.endswith((".tmp", ".part"))]
 
 
-def test_dvc_refuses_a_second_run_and_a_stage_ends_with_its_dvc(project: Path):
+@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])  # one becomes its command, the other stays before it
+def test_dvc_refuses_a_second_run_and_a_stage_ends_with_its_dvc(project: Path, shell: str):
     lock = Project.open(project).layout.lock("prepare")
     with one_at_a_time(lock, "prepare"):
-        first = start(project, "dvc", "repro", "prepare")
+        first = start(project, "dvc", "repro", "prepare", SHELL=shell)
         read_until(first, "waiting")
         second = start(project, "dvc", "repro", "prepare")
         printed = second.communicate(timeout=100)[0]
