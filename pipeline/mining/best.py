@@ -91,7 +91,7 @@ class Best:
         opened = blocks[line, :, block]
         hit, place = (opened > floor[line].unsqueeze(1)).nonzero(as_tuple=True)
         keys = encode(opened[hit, place], rows[place, block[hit]])
-        self._merge(first, line[hit], keys)
+        self.merge(first, line[hit], keys)
 
     def _raised(self, floor: torch.Tensor, maxima: torch.Tensor) -> torch.Tensor:
         """A first floor for lines without one: k blocks have maxima at or above the k-th greatest maximum."""
@@ -100,7 +100,7 @@ class Best:
         kth = maxima.topk(self.k, dim=1).values[:, -1].to(floor.dtype)
         return torch.maximum(floor, torch.nextafter(kth, torch.full_like(kth, float("-inf"))))
 
-    def _merge(self, first: int | torch.Tensor, line: torch.Tensor, keys: torch.Tensor) -> None:
+    def merge(self, first: int | torch.Tensor, line: torch.Tensor, keys: torch.Tensor) -> None:
         """Merge candidates, in ascending order of their lines, with what those lines hold."""
         lines, group, counts = torch.unique_consecutive(line, return_inverse=True, return_counts=True)
         starts = counts.cumsum(0) - counts

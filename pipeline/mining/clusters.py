@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pipeline.mapped import mapped_array
 from pipeline.mining.best import BLOCK, Best
-from pipeline.mining.neighbors import Neighbors, Plan, one_way, pick_device
+from pipeline.mining.neighbors import Neighbors, one_way
 from pipeline.mining.retrieval import Rows
 from pipeline.mining.sketches import (
     LOWEST,
@@ -35,6 +35,7 @@ from pipeline.mining.sketches import (
     rescored,
     sketch_all,
 )
+from pipeline.mining.tiles import Plan, pick_device
 from pipeline.mining.vectors import VectorSource, check_pair, gathered
 from pipeline.progress import Advance
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from pipeline.mining.best import Best
 from pipeline.mining.keys import NO_KEY, shuffled_keys
-from pipeline.mining.neighbors import Neighbors, Plan, Tiler, pick_device
+from pipeline.mining.neighbors import Neighbors
 from pipeline.mining.retrieval import Rows
+from pipeline.mining.tiles import Plan, Tiler, pick_device
 from pipeline.mining.vectors import VectorSource, check_pair, gathered
 from pipeline.progress import Advance
 

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isqrt
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.mining.best import BLOCK, MAX_ROWS, Best
+from pipeline.mining.best import MAX_ROWS, Best
+from pipeline.mining.bounded import make_tiler
+from pipeline.mining.tiles import Plan, pick_device
 from pipeline.mining.vectors import VectorError, VectorSource, check_matrix, check_pair, gathered, normalised
 from pipeline.progress import Advance
-
-CPU_TILE = 2048
-GPU_TILE = 8192
-"""Rows and columns of a tile: 16 MiB of similarities stay near a CPU's cache; a GPU wants more work at once."""
 
 
 @dataclass(frozen=True)
@@ -63,35 +60,6 @@ class SelfNeighbors:
 
     similarity: NDArray[np.float32]
     row: NDArray[np.int64]
-
-
-def pick_device(device: str | None = None) -> torch.device:
-    """The device named, else a CUDA device where there is one, else the CPU."""
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the product is cut: square tiles, and slabs of x that stay in memory while y goes by once a slab.
-
-    Attributes:
-        tile: rows and columns of a tile, at most.
-        slab: rows of x in memory, a multiple of ``tile``.
-    """
-
-    tile: int
-    slab: int
-
-    @staticmethod
-    def of(dimension: int, memory_bytes: int, device: torch.device) -> Plan:
-        """What fits into ``memory_bytes``."""
-        largest = GPU_TILE if device.type == "cuda" else CPU_TILE
-        # An eighth of the memory is one tile; what is opened of it may be as large, and its keys twice. A quarter is a
-        # slab, and as much again passes through its normalisation.
-        side = isqrt(memory_bytes // 32)
-        tile = max(BLOCK, min(largest, side // BLOCK * BLOCK))
-        slab_rows = memory_bytes // 4 // (4 * max(dimension, 1))
-        return Plan(tile, max(tile, slab_rows // tile * tile))
 
 
 def mutual_neighbors(
@@ -155,12 +123,12 @@ def best_of_range(
         The best of the range's rows (lines from 0), and of all rows of y.
     """
     forward, backward = Best(stop - start, k, where), Best(len(y), k, where)
-    tiler = Tiler(plan, where)
+    tiler = make_tiler(plan, where, x.shape[1], k)
     for slab_start in range(start, stop, plan.slab):
-        slab = normalised(x, slab_start, min(slab_start + plan.slab, stop), "side a", where)
+        slab = tiler.rows(normalised(x, slab_start, min(slab_start + plan.slab, stop), "side a", where))
         report = _Share(advance, len(slab), -(-len(y) // plan.tile))
         for y_start in range(0, len(y), plan.tile):
-            y_tile = normalised(y, y_start, min(y_start + plan.tile, len(y)), "side b", where).t().contiguous()
+            y_tile = tiler.columns(normalised(y, y_start, min(y_start + plan.tile, len(y)), "side b", where))
             for strip_start in range(0, len(slab), plan.tile):
                 strip = slab[strip_start : strip_start + plan.tile]
                 tiler.product(strip, y_tile)
@@ -194,10 +162,10 @@ def one_way(
     check_pair(x, y)
     where = pick_device(device)
     plan = Plan.of(x.shape[1], memory_bytes, where)
-    best, tiler = Best(len(rows), k, where), Tiler(plan, where)
-    queries = gathered(x, rows, "side a", where)
+    best, tiler = Best(len(rows), k, where), make_tiler(plan, where, x.shape[1], k)
+    queries = tiler.rows(gathered(x, rows, "side a", where))
     for y_start in range(0, len(y), plan.tile):
-        y_tile = normalised(y, y_start, min(y_start + plan.tile, len(y)), "side b", where).t().contiguous()
+        y_tile = tiler.columns(normalised(y, y_start, min(y_start + plan.tile, len(y)), "side b", where))
         for first in range(0, len(rows), plan.tile):
             tiler.product(queries[first : first + plan.tile], y_tile)
             tiler.update_rows(best, first, y_start)
@@ -219,12 +187,12 @@ def self_neighbors(
     where = pick_device(device)
     plan = Plan.of(x.shape[1], memory_bytes, where)
     best = Best(len(x), k, where)
-    tiler = Tiler(plan, where)
+    tiler = make_tiler(plan, where, x.shape[1], k)
     for slab_start in range(0, len(x), plan.slab):
-        slab = normalised(x, slab_start, min(slab_start + plan.slab, len(x)), "the vectors", where)
+        slab = tiler.rows(normalised(x, slab_start, min(slab_start + plan.slab, len(x)), "the vectors", where))
         report = _Share(advance, len(slab), -(-(len(x) - slab_start) // plan.tile))
         for y_start in range(slab_start, len(x), plan.tile):
-            y_tile = normalised(x, y_start, min(y_start + plan.tile, len(x)), "the vectors", where).t().contiguous()
+            y_tile = tiler.columns(normalised(x, y_start, min(y_start + plan.tile, len(x)), "the vectors", where))
             for strip_start in range(0, min(len(slab), y_start - slab_start + 1), plan.tile):
                 first = slab_start + strip_start
                 tiler.product(slab[strip_start : strip_start + plan.tile], y_tile)
@@ -248,66 +216,6 @@ def _check_sizes(k: int, *rows: int) -> None:
 def _check_all(vectors: VectorSource, side: str, step: int, device: torch.device) -> None:
     for start in range(0, len(vectors), step):
         normalised(vectors, start, min(start + step, len(vectors)), side, device)
-
-
-class Tiler:
-    """One tile of similarities at a time, in memory that is used again, padded to whole blocks.
-
-    Args:
-        plan: how large a tile may be.
-        device: where it is.
-    """
-
-    def __init__(self, plan: Plan, device: torch.device) -> None:
-        self.device = device
-        self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.float32, device=device)
-        self.tile = self.buffer[:0].view(0, 0)
-        self.offsets = torch.arange(plan.tile, device=device)
-
-    def product(self, strip: torch.Tensor, y_tile: torch.Tensor) -> None:
-        """The similarities of a strip [r, d] with a transposed tile [d, c]; -inf in the padding."""
-        rows, columns = len(strip), y_tile.shape[1]
-        height, width = -(-rows // BLOCK) * BLOCK, -(-columns // BLOCK) * BLOCK
-        self.tile = self.buffer[: height * width].view(height, width)
-        if (height, width) == (rows, columns):
-            torch.mm(strip, y_tile, out=self.tile)
-            return
-        self.tile.fill_(float("-inf"))
-        self.tile[:rows, :columns] = strip @ y_tile
-
-    def hide_diagonal(self) -> None:
-        """Make a tile on the diagonal ignore each row's similarity with itself."""
-        self.tile.fill_diagonal_(float("-inf"))
-
-    def update_rows(self, best: Best, first: int, y_start: int, lines: int | None = None) -> None:
-        """The tile's rows are lines, those from ``first`` on; a block is every (width / BLOCK)-th column.
-
-        Such blocks reduce fastest. Padding is cut off past the last line, or past ``lines`` of them.
-        """
-        height, width = self.tile.shape
-        blocks = self.tile.view(height, BLOCK, width // BLOCK)
-        count = min(height, len(best.keys) - first) if lines is None else lines
-        rows = (self.offsets[:width] + y_start).view(BLOCK, width // BLOCK)
-        best.update(first, blocks[:count], blocks.amax(dim=1)[:count], rows)
-
-    def update_columns(self, best: Best, first: int, y_start: int, lines: int | None = None) -> None:
-        """The tile's columns are lines, those from ``y_start`` on; a block is BLOCK rows. ``lines`` as for rows."""
-        height, width = self.tile.shape
-        blocks = self.tile.view(height // BLOCK, BLOCK, width)
-        count = min(width, len(best.keys) - y_start) if lines is None else lines
-        rows = (self.offsets[:height] + first).view(height // BLOCK, BLOCK).t()
-        best.update(y_start, blocks.permute(2, 1, 0)[:count], blocks.amax(dim=1).t()[:count], rows)
-
-    def update_picked(self, forward: Best, backward: Best, lines: torch.Tensor, columns: torch.Tensor) -> None:
-        """The tile is of any rows of x (``lines``) and of y (``columns``): update both directions."""
-        height, width = self.tile.shape
-        rows = torch.nn.functional.pad(columns, (0, width - len(columns))).view(BLOCK, width // BLOCK)
-        blocks = self.tile.view(height, BLOCK, width // BLOCK)[: len(lines)]
-        forward.update(lines, blocks, blocks.amax(dim=1), rows)
-        rows = torch.nn.functional.pad(lines, (0, height - len(lines))).view(height // BLOCK, BLOCK).t()
-        blocks = self.tile.view(height // BLOCK, BLOCK, width)
-        maxima = blocks.amax(dim=1).t()[: len(columns)]
-        backward.update(columns, blocks.permute(2, 1, 0)[: len(columns)], maxima, rows)
 
 
 class _Share:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.mining.best import BLOCK
-from pipeline.mining.neighbors import Plan, Tiler
+from pipeline.mining.tiles import Plan, Tiler
 from pipeline.mining.vectors import VectorSource, gathered_rows, normalised
 
 LOWEST = float(-(2**31))
@@ -83,7 +83,8 @@ def byte_products(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None = N
 
     Holds the same in float32 besides, where the CPU has no products of bytes.
     """
-    if a.is_cuda or multiplies_bytes():
+    # Of a single number torch._int_mm (2.13, CPU) leaves the result as it was.
+    if a.is_cuda or (multiplies_bytes() and a.shape[1] > 1):
         return torch._int_mm(a, b) if out is None else torch._int_mm(a, b, out=out)
     return float_products(a, b, out)
 
@@ -109,7 +110,7 @@ def multiplies_bytes() -> bool:
 
 
 class SketchTiler(Tiler):
-    """Tiles of products of sketches; see `pipeline.mining.neighbors.Tiler`.
+    """Tiles of products of sketches; see `pipeline.mining.tiles.Tiler`.
 
     Args:
         plan: how large a tile may be.

@@ -20,8 +20,9 @@ from pipeline.compute.work import Count, Engine, SetUp, Terms, Work
 from pipeline.folders import VectorFolder
 from pipeline.hashing import identity_hash
 from pipeline.mining.best import EMPTY, decode_row, decode_similarity
-from pipeline.mining.neighbors import Neighbors, Plan, best_of_range, mutual_neighbors, pick_device
+from pipeline.mining.neighbors import Neighbors, best_of_range, mutual_neighbors
 from pipeline.mining.selected import SelectedVectors
+from pipeline.mining.tiles import Plan, pick_device
 from pipeline.mining.vectors import check_pair
 from pipeline.progress import Advance
 

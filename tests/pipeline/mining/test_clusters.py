@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import Mine
-from pipeline.mining import neighbors as module
+from pipeline.mining import tiles as module
 from pipeline.mining.clusters import cluster_count, clustered_neighbors, make_clusters
 from pipeline.mining.index import neighbor_recall
 from pipeline.mining.mine import find_neighbors

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import Mine
-from pipeline.mining import neighbors as module
+from pipeline.mining import tiles as module
 from pipeline.mining.documents import restricted_neighbors, same_document, within_window
 from pipeline.mining.mine import mine_neighbors
 from pipeline.mining.neighbors import mutual_neighbors

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.mining import neighbors as module
+from pipeline.mining import tiles as module
 from pipeline.mining.neighbors import mutual_neighbors, self_neighbors
 from pipeline.mining.vectors import VectorError
 

@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from pipeline.mining.best import Best
-from pipeline.mining.neighbors import Plan
 from pipeline.mining.sketches import (
     LOWEST,
     SketchTiler,
@@ -13,6 +12,7 @@ from pipeline.mining.sketches import (
     rescored,
     sketch_all,
 )
+from pipeline.mining.tiles import Plan
 
 CPU = torch.device("cpu")
 MEMORY = 1 << 20

@@ -1,0 +1,181 @@
+"""Exact search by way of bytes: products of sketches bound every similarity, and only what may matter is computed.
+
+A CPU with VNNI multiplies bytes several times as fast as float32 (`pipeline.mining.sketches`). A vector x of length 1 and its
+sketch x' (rotated, scaled and rounded to a byte a number) differ by e(x) = |x - x'|, which is known, so by Cauchy and Schwarz
+
+    |x·y - x'·y'| = |(x - x')·y + x'·(y - y')| <= e(x) + (1 + e(x))·e(y),
+
+0.02 for 384 dimensions. A tile of sketch products therefore tells which of its pairs can be among the k best of a line.
+These, a few dozen a line in all, are computed from the vectors themselves: no neighbour can be missed, and a similarity has
+the same bits whatever range its pair was looked at in. A tile in which nearly all pairs are as good as each other (copies)
+is multiplied in float32 instead; which tiles those are depends on the tile alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from pipeline.mining.best import BLOCK, Best, encode
+from pipeline.mining.sketches import DEVIATIONS, LOWEST, byte_products, multiplies_bytes
+from pipeline.mining.tiles import Plan, Tiler
+
+ROUNDING = 1e-5
+"""Added to every bound: what float32 makes of rotations, errors and similarities."""
+
+AT_ONCE = 1 << 15
+"""Pairs whose vectors are gathered at once."""
+
+MOST_NEIGHBORS = 8
+"""With more, nearly every block of a tile can hold one at first."""
+
+DENSE = 4
+"""A tile is multiplied in float32 if more than one in so many of its blocks may have to be opened."""
+
+SAMPLED = 16
+"""One in so many lines is looked at to tell."""
+
+
+@dataclass(frozen=True)
+class Sketched:
+    """Vectors of length 1 and what bounds their products.
+
+    Attributes:
+        unit: float32 [r, d].
+        sketch: int8 [r, d].
+        error: e(x), float32 [r].
+    """
+
+    unit: torch.Tensor
+    sketch: torch.Tensor
+    error: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+    def __getitem__(self, part: slice) -> Sketched:
+        return Sketched(self.unit[part], self.sketch[part], self.error[part])
+
+
+@lru_cache(maxsize=4)
+def rotation(dimension: int) -> torch.Tensor:
+    """A fixed random rotation [d, d], after which no coordinate is much larger than the others."""
+    normal = np.random.default_rng(0).standard_normal((dimension, dimension))
+    return torch.from_numpy(np.linalg.qr(normal)[0].astype(np.float32))
+
+
+class BoundedTiler(Tiler):
+    """Tiles of products of sketches whose lines keep exact similarities; see `pipeline.mining.tiles.Tiler`.
+
+    Args:
+        plan: how large a tile may be.
+        device: where it is.
+        dimension: d.
+    """
+
+    def __init__(self, plan: Plan, device: torch.device, dimension: int) -> None:
+        super().__init__(plan, device)
+        self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.int32, device=device)
+        self.plain, self.plain_is_current, self.diagonal_is_hidden = Tiler(plan, device), False, False
+        self.scale = 127 * dimension**0.5 / DEVIATIONS
+        self.rotation = rotation(dimension).to(device) * self.scale
+
+    def rows(self, unit: torch.Tensor) -> Sketched:
+        """Vectors of length 1 [r, d] with their sketches; holds d bytes a vector more."""
+        sketch = torch.empty(unit.shape, dtype=torch.int8, device=unit.device)
+        error = torch.empty(len(unit), dtype=torch.float32, device=unit.device)
+        for start in range(0, len(unit), len(self.offsets)):
+            part = slice(start, start + len(self.offsets))
+            turned = unit[part] @ self.rotation
+            rounded = turned.round().clamp_(-127, 127)
+            sketch[part] = rounded.to(torch.int8)
+            error[part] = torch.linalg.vector_norm(turned.sub_(rounded), dim=1).div_(self.scale)
+        return Sketched(unit, sketch, error)
+
+    columns = rows
+
+    def product(self, strip: Sketched, y_tile: Sketched) -> None:
+        """The products of the sketches of a strip [r] and a tile [c]; `LOWEST` in the padding."""
+        self.strip, self.other, self.plain_is_current, self.diagonal_is_hidden = strip, y_tile, False, False
+        down, right = -len(strip) % BLOCK, -len(y_tile) % BLOCK
+        rows = torch.nn.functional.pad(strip.sketch, (0, 0, 0, down)) if down else strip.sketch
+        columns = torch.nn.functional.pad(y_tile.sketch, (0, 0, 0, right)) if right else y_tile.sketch
+        shape = len(rows), len(columns)
+        self.tile = self.buffer[: shape[0] * shape[1]].view(shape)
+        byte_products(rows, columns.t(), self.tile)
+        self.tile[len(strip) :] = int(LOWEST)
+        self.tile[:, len(y_tile) :] = int(LOWEST)
+
+    def hide_diagonal(self) -> None:
+        """Make a tile on the diagonal ignore each row's similarity with itself."""
+        self.tile.fill_diagonal_(int(LOWEST))
+        self.diagonal_is_hidden = True
+
+    def _update(
+        self,
+        best: Best,
+        first: int,
+        blocks: torch.Tensor,
+        maxima: torch.Tensor,
+        places: torch.Tensor,
+        start: int,
+        lines_are_rows: bool,
+    ) -> None:
+        """Compute what may be better than a line's k-th best, and keep what is."""
+        lines, others = (self.strip, self.other) if lines_are_rows else (self.other, self.strip)
+        lines = lines[: len(maxima)]
+        slack = lines.error + (1 + lines.error) * others.error.max() + ROUNDING
+        if self._is_dense(best.k, maxima, slack):
+            self._update_plainly(best, first, start, len(maxima), lines_are_rows)
+            return
+        floor = self._raised(best, best.floor[first : first + len(maxima)], maxima, slack)
+        least = ((floor - slack) * self.scale**2).clamp_min(LOWEST)
+        line, block = (maxima > least.unsqueeze(1)).nonzero(as_tuple=True)
+        opened = blocks[line, :, block]
+        hit, place = (opened > least[line].unsqueeze(1)).nonzero(as_tuple=True)
+        own, other = line[hit], places[place, block[hit]]
+        similarity = torch.empty(len(own), dtype=torch.float32, device=self.device)
+        for begin in range(0, len(own), AT_ONCE):
+            part = slice(begin, begin + AT_ONCE)
+            similarity[part] = lines.unit[own[part]].mul_(others.unit[other[part]]).sum(dim=1)
+        kept = similarity > floor[own]
+        if kept.any():
+            best.merge(first, own[kept], encode(similarity[kept], other[kept] + start))
+
+    def _raised(self, best: Best, floor: torch.Tensor, maxima: torch.Tensor, slack: torch.Tensor) -> torch.Tensor:
+        """A first floor for lines without one: k blocks hold something of at least the k-th greatest maximum less slack."""
+        if maxima.shape[1] < best.k or not bool((floor == best.lowest).any()):
+            return floor
+        return torch.maximum(floor, self._kth(best.k, maxima) - slack)
+
+    def _kth(self, k: int, maxima: torch.Tensor) -> torch.Tensor:
+        return maxima.topk(k, dim=1).values[:, -1].to(torch.float32) / self.scale**2
+
+    def _is_dense(self, k: int, maxima: torch.Tensor, slack: torch.Tensor) -> bool:
+        """Whether many blocks may hold one of the k best, whatever was found before."""
+        maxima, slack = maxima[::SAMPLED], slack[::SAMPLED]
+        if maxima.shape[1] < k:
+            return False
+        least = (self._kth(k, maxima) - 2 * slack) * self.scale**2
+        return int((maxima > least.unsqueeze(1)).sum()) * DENSE > maxima.numel()
+
+    def _update_plainly(self, best: Best, first: int, start: int, count: int, lines_are_rows: bool) -> None:
+        if not self.plain_is_current:
+            self.plain.product(self.strip.unit, self.plain.columns(self.other.unit))
+            if self.diagonal_is_hidden:
+                self.plain.hide_diagonal()
+            self.plain_is_current = True
+        if lines_are_rows:
+            self.plain.update_rows(best, first, start, count)
+        else:
+            self.plain.update_columns(best, start, first, count)
+
+
+def make_tiler(plan: Plan, device: torch.device, dimension: int, k: int) -> Tiler:
+    """What makes tiles for so many neighbours on a device: bounds where bytes are fast, similarities elsewhere."""
+    if device.type == "cpu" and k <= MOST_NEIGHBORS and multiplies_bytes():
+        return BoundedTiler(plan, device, dimension)
+    return Tiler(plan, device)
