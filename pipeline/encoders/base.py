@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-ENCODER_VERSION = 2
+ENCODER_VERSION = 3
 """Part of every identity: raised when a change of this package changes vectors."""
 
 

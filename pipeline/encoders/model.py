@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.encoders.base import TokenBatch
+from pipeline.encoders.linear import use_fast_products
 from pipeline.encoders.pooling import Pooling, normalise, pool
 
 ROW_STEP = 8
@@ -86,6 +87,7 @@ class TransformerModel(SentenceModel):
 
     def __init__(self, backbone: Any, pooling: Pooling, pad: int) -> None:
         super().__init__()
+        use_fast_products(backbone)
         self.backbone, self.pooling, self.pad = backbone, pooling, pad
         self.dimension = int(backbone.config.hidden_size)
         self.vocabulary = int(backbone.get_input_embeddings().num_embeddings)

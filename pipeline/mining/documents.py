@@ -157,7 +157,7 @@ def restricted_neighbors(
         for a_start, a_stop in _steps(start, stop, plan.tile):
             strip = gathered(x, restriction.order_a[a_start:a_stop], "side a", where)
             for b_start, b_stop in _steps(int(restriction.low[group]), int(restriction.high[group]), plan.tile):
-                tile = gathered(y, restriction.order_b[b_start:b_stop], "side b", where).t().contiguous()
+                tile = gathered(y, restriction.order_b[b_start:b_stop], "side b", where)
                 tiler.product(strip, tile)
                 tiler.update_rows(forward, a_start, b_start, a_stop - a_start)
                 tiler.update_columns(backward, a_start, b_start, b_stop - b_start)

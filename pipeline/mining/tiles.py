@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from pipeline.mining.best import BLOCK, Best
+from pipeline.products import goes_through_onednn, product
 
 CPU_TILE = 2048
 GPU_TILE = 8192
@@ -64,18 +65,21 @@ class Tiler:
 
     def columns(self, unit: torch.Tensor) -> Any:
         """Vectors of length 1 [c, d] as `product` wants its columns."""
-        return unit.t().contiguous()
+        return unit
 
     def product(self, strip: Any, y_tile: Any) -> None:
-        """The similarities of a strip [r, d] with a transposed tile [d, c]; -inf in the padding."""
-        rows, columns = len(strip), y_tile.shape[1]
+        """The similarities of a strip [r, d] with a tile [c, d]; -inf in the padding."""
+        rows, columns = len(strip), len(y_tile)
         height, width = -(-rows // BLOCK) * BLOCK, -(-columns // BLOCK) * BLOCK
         self.tile = self.buffer[: height * width].view(height, width)
         if (height, width) == (rows, columns):
-            torch.mm(strip, y_tile, out=self.tile)
+            if goes_through_onednn(strip, y_tile):
+                self.tile = product(strip, y_tile)
+            else:
+                torch.mm(strip, y_tile.t(), out=self.tile)
             return
         self.tile.fill_(float("-inf"))
-        self.tile[:rows, :columns] = strip @ y_tile
+        self.tile[:rows, :columns] = product(strip, y_tile)
 
     def hide_diagonal(self) -> None:
         """Make a tile on the diagonal ignore each row's similarity with itself."""

@@ -65,7 +65,7 @@ def sentence_transformers(options: dict[str, Any]) -> Work:
 
 
 def sentence_transformers_onnx(options: dict[str, Any]) -> Work:
-    """Its ONNX backend with its own int8 export for AVX2, in an environment where optimum runs."""
+    """Its ONNX backend in an environment where optimum runs: float32, or its own int8 export for this processor."""
     import onnxruntime
     import torch
     from sentence_transformers import SentenceTransformer, export_dynamic_quantized_onnx_model
@@ -73,14 +73,16 @@ def sentence_transformers_onnx(options: dict[str, Any]) -> Work:
     torch.set_num_threads(options["threads"])
     session = onnxruntime.SessionOptions()
     session.intra_op_num_threads = options["threads"]
-    folder = Path(options["folder"]) / "sentence-transformers-onnx"
+    folder = Path(options["folder"]) / ("sentence-transformers-onnx" + ("-float32" if options.get("float32") else ""))
     if not folder.exists():
         plain = SentenceTransformer(options["path"], backend="onnx", model_kwargs={"export": True}, device="cpu")
         plain.save_pretrained(str(folder))
-        export_dynamic_quantized_onnx_model(plain, options.get("quantization", "avx2"), str(folder))
-    name = next(
-        path.name for path in sorted(folder.glob("onnx/*quint8*.onnx")) + sorted(folder.glob("onnx/*qint8*.onnx"))
-    )
+        if not options.get("float32"):
+            kind = "avx512_vnni" if torch.cpu.get_capabilities().get("avx512_vnni") else "avx2"
+            export_dynamic_quantized_onnx_model(plain, kind, str(folder))
+    name = "model.onnx"
+    if not options.get("float32"):
+        name = next(path.name for path in sorted(folder.glob("onnx/*int8*.onnx")))
     model = SentenceTransformer(
         str(folder),
         backend="onnx",
@@ -91,22 +93,27 @@ def sentence_transformers_onnx(options: dict[str, Any]) -> Work:
 
 
 def sentence_transformers_openvino(options: dict[str, Any]) -> Work:
-    """Its OpenVINO backend with static int8 quantisation, calibrated on the row's own sentences."""
+    """Its OpenVINO backend: float32, or static int8 quantisation that is calibrated on the row's own sentences."""
     import torch
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(options["threads"])
-    folder = Path(options["folder"]) / "sentence-transformers-openvino"
+    float32 = bool(options.get("float32"))
+    folder = Path(options["folder"]) / ("sentence-transformers-openvino" + ("-float32" if float32 else ""))
     settings = {"INFERENCE_NUM_THREADS": options["threads"], "PERFORMANCE_HINT": "THROUGHPUT"}
+    if float32:
+        settings["INFERENCE_PRECISION_HINT"] = "f32"
     if not folder.exists():
         plain = SentenceTransformer(options["path"], backend="openvino", model_kwargs={"export": True}, device="cpu")
         plain.save_pretrained(str(folder))
-        _quantise_openvino(plain, folder, texts(options)[:300])
+        if not float32:
+            _quantise_openvino(plain, folder, texts(options)[:300])
+    graph = "openvino_model.xml" if float32 else "openvino_model_qint8.xml"
     model = SentenceTransformer(
         str(folder),
         backend="openvino",
         device="cpu",
-        model_kwargs={"file_name": "openvino/openvino_model_qint8.xml", "ov_config": settings},
+        model_kwargs={"file_name": f"openvino/{graph}", "ov_config": settings},
     )
     return _encoding(model, options)
 
@@ -146,16 +153,28 @@ def _encoding(model: Any, options: dict[str, Any]) -> Work:
 
 
 def matrix_product(options: dict[str, Any]) -> Work:
-    """What the machine's float32 matrix product reaches: a square one, large enough to be at its best."""
+    """What the machine's float32 matrix product reaches: a square one by MKL or by oneDNN, whichever is faster."""
     import torch
 
     torch.set_num_threads(options["threads"])
     side, times = options["side"], options["times"]
     a, b = torch.randn(side, side), torch.randn(side, side)
+    kernels = {
+        "MKL": lambda: torch.mm(a, b),
+        "oneDNN": lambda: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], ""),
+    }
+    seconds = {}
+    for name, kernel in kernels.items():
+        kernel()
+        start = time.perf_counter()
+        for _ in range(3):
+            kernel()
+        seconds[name] = time.perf_counter() - start
+    best = min(seconds, key=lambda name: seconds[name])
 
     def work(clock: Clock) -> Any:
         for _ in range(times):
-            torch.mm(a, b)
-        return np.asarray(2 * side**3 * times)
+            kernels[best]()
+        return {"output": np.asarray(2 * side**3 * times), "kernel": np.asarray(best)}
 
     return work

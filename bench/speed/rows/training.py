@@ -200,5 +200,5 @@ def _write_static_text(run: Run, limit: int) -> None:
 
 STATIC_TRAINING = Row(
     "static-training", "training of the static student to the same dev accuracy",
-    {"pairs": 40_000, "accuracy": 0.75, "steps": 600, "eval_every": 20}, _static,
+    {"pairs": 40_000, "accuracy": 0.95, "steps": 600, "eval_every": 10}, _static,
 )  # fmt: skip
