@@ -18,9 +18,10 @@ from pipeline.config import Mine
 from pipeline.mining.clusters import clustered_neighbors, make_clusters
 from pipeline.mining.documents import Restriction, restricted_neighbors
 from pipeline.mining.index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort
-from pipeline.mining.linking import link
+from pipeline.mining.linking import link, link_in_files
 from pipeline.mining.neighbors import Neighbors, mutual_neighbors
 from pipeline.mining.retrieval import Candidates, candidates
+from pipeline.mining.room import Room
 from pipeline.mining.vectors import VectorSource, check_pair
 from pipeline.progress import Advance
 
@@ -167,7 +168,17 @@ def mine(
     return mine_neighbors(neighbors, options).pairs
 
 
-def mine_neighbors(neighbors: Neighbors, options: Mine) -> Mined:
-    """The same from neighbours, however they were found; and the candidates that were not linked."""
-    linked, unlinked = link(candidates(neighbors, options.score, options.retrieval))
+def mine_neighbors(neighbors: Neighbors, options: Mine, room: Room | None = None) -> Mined:
+    """The same from neighbours, however they were found; and the candidates that were not linked.
+
+    Args:
+        neighbors: of both sides.
+        options: the section ``mine`` of params.yaml.
+        room: for candidates. In memory, which is where they are if it is not given, they take about 110 bytes a row of both
+            sides; in files what `link_in_files` says.
+    """
+    if room is None or room.folder is None:
+        linked, unlinked = link(candidates(neighbors, options.score, options.retrieval))
+    else:
+        linked, unlinked = link_in_files(neighbors, options.score, options.retrieval, room, options.memory_bytes)
     return Mined(MinedPairs(**vars(linked)), unlinked, neighbors)
