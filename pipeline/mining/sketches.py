@@ -83,7 +83,8 @@ def byte_products(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None = N
 
     Holds the same in float32 besides, where the CPU has no products of bytes.
     """
-    if a.is_cuda or multiplies_bytes():
+    # Of one number each, torch 2.13 mistakes a transposed matrix for one that is not.
+    if (a.is_cuda or multiplies_bytes()) and a.shape[1] > 1:
         return torch._int_mm(a, b) if out is None else torch._int_mm(a, b, out=out)
     return float_products(a, b, out)
 
