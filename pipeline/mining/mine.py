@@ -16,12 +16,14 @@ from typing import Any
 from pipeline.atomic import scratch_folder
 from pipeline.config import Mine
 from pipeline.mining.clusters import clustered_neighbors, make_clusters
+from pipeline.mining.crew import Spread
 from pipeline.mining.documents import Restriction, restricted_neighbors
 from pipeline.mining.index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort
 from pipeline.mining.linking import link, link_in_files
-from pipeline.mining.neighbors import Neighbors, mutual_neighbors
+from pipeline.mining.neighbors import Neighbors, Plan, mutual_neighbors, pick_device
 from pipeline.mining.retrieval import Candidates, candidates
 from pipeline.mining.room import Room
+from pipeline.mining.spread import spread_neighbors
 from pipeline.mining.vectors import VectorSource, check_pair
 from pipeline.progress import Advance
 
@@ -70,6 +72,8 @@ def find_neighbors(
     seed: int = 0,
     advance: Advance | None = None,
     restriction: Restriction | None = None,
+    room: Room | None = None,
+    spread: Spread | None = None,
 ) -> Search:
     """The neighbours of both directions: exactly, through clusters or through FAISS indexes, as the options say.
 
@@ -80,24 +84,33 @@ def find_neighbors(
         indexes: where indexes are kept to be used again; without it they are built anew and thrown away.
         seed: of samples and of k-means.
         advance: called with rows of x done.
-        restriction: only these may be neighbours; their search is exact, whatever the options say.
+        restriction: only these may be neighbours; their search is exact, whatever the options say, and this process'.
+        room: for the neighbours (not of a restriction); memory, if not given.
+        spread: the workers that search; this process alone, if not given. What fits into one tile is not worth them.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
         ParamsError: if FAISS can't make the index asked for.
+        OSError: if the neighbours don't fit into a room of files.
     """
     check_pair(x, y)
+    room = room or Room()
+    if max(len(x), len(y)) <= Plan.of(x.shape[1], options.memory_bytes, pick_device()).tile:
+        spread = None  # held-out sets, as a rule: done before a worker would be ready
     if restriction is not None:
         found = restricted_neighbors(x, y, restriction, options.k, options.memory_bytes, advance=advance)
         alone = {"without_candidates_a": restriction.alone_a, "without_candidates_b": restriction.alone_b}
         return Search(found, {"search": "exact", "within": options.within, **alone})
     if options.search == "exact" or len(x) == 0 or len(y) == 0:
-        neighbors = mutual_neighbors(x, y, options.k, options.memory_bytes, advance=advance)
+        if spread is None and room.folder is None:
+            neighbors = mutual_neighbors(x, y, options.k, options.memory_bytes, advance=advance)
+        else:
+            neighbors = spread_neighbors(x, y, options.k, options.memory_bytes, advance, room, spread)
         return Search(neighbors, {"search": "exact"})
     if options.index is None:
         # Sketches are as large as half of the vectors: they lie in files, too.
         with _sketch_folder(indexes) as folder:
-            return _through_clusters(x, y, options, seed, advance, folder)
+            return _through_clusters(x, y, options, seed, advance, folder, room, spread)
     if indexes is None:
         with tempfile.TemporaryDirectory(prefix="softalign-index-") as folder:
             return _through_indexes(x, y, options, Path(folder), seed, advance)
@@ -115,10 +128,20 @@ def _sketch_folder(indexes: Path | None) -> Iterator[Path]:
 
 
 def _through_clusters(
-    x: VectorSource, y: VectorSource, options: Mine, seed: int, advance: Advance | None, folder: Path
+    x: VectorSource,
+    y: VectorSource,
+    options: Mine,
+    seed: int,
+    advance: Advance | None,
+    folder: Path,
+    room: Room,
+    spread: Spread | None,
 ) -> Search:
+    folder = folder.absolute()
     clusters = make_clusters(x, y, options.k, options.recall, options.sample, options.memory_bytes, seed, folder=folder)
-    neighbors = clustered_neighbors(x, y, options.k, clusters, options.memory_bytes, advance=advance)
+    neighbors = clustered_neighbors(
+        x, y, options.k, clusters, options.memory_bytes, None, advance, room, spread, folder
+    )
     tuned = Tuned(clusters.gap, clusters.recall)
     about = {
         "search": "approximate",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import Mine
 from pipeline.mining.index import neighbor_recall
-from pipeline.mining.margin import Floats, Score, margin, neighborhood_means
+from pipeline.mining.margin import CHUNK, Floats, Score, margin, neighborhood_means
 from pipeline.mining.mine import Mined
 from pipeline.mining.neighbors import Neighbors, one_way
 from pipeline.mining.retrieval import Rows
@@ -149,9 +149,7 @@ def cost(exact: ExactSample, mined: Mined, threshold: float | None = None) -> Co
     """
     neighbors: Neighbors = mined.neighbors
     pairs = mined.pairs
-    of_row = np.full(len(neighbors.forward_row), -1, dtype=np.int64)
-    of_row[pairs.row_a] = np.arange(len(pairs))
-    place = of_row[exact.row_a]
+    place = _places(pairs.row_a, exact.row_a)
     found = (place >= 0) & (pairs.row_b[place] == exact.row_b if len(pairs) else False)
     approximate = pairs.score[place[found]]
     shift = approximate - exact.score[found]
@@ -172,6 +170,16 @@ def cost(exact: ExactSample, mined: Mined, threshold: float | None = None) -> Co
         threshold=threshold,
         threshold_shift=_threshold_shift(exact.score[found], approximate, threshold),
     )
+
+
+def _places(rows: Rows, wanted: Rows) -> Rows:
+    """Where each of the wanted rows [w] (sorted) is among others [p], of which each is there once; -1: nowhere."""
+    place = np.full(len(wanted), -1, dtype=np.int64)
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        here = np.flatnonzero(np.isin(part, wanted))
+        place[np.searchsorted(wanted, part[here])] = here + start
+    return place
 
 
 def _share(flags: NDArray[np.bool_]) -> float:

@@ -48,8 +48,8 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.row_a)
 
-    def take(self, which: NDArray[Any]) -> Self:
-        """The pairs that a mask or an array of positions picks, in its order."""
+    def take(self, which: NDArray[Any] | slice) -> Self:
+        """The pairs that a mask or an array of positions picks, in its order; those of a slice are not copied."""
         return type(self)(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
 
     def above(self, threshold: float) -> Self:
