@@ -16,8 +16,9 @@ from typing import Any
 from pipeline.atomic import scratch_folder
 from pipeline.config import Mine
 from pipeline.mining.clusters import clustered_neighbors, make_clusters
-from pipeline.mining.crew import Spread
+from pipeline.mining.crew import Sides, Spread, ranges_wanted, searching
 from pipeline.mining.documents import Restriction, restricted_neighbors
+from pipeline.mining.filling import Fillers
 from pipeline.mining.index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort
 from pipeline.mining.linking import link, link_in_files
 from pipeline.mining.neighbors import Neighbors, Plan, mutual_neighbors, pick_device
@@ -113,8 +114,8 @@ def find_neighbors(
             return _through_clusters(x, y, options, seed, advance, folder, room, spread)
     if indexes is None:
         with tempfile.TemporaryDirectory(prefix="softalign-index-") as folder:
-            return _through_indexes(x, y, options, Path(folder), seed, advance)
-    return _through_indexes(x, y, options, indexes, seed, advance)
+            return _through_indexes(x, y, options, Path(folder), seed, advance, room, spread)
+    return _through_indexes(x, y, options, indexes, seed, advance, room, spread)
 
 
 @contextmanager
@@ -154,19 +155,30 @@ def _through_clusters(
 
 
 def _through_indexes(
-    x: VectorSource, y: VectorSource, options: Mine, root: Path, seed: int, advance: Advance | None
+    x: VectorSource,
+    y: VectorSource,
+    options: Mine,
+    root: Path,
+    seed: int,
+    advance: Advance | None,
+    room: Room,
+    spread: Spread | None,
 ) -> Search:
-    built = []
-    for vectors in (y, x):
-        factory = str(options.index)
-        if factory == "auto":
-            factory = choose_factory(len(vectors), vectors.shape[1], options.index_bytes)
-        built.append(ensure_index(root, vectors, factory, options.index_bytes, seed))
-    tuned = tuple(
-        tune_effort(index, queries, options.k, options.recall, options.sample, options.memory_bytes, seed)
-        for index, queries in zip(built, (x, y), strict=True)
-    )
-    neighbors = approximate_neighbors(built[0], built[1], options.k, advance)
+    wanted = ranges_wanted(spread)
+    with searching(spread, Sides(x, y, options.k, options.memory_bytes, "cpu"), wanted, room) as searchers:
+        crew = None if spread is None else searchers
+        built = []
+        for of_a, vectors in ((False, y), (True, x)):
+            factory = str(options.index)
+            if factory == "auto":
+                factory = choose_factory(len(vectors), vectors.shape[1], options.index_bytes)
+            fillers = None if crew is None else Fillers(crew, of_a, wanted)
+            built.append(ensure_index(root, vectors, factory, options.index_bytes, seed, fillers=fillers))
+        tuned = tuple(
+            tune_effort(index, queries, options.k, options.recall, options.sample, options.memory_bytes, seed)
+            for index, queries in zip(built, (x, y), strict=True)
+        )
+        neighbors = approximate_neighbors(built[0], built[1], options.k, advance, room, crew, wanted)
     indexes = [
         {**index.about, "effort": found.effort, "sample_recall": round(found.recall, 6)}
         for index, found in zip(built, tuned, strict=True)
