@@ -23,7 +23,6 @@ from pipeline.compute.work import Engine
 from pipeline.config import Mine
 from pipeline.errors import ArtifactError
 from pipeline.folders import TextFolder, VectorFolder
-from pipeline.hashing import Keys
 from pipeline.mining.control import Control, partner_control, restricted_control, shared_documents, shuffled_control
 from pipeline.mining.crew import Spread
 from pipeline.mining.documents import restrict
@@ -65,7 +64,7 @@ class Side:
     vectors: VectorFolder
 
     def __post_init__(self) -> None:
-        if not np.array_equal(self.texts.keys, self.vectors.keys):
+        if not self.texts.has_keys_of(self.vectors):
             raise ArtifactError(self.vectors.folder, f"not the vectors of {self.texts.folder}; run stage embed again")
 
 
@@ -206,7 +205,10 @@ def mine_set(
 
 
 def _documents(side: Side, rows: Rows) -> NDArray[np.str_]:
-    return np.array(side.texts.column("doc", rows).to_pylist(), dtype=np.str_)
+    """Each row's document [n], as wide as the longest name; a chunk at a time as Python's strings."""
+    chunks = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+    names = [np.array(side.texts.column("doc", chunk).to_pylist(), dtype=np.str_) for chunk in chunks]
+    return np.concatenate(names) if names else np.empty(0, np.str_)
 
 
 def _keys_of(
@@ -278,11 +280,6 @@ def _tables(sets: Sequence[MinedSet], side_a: Side, side_b: Side, threshold: flo
 
 
 def _side(texts: TextFolder, rows: Rows, suffix: str) -> dict[str, Any]:
-    columns: dict[str, Any] = {f"id_{suffix}": key_array(_keys(texts, rows))}
+    columns: dict[str, Any] = {f"id_{suffix}": key_array(texts.keys_of(rows))}
     columns |= {f"{name}_{suffix}": texts.column(name, rows) for name in SIDE_COLUMNS}
     return columns
-
-
-def _keys(texts: TextFolder, rows: Rows) -> Keys:
-    keys: Keys = texts.keys[rows]
-    return keys
