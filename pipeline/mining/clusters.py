@@ -15,20 +15,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.compute.work import Count
+from pipeline.compute.here import here
+from pipeline.compute.work import Count, Crew
 from pipeline.mining.best import BLOCK, Best
 from pipeline.mining.blocks import Block, BlockBest, Merged, Span, block_rows, cut, row_ranges
-from pipeline.mining.crew import Sides, Spread, ranges_wanted, searching
+from pipeline.mining.crew import Item, Sides, do_item
 from pipeline.mining.margin import CHUNK
 from pipeline.mining.neighbors import Neighbors, Plan, check_sizes, one_way, pick_device
 from pipeline.mining.retrieval import Rows
 from pipeline.mining.room import Room
+from pipeline.mining.samples import Sampler
 from pipeline.mining.sketches import (
     LOWEST,
     Bytes,
@@ -120,6 +123,7 @@ def make_clusters(
     device: str | None = None,
     size: int | None = None,
     folder: Path | None = None,
+    sampler: Sampler | None = None,
 ) -> Clustering:
     """Sketch both sides, train centroids on a sample, and choose how far a row looks.
 
@@ -136,6 +140,7 @@ def make_clusters(
         device: as for `mutual_neighbors`.
         size: numbers of a sketch; d where it isn't given.
         folder: where these lie, memory-mapped, if they are not to be held; `Clustering.open` finds them there.
+        sampler: who searches the samples; this process, if not given.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
@@ -158,7 +163,8 @@ def make_clusters(
     gaps = []
     for one, other, of_a in ((x, y, True), (y, x, False)):
         rows = np.sort(generator.choice(len(one), min(sample, len(one)), replace=False))
-        found = one_way(one, rows, other, k, memory_bytes, device)[1]
+        searched = one_way(one, rows, other, k, memory_bytes, device) if sampler is None else sampler(of_a, rows)
+        found = searched[1]
         line, column = np.nonzero(found >= 0)
         near = found[line, column]
         in_a, in_b = (rows[line], near) if of_a else (near, rows[line])
@@ -290,7 +296,8 @@ def clustered_neighbors(
     device: str | None = None,
     advance: Advance | None = None,
     room: Room | None = None,
-    spread: Spread | None = None,
+    crew: Crew[Item, Any] | None = None,
+    wanted: int = 1,
     folder: Path | None = None,
 ) -> Neighbors:
     """The k nearest neighbours of both directions among the rows that meet in a cluster.
@@ -308,8 +315,9 @@ def clustered_neighbors(
         device: as for `mutual_neighbors`, where this process searches.
         advance: called with rows of x done; they add up to n.
         room: for the result; memory, if not given.
-        spread: who searches; this process, if not given.
-        folder: of the clusters, where workers find them.
+        crew: who searches; this process, if not given.
+        wanted: into how many blocks the product is cut, about, if fewer would do.
+        folder: of the clusters, where the crew finds them.
 
     Raises:
         VectorError: as `make_clusters` does.
@@ -318,28 +326,27 @@ def clustered_neighbors(
     check_pair(x, y)
     check_sizes(k, len(x), len(y))
     room, sides = room or Room(), Sides(x, y, k, memory_bytes, device, {f"clusters {folder}": clusters})
-    tile, wanted = sides.plan.tile, ranges_wanted(spread)
+    tile, width, at_once = sides.plan.tile, k + SPARE, crew is None and room.folder is None
+    crew = here(do_item, sides) if crew is None else crew
     # What one process merges in memory it can as well search at once.
-    most = None if spread is None and room.folder is None else block_rows(k + SPARE, memory_bytes, tile)
+    most = None if at_once else block_rows(width, memory_bytes, tile)
     blocks = cut(len(x), len(y), tile, most, wanted)
-    of_x, of_y = (Merged(len(side), k + SPARE, room, f"keys-{name}") for side, name in ((x, "a"), (y, "b")))
-    with searching(spread, sides, max(len(blocks), 2), room) as crew:
-        found = crew.map((ClusterBlock(block, folder) for block in blocks), advance or _uncounted)
-        for block, best in zip(blocks, found, strict=True):
-            of_x.take(block.a, best.a)
-            of_y.take(block.b, best.b)
-        step = rescoring_rows(k + SPARE, x.shape[1], memory_bytes)
-        lists = []
-        for merged, of_a, side in ((of_x, True, x), (of_y, False, y)):
-            name = "a" if of_a else "b"
-            similarity = room.array(f"similarity-{name}", np.float32, (len(side), k))
-            row = room.array(f"row-{name}", np.int64, (len(side), k))
-            spans = row_ranges(len(side), step, wanted, max(step, block_rows(k + SPARE, memory_bytes, 1)))
-            items = (Rescoring(of_a, span, merged.rows(*span)) for span in spans)
-            for (start, stop), best_k in zip(spans, crew.map(items, _uncounted), strict=True):
-                similarity[start:stop], row[start:stop] = best_k
-            merged.drop()
-            lists += [similarity, row]
+    of_x, of_y = (Merged(len(side), width, room, f"keys-{name}") for side, name in ((x, "a"), (y, "b")))
+    found = crew.map((ClusterBlock(block, folder) for block in blocks), advance or _uncounted)
+    for block, best in zip(blocks, found, strict=True):
+        of_x.take(block.a, best.a)
+        of_y.take(block.b, best.b)
+    step, lists = rescoring_rows(width, x.shape[1], memory_bytes), []
+    for merged, of_a, side in ((of_x, True, x), (of_y, False, y)):
+        name = "a" if of_a else "b"
+        similarity = room.array(f"similarity-{name}", np.float32, (len(side), k))
+        row = room.array(f"row-{name}", np.int64, (len(side), k))
+        spans = row_ranges(len(side), step, wanted, max(step, block_rows(width, memory_bytes, 1)))
+        items = (Rescoring(of_a, span, merged.rows(*span)) for span in spans)
+        for (start, stop), best_k in zip(spans, crew.map(items, _uncounted), strict=True):
+            similarity[start:stop], row[start:stop] = best_k
+        merged.drop()
+        lists += [similarity, row]
     return Neighbors(*lists)
 
 

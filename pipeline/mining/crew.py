@@ -42,6 +42,12 @@ class Spread:
     shared: Sequence[Path] = ()
 
 
+def worth(spread: Spread | None, x: VectorSource, y: VectorSource, memory_bytes: int) -> Spread | None:
+    """The workers, if not all is in one tile: held-out sets, as a rule, are done before one would be ready."""
+    tile = Plan.of(x.shape[1], memory_bytes, pick_device()).tile
+    return None if max(len(x), len(y)) <= tile else spread
+
+
 def ranges_wanted(spread: Spread | None) -> int:
     """Into how many items a search is cut, if there is a choice."""
     return 1 if spread is None else RANGES * spread.engine.workers

@@ -7,23 +7,27 @@ and candidates.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.atomic import scratch_folder
 from pipeline.config import Mine
 from pipeline.mining.clusters import clustered_neighbors, make_clusters
-from pipeline.mining.crew import Sides, Spread, ranges_wanted, searching
+from pipeline.mining.crew import Spread, ranges_wanted, worth
 from pipeline.mining.documents import Restriction, restricted_neighbors
 from pipeline.mining.filling import Fillers
 from pipeline.mining.index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort
 from pipeline.mining.linking import link, link_in_files
-from pipeline.mining.neighbors import Neighbors, Plan, mutual_neighbors, pick_device
-from pipeline.mining.retrieval import Candidates, candidates
+from pipeline.mining.neighbors import Neighbors, mutual_neighbors
+from pipeline.mining.retrieval import Candidates, Rows, candidates
 from pipeline.mining.room import Room
+from pipeline.mining.samples import Sampler, sampling
 from pipeline.mining.spread import spread_neighbors
 from pipeline.mining.vectors import VectorSource, check_pair
 from pipeline.progress import Advance
@@ -96,8 +100,7 @@ def find_neighbors(
     """
     check_pair(x, y)
     room = room or Room()
-    if max(len(x), len(y)) <= Plan.of(x.shape[1], options.memory_bytes, pick_device()).tile:
-        spread = None  # held-out sets, as a rule: done before a worker would be ready
+    spread = worth(spread, x, y, options.memory_bytes)
     if restriction is not None:
         found = restricted_neighbors(x, y, restriction, options.k, options.memory_bytes, advance=advance)
         alone = {"without_candidates_a": restriction.alone_a, "without_candidates_b": restriction.alone_b}
@@ -128,6 +131,13 @@ def _sketch_folder(indexes: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
+def _sampled(sampler: Sampler | None) -> list[Callable[[Rows], NDArray[np.float32]] | None]:
+    """The search of side a's samples, and of side b's."""
+    if sampler is None:
+        return [None, None]
+    return [lambda rows: sampler(True, rows)[0], lambda rows: sampler(False, rows)[0]]
+
+
 def _through_clusters(
     x: VectorSource,
     y: VectorSource,
@@ -138,11 +148,12 @@ def _through_clusters(
     room: Room,
     spread: Spread | None,
 ) -> Search:
-    folder = folder.absolute()
-    clusters = make_clusters(x, y, options.k, options.recall, options.sample, options.memory_bytes, seed, folder=folder)
-    neighbors = clustered_neighbors(
-        x, y, options.k, clusters, options.memory_bytes, None, advance, room, spread, folder
-    )
+    folder, wanted, memory = folder.absolute(), ranges_wanted(spread), options.memory_bytes
+    with sampling(spread, x, y, options.k, options.memory_bytes, room) as (crew, sampler):
+        clusters = make_clusters(
+            x, y, options.k, options.recall, options.sample, memory, seed, folder=folder, sampler=sampler
+        )
+        neighbors = clustered_neighbors(x, y, options.k, clusters, memory, None, advance, room, crew, wanted, folder)
     tuned = Tuned(clusters.gap, clusters.recall)
     about = {
         "search": "approximate",
@@ -165,8 +176,7 @@ def _through_indexes(
     spread: Spread | None,
 ) -> Search:
     wanted = ranges_wanted(spread)
-    with searching(spread, Sides(x, y, options.k, options.memory_bytes, "cpu"), wanted, room) as searchers:
-        crew = None if spread is None else searchers
+    with sampling(spread, x, y, options.k, options.memory_bytes, room) as (crew, sampler):
         built = []
         for of_a, vectors in ((False, y), (True, x)):
             factory = str(options.index)
@@ -175,8 +185,8 @@ def _through_indexes(
             fillers = None if crew is None else Fillers(crew, of_a, wanted)
             built.append(ensure_index(root, vectors, factory, options.index_bytes, seed, fillers=fillers))
         tuned = tuple(
-            tune_effort(index, queries, options.k, options.recall, options.sample, options.memory_bytes, seed)
-            for index, queries in zip(built, (x, y), strict=True)
+            tune_effort(index, queries, options.k, options.recall, options.sample, options.memory_bytes, seed, search)
+            for index, queries, search in zip(built, (x, y), _sampled(sampler), strict=True)
         )
         neighbors = approximate_neighbors(built[0], built[1], options.k, advance, room, crew, wanted)
     indexes = [

@@ -194,15 +194,27 @@ def one_way(
     """
     check_pair(x, y)
     where = pick_device(device)
-    plan = Plan.of(x.shape[1], memory_bytes, where)
+    return best_of_rows(x, rows, y, (0, len(y)), k, Plan.of(x.shape[1], memory_bytes, where), where).result()
+
+
+def best_of_rows(
+    x: VectorSource,
+    rows: NDArray[np.int64],
+    y: VectorSource,
+    span: tuple[int, int],
+    k: int,
+    plan: Plan,
+    where: torch.device,
+) -> Best:
+    """The same among a range of rows of y, which begins with a multiple of ``plan.tile``; see `best_of_block`."""
     best, tiler = Best(len(rows), k, where), Tiler(plan, where)
     queries = gathered(x, rows, "side a", where)
-    for y_start in range(0, len(y), plan.tile):
-        y_tile = normalised(y, y_start, min(y_start + plan.tile, len(y)), "side b", where).t().contiguous()
+    for y_start in range(*span, plan.tile):
+        y_tile = normalised(y, y_start, min(y_start + plan.tile, span[1]), "side b", where).t().contiguous()
         for first in range(0, len(rows), plan.tile):
             tiler.product(queries[first : first + plan.tile], y_tile)
             tiler.update_rows(best, first, y_start)
-    return best.result()
+    return best
 
 
 def self_neighbors(

@@ -24,12 +24,13 @@ from pipeline.config import Mine
 from pipeline.errors import ArtifactError
 from pipeline.folders import TextFolder, VectorFolder
 from pipeline.mining.control import Control, partner_control, restricted_control, shared_documents, shuffled_control
-from pipeline.mining.crew import Spread
+from pipeline.mining.crew import Spread, worth
 from pipeline.mining.documents import restrict
 from pipeline.mining.keys import KeyFormatError, day_numbers
 from pipeline.mining.mine import MinedPairs, find_neighbors, mine_neighbors
 from pipeline.mining.quality import cost, exact_sample
 from pipeline.mining.room import Room
+from pipeline.mining.samples import sampling
 from pipeline.mining.selected import SelectedVectors
 from pipeline.mining.threshold import Quality, evaluate, tune
 from pipeline.mining.vectors import check_same_model
@@ -177,16 +178,19 @@ def mine_set(
     # FAISS indexes look both sides up; the other searches go once over side a.
     indexed = options.search == "approximate" and options.index is not None and only is None
     total = len(x) + (len(y) if indexed else 0) - (0 if only is None else only.alone_a)
+    spread = None if engine is None or engine.alone else Spread(engine, shared)
     room = Room.for_rows(scratch, len(x) + len(y), options.k, options.memory_bytes)
     with progress(label, total, "sentences") as advance:
-        spread = None if engine is None or engine.alone else Spread(engine, shared)
         search = find_neighbors(x, y, options, indexes, seed, advance, only, room, spread)
     mined = mine_neighbors(search.neighbors, options, room)
 
     def lost(threshold: float | None) -> dict[str, Any] | None:
         if options.search == "exact" or only is not None:
             return None
-        return cost(exact_sample(x, y, options, seed), mined, threshold).as_metrics()
+        workers = worth(spread, x, y, options.memory_bytes)
+        with sampling(workers, x, y, options.k, options.memory_bytes, room.part("cost")) as (_, sampler):
+            sample = exact_sample(x, y, options, seed, sampler)
+        return cost(sample, mined, threshold).as_metrics()
 
     def control(threshold: float | None) -> Control | None:
         if keys is not None:
