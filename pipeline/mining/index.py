@@ -245,7 +245,18 @@ def build_index(
         VectorError: if a vector is zero or not finite.
         ParamsError: see `train`.
     """
-    about = _about(vectors, factory, seed)
+    return _build(folder, vectors, _about(vectors, factory, seed), index_bytes, advance, fillers)
+
+
+def _build(
+    folder: Path,
+    vectors: VectorSource,
+    about: dict[str, Any],
+    index_bytes: int,
+    advance: Advance | None,
+    fillers: Fillers | None,
+) -> Index:
+    factory, seed = str(about["factory"]), int(about["seed"])
     rows = training_rows(len(vectors), factory, seed)
     searcher = train(gathered(vectors, rows, "the index", CPU).numpy(), factory, seed)
     with atomic_folder(folder) as temporary:
@@ -278,12 +289,16 @@ def open_index(folder: Path, vectors: VectorSource) -> Index:
     Raises:
         IndexFolderError: if there is none, if it can't be read, or if it belongs to other vectors.
     """
+    return _open(folder, vectors, lambda: fingerprint(vectors))
+
+
+def _open(folder: Path, vectors: VectorSource, fingerprint_of: Callable[[], str]) -> Index:
     about = read_about(folder)
     version, owner = about["version"], about["vectors"]
     if version != VERSION:
         raise IndexFolderError(folder, f"an index of format {version}, expected {VERSION}; build it again")
     check_index(folder)
-    found = fingerprint(vectors)
+    found = fingerprint_of()
     if owner != found:
         raise IndexFolderError(folder, f"this index belongs to other vectors ({owner}), not to these ({found})")
     # Without what only says how the files are checked: an index is the same whether it was opened or has just been built.
@@ -321,18 +336,19 @@ def ensure_index(
 ) -> Index:
     """The saved index of these vectors under ``root``, built if it isn't there; its folder is named by what it holds.
 
-    One that is damaged is named in a line of the log, and built again.
+    Reads the vectors once to know them. One that is damaged is named in a line of the log, and built again.
     """
-    folder = root / identity_hash(_about(vectors, factory, seed))
+    about = _about(vectors, factory, seed)
+    folder = root / identity_hash(about)
     if folder.exists():
         try:
-            index = open_index(folder, vectors)
+            index = _open(folder, vectors, lambda: str(about["vectors"]))
             with suppress(OSError):  # a store that may only be read
                 os.utime(folder / ABOUT_FILE)  # used now: not to be pruned
             return index
         except IndexFolderError as error:
             log.warning("%s; it is built again", str(error).partition(";")[0])
-    return build_index(folder, vectors, factory, index_bytes, seed, advance, fillers)
+    return _build(folder, vectors, about, index_bytes, advance, fillers)
 
 
 @dataclass(frozen=True)

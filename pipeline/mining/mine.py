@@ -1,7 +1,7 @@
 """Mining from arrays: neighbours, margin, retrieval, linking.
 
-Memory beyond the vectors: what `mutual_neighbors` holds, and about 120 bytes a row of both sides for neighbours (k = 4)
-and candidates.
+Memory beyond the vectors: what `mutual_neighbors` holds, and about 250 bytes a row of both sides for neighbours (k = 4)
+and candidates; or, where there is a folder for those, ``memory_bytes`` and a byte a row (see `pipeline.mining.room`).
 """
 
 from __future__ import annotations
@@ -203,14 +203,17 @@ def mine(
     advance: Advance | None = None,
     indexes: Path | None = None,
     seed: int = 0,
+    scratch: Path | None = None,
 ) -> MinedPairs:
     """Pairs of rows that are most likely translations.
 
     No threshold is applied, not even ``options.threshold``: see `Candidates.above`. Arguments and errors as in
-    `find_neighbors`.
+    `find_neighbors`; ``scratch`` is a folder for what doesn't fit into ``options.memory_bytes``, not there yet or empty, from
+    which the pairs are then mapped: delete it when they are no longer needed.
     """
-    neighbors = find_neighbors(x, y, options, indexes, seed, advance).neighbors
-    return mine_neighbors(neighbors, options).pairs
+    room = Room.for_rows(scratch, len(x) + len(y), options.k, options.memory_bytes)
+    neighbors = find_neighbors(x, y, options, indexes, seed, advance, room=room).neighbors
+    return mine_neighbors(neighbors, options, room).pairs
 
 
 def mine_neighbors(neighbors: Neighbors, options: Mine, room: Room | None = None) -> Mined:
@@ -219,7 +222,7 @@ def mine_neighbors(neighbors: Neighbors, options: Mine, room: Room | None = None
     Args:
         neighbors: of both sides.
         options: the section ``mine`` of params.yaml.
-        room: for candidates. In memory, which is where they are if it is not given, they take about 110 bytes a row of both
+        room: for candidates. In memory, which is where they are if it is not given, they take about 200 bytes a row of both
             sides; in files what `link_in_files` says.
     """
     if room is None or room.folder is None:
