@@ -36,6 +36,7 @@ from pipeline.embedding import FolderToEmbed, Model, embed_folders, embedding_wo
 from pipeline.encoders.load import EncoderSettings
 from pipeline.folders import VectorFolder
 from pipeline.hashing import file_hash
+from pipeline.mining.crew import Spread
 from pipeline.mining.selected import SelectedVectors
 from pipeline.mining.spread import spread_neighbors
 
@@ -160,7 +161,7 @@ def main() -> None:
                     raise SystemExit("teach: other bytes")
                 mined: list[float] = []
                 with timed(mined):
-                    found = spread_neighbors(engine, x, y, 4, 128 << 20, lambda count=1, note="": None)
+                    found = spread_neighbors(x, y, 4, 128 << 20, spread=Spread(engine))
                 first_neighbors = first_neighbors or found
                 if not all(
                     np.array_equal(getattr(found, name), getattr(first_neighbors, name)) for name in vars(found)

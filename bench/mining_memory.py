@@ -2,12 +2,14 @@
 
     python bench/mining_memory.py --rows 100000 1000000 5000000 --others 2048 --folder /tmp/memory
     python bench/mining_memory.py --rows 5000000 --same --dimension 64 --recall 0.2 --folder /tmp/memory
+    python bench/mining_memory.py --rows 250000 1000000 4000000 --dimension 16 --memory 64 --scratch --folder /tmp/memory
 
 Side a has the rows, random float16 vectors in a file; side b has ``--others`` rows, or ``--same`` as many, of which the first
 quarter (in whole blocks of 65,536) are side a's with noise. What exact mining holds does not depend on how many tiles side b
 has, so a small side b shows it without the hours that the product of two large sides takes. With ``--recall`` the search is
 approximate (clusters; or ``--index``, FAISS, with lists on disk past 256 MiB): random vectors have no near neighbours but the
-planted ones, so a fifth is all that can be asked for.
+planted ones, so a fifth is all that can be asked for. With ``--scratch``, what doesn't fit into ``--memory``
+MiB goes to files.
 
 Counted: anonymous memory of the process (``RssAnon``), sampled 50 times a second, less what it was before mining (Python,
 torch); the neighbours that mining returns are shown beside it. Linux only.
@@ -16,6 +18,7 @@ torch); the neighbours that mining returns are shown beside it. Linux only.
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import threading
@@ -56,10 +59,15 @@ def anonymous_mib() -> float:
 def measure(arguments: argparse.Namespace, rows: int) -> None:
     """One size, in a process of its own."""
     others = rows if arguments.same else arguments.others
-    options = Mine()
+    options = Mine(memory_bytes=arguments.memory << 20)
     if arguments.recall is not None:
         options = Mine(
-            search="approximate", recall=arguments.recall, index=arguments.index, index_bytes=256 << 20, sample=64
+            search="approximate",
+            recall=arguments.recall,
+            index=arguments.index,
+            index_bytes=256 << 20,
+            sample=64,
+            memory_bytes=arguments.memory << 20,
         )
     x = make(arguments.folder / "a.f16", rows, arguments.dimension, planted=False)
     y = make(arguments.folder / "b.f16", others, arguments.dimension, planted=True)
@@ -75,12 +83,16 @@ def measure(arguments: argparse.Namespace, rows: int) -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    pairs = mine(x, y, options, indexes=arguments.folder)
+    scratch = arguments.folder / "scratch" if arguments.scratch else None
+    pairs = mine(x, y, options, indexes=arguments.folder, scratch=scratch)
     done.set()
     watcher.join()
     seconds = time.perf_counter() - start
     came_back = int((pairs.row_a == pairs.row_b).sum()) / min(rows, -(-(others // 4) // CHUNK) * CHUNK, others)
-    neighbours = (rows + others) * 4 * 12 / 2**20
+    mapped = scratch is not None and scratch.exists()
+    if mapped:
+        shutil.rmtree(scratch)
+    neighbours = 0.0 if mapped else (rows + others) * 4 * 12 / 2**20
     print(
         f"{rows:>9,} x {others:,}: {peak - before:6.0f} MiB above {before:.0f} MiB, of which neighbours {neighbours:.0f} MiB"
         f" ({(peak - before - neighbours):.0f} MiB besides); vectors mapped {(x.nbytes + y.nbytes) / 2**20:.0f} MiB; "
@@ -98,6 +110,8 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=384)
     parser.add_argument("--recall", type=float, help="search approximately")
     parser.add_argument("--index", help="auto, or a FAISS factory string")
+    parser.add_argument("--memory", type=int, default=512, help="MiB")
+    parser.add_argument("--scratch", action="store_true")
     parser.add_argument("--folder", type=Path, required=True)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,12 @@
 """Row access to a whole folder of shards: rows are numbered through the shards, whose keys are sorted.
 
-Values stay memory-mapped; only keys (16 bytes a row) and what is asked for are in memory.
+Values stay memory-mapped; only what is asked for is in memory, and keys (16 bytes a row) from when they are first needed as
+a whole.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.artifacts import Shard, all_keys, open_folder
+from pipeline.artifacts import KEY_DTYPE, Shard, all_keys, open_folder
 from pipeline.encoders.base import TokenBatch
 from pipeline.errors import ArtifactError
 from pipeline.hashing import Keys, locate
+
+FEW = 16
+"""Where a sixteenth of a folder's rows or fewer are looked for, its keys are not put together."""
 
 
 def shard_tokens(shard: Shard) -> TokenBatch:
@@ -33,11 +38,31 @@ class _Folder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.shards = open_folder(folder)
-        self.keys: Keys = all_keys(self.shards)
         self.first_rows = np.cumsum([0] + [len(shard) for shard in self.shards])
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return int(self.first_rows[-1])
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys of all rows [n], sorted; held from then on."""
+        return all_keys(self.shards)
+
+    def keys_of(self, rows: NDArray[np.int64]) -> Keys:
+        """The keys [m] of some rows [m], in their order."""
+        found = np.empty(len(rows), KEY_DTYPE)
+        where = self._by_shard(rows)
+        for index in np.unique(where):
+            here = where == index
+            found[here] = self.shards[index].keys[rows[here] - self.first_rows[index]]
+        return found
+
+    def has_keys_of(self, other: _Folder) -> bool:
+        """Whether another folder's rows are of the same keys; no folder's keys are held if their shards are alike."""
+        if np.array_equal(self.first_rows, other.first_rows):
+            pairs = zip(self.shards, other.shards, strict=True)
+            return all(np.array_equal(one.keys, another.keys) for one, another in pairs)
+        return np.array_equal(self.keys, other.keys)
 
     @property
     def made_by(self) -> dict[str, Any]:
@@ -50,9 +75,21 @@ class _Folder:
         Raises:
             ArtifactError: if any is not here.
         """
-        rows = locate(self.keys, wanted)
+        few = len(wanted) * FEW < len(self) and "keys" not in vars(self)
+        rows = self._located(wanted) if few else locate(self.keys, wanted)
         if (missing := int(np.count_nonzero(rows < 0))) > 0:
             raise ArtifactError(self.folder, f"{missing} of {len(wanted)} sentences are not here; run its stage again")
+        return rows
+
+    def _located(self, wanted: Keys) -> NDArray[np.int64]:
+        """The row [m] of each wanted key [m], -1 where there is none; no keys are held."""
+        rows = np.full(len(wanted), -1, np.int64)
+        filled = [index for index, shard in enumerate(self.shards) if len(shard)]
+        where = np.searchsorted(np.array([self.shards[index].keys[0] for index in filled]), wanted, side="right") - 1
+        for place in np.unique(where[where >= 0]):
+            here = np.flatnonzero(where == place)
+            found = locate(self.shards[filled[place]].keys, wanted[here])
+            rows[here[found >= 0]] = found[found >= 0] + self.first_rows[filled[place]]
         return rows
 
     def _by_shard(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from torch import Tensor
 def has_onednn() -> bool:
     """Whether oneDNN is there and has AVX-512 to use."""
     able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_f", False)) and torch.backends.mkldnn.is_available()
+    return bool(able.get("avx512_f", False)) and torch._C._has_mkldnn
 
 
 def goes_through_onednn(x: Tensor, y: Tensor) -> bool:
@@ -42,7 +42,7 @@ def product(x: Tensor, y: Tensor, bias: Tensor | None = None) -> Tensor:
     if not goes_through_onednn(x, y):
         return torch.nn.functional.linear(x, y, bias)
     if torch.is_grad_enabled() and (x.requires_grad or y.requires_grad or (bias is not None and bias.requires_grad)):
-        result: Tensor = _Product.apply(x, y, bias)
+        result: Tensor = _Product.apply(x, y, bias)  # type: ignore[no-untyped-call]
         return result
     return _onednn(x, y, bias)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.atomic import scratch_folder
 from pipeline.compute.engines import open_engine
 from pipeline.errors import ParamsError
 from pipeline.folders import TextFolder, VectorFolder
@@ -34,31 +35,34 @@ def run(project: Project, pair: str) -> None:
     heldout = HeldOutFolder(layout.heldout / pair)
     sources = [heldout_set("dev", heldout, side_a, side_b), heldout_set("test", heldout, side_a, side_b)]
     sources.append(own_text_set(side_a, side_b))
-    mined = {
-        source.name: mine_set(
-            source,
-            side_a,
-            side_b,
-            params.mine,
-            params.seed,
-            f"mine {pair} ({source.name})",
-            layout.store / INDEXES,
-            engine,
-            layout.shared,
-        )
-        for source in sources
-        if source is not None
-    }
-    if not mined:
-        log.warning("mine %s: nothing to mine: no held-out documents, and no prepare.text in both languages", pair)
-    threshold = choose_threshold(mined.get("dev"), params.mine.threshold)
-    made_by = {
-        "pair": pair,
-        "encoder": side_a.vectors.made_by["encoder"],
-        "options": params.mine.model_dump(mode="json", exclude={"memory_bytes"}),
-    }
-    write_mined(layout.mined / f"{pair}.parquet", list(mined.values()), side_a, side_b, threshold, made_by)
-    write_metrics(layout.metrics / "mine" / f"{pair}.json", _metrics(mined, threshold))
+    # What doesn't fit into memory stays mapped until all is written.
+    with scratch_folder(layout.mined, f"mining-{pair}") as scratch:
+        mined = {
+            source.name: mine_set(
+                source,
+                side_a,
+                side_b,
+                params.mine,
+                params.seed,
+                f"mine {pair} ({source.name})",
+                layout.store / INDEXES,
+                engine,
+                layout.shared,
+                scratch / source.name,
+            )
+            for source in sources
+            if source is not None
+        }
+        if not mined:
+            log.warning("mine %s: nothing to mine: no held-out documents, and no prepare.text in both languages", pair)
+        threshold = choose_threshold(mined.get("dev"), params.mine.threshold)
+        made_by = {
+            "pair": pair,
+            "encoder": side_a.vectors.made_by["encoder"],
+            "options": params.mine.model_dump(mode="json", exclude={"memory_bytes"}),
+        }
+        write_mined(layout.mined / f"{pair}.parquet", list(mined.values()), side_a, side_b, threshold, made_by)
+        write_metrics(layout.metrics / "mine" / f"{pair}.json", _metrics(mined, threshold))
 
 
 def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, Any]:

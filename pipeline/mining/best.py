@@ -57,18 +57,21 @@ def decode_row(keys: torch.Tensor) -> torch.Tensor:
 class Best:
     """The k best candidates of each of n lines. Holds 8·k + 4 bytes a line.
 
-    Tiles must come to a line in ascending order of the other side's rows: then a candidate that only equals the k-th
-    best loses the tie, and needs no look.
+    Tiles that come to a line in ascending order of the other side's rows need no look where a candidate only equals the k-th
+    best, since it loses the tie. In any other order it may win, and is looked at.
 
     Args:
         lines: n.
         k: candidates kept of each.
         device: where tiles are.
         lowest: the similarity of nothing (a tile's padding), below every other. Tiles of whole numbers have no -inf.
+        ascending: whether tiles come in that order.
     """
 
-    def __init__(self, lines: int, k: int, device: torch.device, lowest: float = float("-inf")) -> None:
-        self.k, self.lowest = k, lowest
+    def __init__(
+        self, lines: int, k: int, device: torch.device, lowest: float = float("-inf"), ascending: bool = True
+    ) -> None:
+        self.k, self.lowest, self.ascending = k, lowest, ascending
         self.keys = torch.full((lines, k), EMPTY, dtype=torch.int64, device=device)
         self.floor = torch.full((lines,), lowest, dtype=torch.float32, device=device)
 
@@ -111,7 +114,10 @@ class Best:
         held[group, self.k + slot] = keys
         best = held.topk(self.k, dim=1).values
         self.keys[lines] = best
-        self.floor[lines] = decode_similarity(best[:, -1]).clamp_min(self.lowest)
+        floor = decode_similarity(best[:, -1])
+        if not self.ascending:
+            floor = torch.nextafter(floor, torch.full_like(floor, float("-inf")))
+        self.floor[lines] = floor.clamp_min(self.lowest)
 
     def result(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Similarities [n, k] (best first; -inf where there is none) and the other side's rows [n, k] (-1)."""

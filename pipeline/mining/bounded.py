@@ -152,7 +152,8 @@ class BoundedTiler(Tiler):
         return torch.maximum(floor, self._kth(best.k, maxima) - slack)
 
     def _kth(self, k: int, maxima: torch.Tensor) -> torch.Tensor:
-        return maxima.topk(k, dim=1).values[:, -1].to(torch.float32) / self.scale**2
+        kth: torch.Tensor = maxima.topk(k, dim=1).values[:, -1].to(torch.float32)
+        return kth / self.scale**2
 
     def _is_dense(self, k: int, maxima: torch.Tensor, slack: torch.Tensor) -> bool:
         """Whether many blocks may hold one of the k best, whatever was found before."""

@@ -15,24 +15,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.mapped import mapped_array
+from pipeline.compute.here import here
+from pipeline.compute.work import Count, Crew
 from pipeline.mining.best import BLOCK, Best
-from pipeline.mining.neighbors import Neighbors, one_way
+from pipeline.mining.blocks import Block, BlockBest, Merged, Span, block_rows, cut, row_ranges
+from pipeline.mining.crew import Item, Sides, do_item
+from pipeline.mining.margin import CHUNK
+from pipeline.mining.neighbors import Neighbors, check_sizes, one_way
 from pipeline.mining.retrieval import Rows
+from pipeline.mining.room import Room
+from pipeline.mining.samples import Sampler
 from pipeline.mining.sketches import (
     LOWEST,
     Bytes,
-    Projection,
     SketchTiler,
     byte_products,
     make_projection,
     rescored,
+    rescoring_rows,
     sketch_all,
 )
 from pipeline.mining.tiles import Plan, pick_device
@@ -48,6 +55,9 @@ ROUNDS = 6
 SPARE = 2
 """Candidates of a row beyond k: sketches exchange neighbours that are nearly as near."""
 
+ABOUT_FILE = "clusters.npz"
+"""Of a clustering's folder: what is small. Arrays lie beside it."""
+
 Ints = NDArray[np.int32]
 
 
@@ -56,22 +66,40 @@ class Clustering:
     """Shared clusters of two sides, over their sketches.
 
     Attributes:
-        projection: from vectors to sketches.
         centroids: sketches of the centroids [s, c].
         a: side a's sketches [n, s].
         b: side b's sketches [m, s].
-        home: side b's nearest centroid [m].
+        members: side b's rows [m] by the cluster that they stand in, ascending in each.
+        ends: where each cluster's begin among them [c + 1].
         gap: a row of side a looks into clusters whose centroid's product is at most so much below its best one's.
         recall: the share of the true neighbours, both directions, that can be found; measured on the sample.
     """
 
-    projection: Projection
     centroids: torch.Tensor
     a: Bytes
     b: Bytes
-    home: Ints
+    members: Rows
+    ends: Rows
     gap: int
     recall: float
+
+    def save(self, folder: Path) -> None:
+        """Complete the folder in which the arrays were made, so that others can open it."""
+        for array in (self.a, self.b, self.members):
+            if isinstance(array, np.memmap):
+                array.flush()
+        centroids = self.centroids.cpu().numpy()
+        np.savez(folder / ABOUT_FILE, centroids=centroids, ends=self.ends, gap=self.gap, recall=self.recall)
+
+    @staticmethod
+    def open(folder: Path, device: torch.device) -> Clustering:
+        """What was saved, memory-mapped."""
+        with np.load(folder / ABOUT_FILE, allow_pickle=False) as small:
+            centroids, ends = torch.from_numpy(small["centroids"]).to(device), small["ends"]
+            gap, recall = int(small["gap"]), float(small["recall"])
+        shape = (-1, centroids.shape[0])
+        a, b = (np.memmap(folder / f"{name}.sketches", np.int8, mode="c").reshape(shape) for name in "ab")
+        return Clustering(centroids, a, b, np.memmap(folder / "members", np.int64, mode="c"), ends, gap, recall)
 
 
 def cluster_count(rows: int) -> int:
@@ -96,10 +124,11 @@ def make_clusters(
     device: str | None = None,
     size: int | None = None,
     folder: Path | None = None,
+    sampler: Sampler | None = None,
 ) -> Clustering:
     """Sketch both sides, train centroids on a sample, and choose how far a row looks.
 
-    Holds the training sample and, without a folder, d bytes a row of both sides.
+    Holds the training sample and, without a folder, d bytes a row of both sides and 12 a row of side b.
 
     Args:
         x: side a's vectors [n, d], n at least 1.
@@ -111,34 +140,44 @@ def make_clusters(
         seed: of samples, rotation and k-means.
         device: as for `mutual_neighbors`.
         size: numbers of a sketch; d where it isn't given.
-        folder: where sketches lie, memory-mapped, if they are not to be held.
+        folder: where these lie, memory-mapped, if they are not to be held; `Clustering.open` finds them there.
+        sampler: who searches the samples; this process, if not given.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
+        OSError: if they don't fit on the disk.
     """
     check_pair(x, y)
+    room = Room(folder)
     where, plan = pick_device(device), Plan.of(x.shape[1], memory_bytes, pick_device(device))
     generator = np.random.default_rng(seed)
     count = cluster_count(min(len(x), len(y)))
     training = _training_sample(x, y, count, generator).to(where)
     projection = make_projection(training, size or x.shape[1], seed)
     centroids = _centroids(training @ projection.matrix, count, seed).to(where)
-    a = sketch_all(x, projection, plan, "side a", _room("a", len(x), projection, folder))
-    b = sketch_all(y, projection, plan, "side b", _room("b", len(y), projection, folder))
-    home = np.empty(len(b), np.int32)
+    sketch = projection.matrix.shape[1]
+    a = sketch_all(x, projection, plan, "side a", room.array("a.sketches", np.int8, (len(x), sketch)))
+    b = sketch_all(y, projection, plan, "side b", room.array("b.sketches", np.int8, (len(y), sketch)))
+    home = room.array("home", np.int32, (len(b),))
     for start, scores in _centroid_scores(b, centroids, plan.tile):
         home[start : start + len(scores)] = scores.argmax(dim=1).cpu().numpy()
     gaps = []
     for one, other, of_a in ((x, y, True), (y, x, False)):
         rows = np.sort(generator.choice(len(one), min(sample, len(one)), replace=False))
-        found = one_way(one, rows, other, k, memory_bytes, device)[1]
+        searched = one_way(one, rows, other, k, memory_bytes, device) if sampler is None else sampler(of_a, rows)
+        found = searched[1]
         line, column = np.nonzero(found >= 0)
         near = found[line, column]
         in_a, in_b = (rows[line], near) if of_a else (near, rows[line])
         gaps.append(_gaps(a, in_a, home[in_b], centroids, plan.tile))
     needed = np.sort(np.concatenate(gaps))
     gap = int(needed[min(len(needed) - 1, int(np.ceil(recall * len(needed))) - 1)])
-    return Clustering(projection, centroids, a, b, home, gap, float((needed <= gap).mean()))
+    members, ends = _members(home, count, room)
+    room.drop("home")
+    clusters = Clustering(centroids, a, b, members, ends, gap, float((needed <= gap).mean()))
+    if folder is not None:
+        clusters.save(folder)
+    return clusters
 
 
 def _training_sample(x: VectorSource, y: VectorSource, count: int, generator: np.random.Generator) -> torch.Tensor:
@@ -166,13 +205,6 @@ def _centroids(sample: torch.Tensor, count: int, seed: int) -> torch.Tensor:
     return (centroids * scale).round_().clamp_(-127, 127).to(torch.int8).t().contiguous()
 
 
-def _room(name: str, rows: int, projection: Projection, folder: Path | None) -> Bytes:
-    shape = (rows, projection.matrix.shape[1])
-    if folder is None:
-        return np.empty(shape, np.int8)
-    return mapped_array(folder / f"{name}.sketches", np.int8, shape)
-
-
 def _centroid_scores(sketches: Bytes, centroids: torch.Tensor, step: int) -> Iterator[tuple[int, torch.Tensor]]:
     for start in range(0, len(sketches), step):
         part = torch.from_numpy(np.ascontiguousarray(sketches[start : start + step])).to(centroids.device)
@@ -190,6 +222,72 @@ def _gaps(a: Bytes, rows: Rows, home: Ints, centroids: torch.Tensor, step: int) 
     return gaps
 
 
+@dataclass(frozen=True)
+class ClusterBlock:
+    """A block of what meets in clusters.
+
+    Attributes:
+        block: rows of both sides.
+        folder: of the clustering, where this process hasn't opened it.
+    """
+
+    block: Block
+    folder: Path | None
+
+    def do(self, sides: Sides, advance: Count) -> BlockBest:
+        """Search it; holds about ``memory_bytes``, and 16·(k + SPARE) + 4 bytes a row of the block, at most half as much."""
+        clusters = _opened(self.folder, sides)
+        plan, where, count = sides.plan, sides.where, clusters.centroids.shape[1]
+        (a_start, a_stop), of_b = self.block.a, self.block.b
+        tiler, width = SketchTiler(plan, where), sides.k + SPARE
+        # Clusters come to a row in any order, so equals may win.
+        forward, backward = (
+            Best(stop - start, width, where, LOWEST, ascending=False) for start, stop in (self.block.a, of_b)
+        )
+        # What looks into every cluster still fits into half of the memory.
+        slab, counted = max(plan.tile, sides.memory_bytes // (16 * count)), self.block.share(advance)
+        for start in range(a_start, a_stop, slab):
+            stop = min(start + slab, a_stop)
+            for first_look in (True, False):  # the nearest cluster first: little surpasses what it gives
+                asking = _asking(clusters, start, stop, plan.tile, first_look)
+                for cluster in range(count):
+                    for b in _cut(_standing(clusters, cluster, of_b), plan.tile):
+                        columns = torch.from_numpy(clusters.b[b]).to(where).t().contiguous()
+                        index_b = torch.from_numpy(b).to(where)
+                        most = plan.tile * plan.tile // (-(-len(b) // BLOCK) * BLOCK) // BLOCK * BLOCK
+                        for a in _cut(asking[cluster], most):
+                            tiler.product(torch.from_numpy(clusters.a[a]).to(where), columns)
+                            index_a = torch.from_numpy(a).to(where)
+                            tiler.update_picked(forward, backward, index_a, index_b, (a_start, of_b[0]))
+            counted(stop - start)
+        return BlockBest(forward.keys.cpu().numpy(), backward.keys.cpu().numpy())
+
+
+@dataclass(frozen=True)
+class Rescoring:
+    """Candidates whose exact cosines are wanted.
+
+    Attributes:
+        of_a: whether they are candidates of side a's rows.
+        span: the rows.
+        candidates: rows of the other side [rows of the span, c]; -1: none.
+    """
+
+    of_a: bool
+    span: Span
+    candidates: Rows
+
+    def do(self, sides: Sides, advance: Count) -> tuple[NDArray[np.float32], Rows]:
+        """The best k of each row; holds about ``memory_bytes``."""
+        x, y = (sides.x, sides.y) if self.of_a else (sides.y, sides.x)
+        return rescored(x, y, self.candidates, sides.k, sides.memory_bytes, sides.where, self.span[0])
+
+
+def _opened(folder: Path | None, sides: Sides) -> Clustering:
+    found: Clustering = sides.once(f"clusters {folder}", lambda: Clustering.open(Path(str(folder)), sides.where))
+    return found
+
+
 def clustered_neighbors(
     x: VectorSource,
     y: VectorSource,
@@ -198,12 +296,16 @@ def clustered_neighbors(
     memory_bytes: int,
     device: str | None = None,
     advance: Advance | None = None,
+    room: Room | None = None,
+    crew: Crew[Item, Any] | None = None,
+    wanted: int = 1,
+    folder: Path | None = None,
 ) -> Neighbors:
     """The k nearest neighbours of both directions among the rows that meet in a cluster.
 
     Every similarity is exact; what may be missing are neighbours whose cluster was not looked into, or, rarely, whose sketch
-    was not among the row's best k + `SPARE`. Holds, besides about
-    ``memory_bytes``, the result and 8·(k + SPARE) + 12 bytes a row.
+    was not among the row's best k + `SPARE`. Holds 1½ times ``memory_bytes``, 8·(k + SPARE) + 12·k bytes a
+    row where the room is memory, and up to four blocks' best for each worker, at most ``memory_bytes`` together.
 
     Args:
         x: [n, d].
@@ -211,39 +313,53 @@ def clustered_neighbors(
         k: neighbours of a row.
         clusters: of these two sides.
         memory_bytes: for what is held besides.
-        device: as for `mutual_neighbors`.
+        device: as for `mutual_neighbors`, where this process searches.
         advance: called with rows of x done; they add up to n.
+        room: for the result; memory, if not given.
+        crew: who searches; this process, if not given.
+        wanted: into how many blocks the product is cut, about, if fewer would do.
+        folder: of the clusters, where the crew finds them.
 
     Raises:
         VectorError: as `make_clusters` does.
+        OSError: if the result doesn't fit on the disk.
     """
     check_pair(x, y)
-    where = pick_device(device)
-    plan = Plan.of(x.shape[1], memory_bytes, where)
-    tiler = SketchTiler(plan, where)
-    forward, backward = (Best(rows, k + SPARE, where, LOWEST) for rows in (len(x), len(y)))
-    count = clusters.centroids.shape[1]
-    order_b, ends_b = _members(clusters.home, count)
-    slab = max(
-        plan.tile, memory_bytes // (16 * count)
-    )  # what looks into every cluster still fits into half of the memory
-    for start in range(0, len(x), slab):
-        stop = min(start + slab, len(x))
-        for first_look in (True, False):  # the nearest cluster first: little surpasses what it gives
-            asking = _asking(clusters, start, stop, plan.tile, first_look)
-            for cluster in range(count):
-                lines_b, lines_a = order_b[ends_b[cluster] : ends_b[cluster + 1]], asking[cluster]
-                for b in _cut(lines_b, plan.tile):
-                    columns = torch.from_numpy(clusters.b[b]).to(where).t().contiguous()
-                    index_b = torch.from_numpy(b).to(where)
-                    for a in _cut(lines_a, plan.tile * plan.tile // (-(-len(b) // BLOCK) * BLOCK) // BLOCK * BLOCK):
-                        tiler.product(torch.from_numpy(clusters.a[a]).to(where), columns)
-                        tiler.update_picked(forward, backward, torch.from_numpy(a).to(where), index_b)
-        if advance is not None:
-            advance(stop - start)
-    of_x = rescored(x, y, forward.result()[1], k, memory_bytes, where)
-    of_y = rescored(y, x, backward.result()[1], k, memory_bytes, where)
-    return Neighbors(*of_x, *of_y)
+    check_sizes(k, len(x), len(y))
+    room, sides = room or Room(), Sides(x, y, k, memory_bytes, device, {f"clusters {folder}": clusters})
+    tile, width, at_once = sides.plan.tile, k + SPARE, crew is None and room.folder is None
+    crew = here(do_item, sides) if crew is None else crew
+    # What one process merges in memory it can as well search at once.
+    most = None if at_once else block_rows(width, memory_bytes, tile)
+    blocks = cut(len(x), len(y), tile, most, wanted)
+    of_x, of_y = (Merged(len(side), width, room, f"keys-{name}") for side, name in ((x, "a"), (y, "b")))
+    found = crew.map((ClusterBlock(block, folder) for block in blocks), advance or _uncounted)
+    for block, best in zip(blocks, found, strict=True):
+        of_x.take(block.a, best.a)
+        of_y.take(block.b, best.b)
+    step, lists = rescoring_rows(width, x.shape[1], memory_bytes), []
+    for merged, of_a, side in ((of_x, True, x), (of_y, False, y)):
+        name = "a" if of_a else "b"
+        similarity = room.array(f"similarity-{name}", np.float32, (len(side), k))
+        row = room.array(f"row-{name}", np.int64, (len(side), k))
+        spans = row_ranges(len(side), step, wanted, max(step, block_rows(width, memory_bytes, 1)))
+        items = (Rescoring(of_a, span, merged.rows(*span)) for span in spans)
+        for (start, stop), best_k in zip(spans, crew.map(items, _uncounted), strict=True):
+            similarity[start:stop], row[start:stop] = best_k
+        merged.drop()
+        lists += [similarity, row]
+    return Neighbors(*lists)
+
+
+def _uncounted(_: int) -> None:
+    pass
+
+
+def _standing(clusters: Clustering, cluster: int, span: Span) -> Rows:
+    """The rows of side b in a cluster that are in a range."""
+    rows = clusters.members[clusters.ends[cluster] : clusters.ends[cluster + 1]]
+    first, last = np.searchsorted(rows, span)
+    return np.asarray(rows[first:last])
 
 
 def _cut(lines: Rows, step: int) -> Iterator[Rows]:
@@ -269,7 +385,20 @@ def _asking(clusters: Clustering, start: int, stop: int, step: int, first_look: 
     return [np.concatenate(part) if part else np.empty(0, np.int64) for part in parts]
 
 
-def _members(home: Ints, count: int) -> tuple[Rows, Rows]:
-    """Positions by cluster, ascending in each, and where each cluster's begin [count + 1]."""
-    order = np.argsort(home, kind="stable")
-    return order, np.searchsorted(home[order], np.arange(count + 1))
+def _members(home: Ints, count: int, room: Room) -> tuple[Rows, Rows]:
+    """Rows by cluster, ascending in each [m], and where each cluster's begin [count + 1]; holds a chunk."""
+    chunks = range(0, len(home), CHUNK)
+    ends = np.zeros(count + 1, np.int64)
+    for start in chunks:
+        ends[1:] += np.bincount(home[start : start + CHUNK], minlength=count)
+    np.cumsum(ends, out=ends)
+    members, free = room.array("members", np.int64, (len(home),)), ends[:-1].copy()
+    for start in chunks:
+        part = np.asarray(home[start : start + CHUNK])
+        order = np.argsort(part, kind="stable")
+        sizes = np.bincount(part, minlength=count)
+        first = np.cumsum(sizes) - sizes  # where each cluster's begin in the chunk's order
+        own = part[order]
+        members[free[own] + np.arange(len(own)) - first[own]] = order + start
+        free += sizes
+    return members, ends

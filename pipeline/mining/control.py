@@ -19,10 +19,11 @@ from pipeline.config import Mine
 from pipeline.errors import UserError
 from pipeline.mining.aligned import score_aligned
 from pipeline.mining.documents import Restriction, restricted_neighbors
-from pipeline.mining.margin import Floats
+from pipeline.mining.margin import CHUNK, Floats
 from pipeline.mining.mine import Mined, mine, mine_neighbors
 from pipeline.mining.neighbors import Neighbors
 from pipeline.mining.retrieval import Candidates, Rows
+from pipeline.mining.room import Room
 from pipeline.mining.vectors import VectorSource, gathered_rows
 
 RATES = (0.01, 0.001)
@@ -141,43 +142,65 @@ def restricted_control(x: VectorSource, y: VectorSource, shuffled: Restriction, 
     return Control("documents", _falling(scores), min(len(x) - shuffled.alone_a, len(y) - shuffled.alone_b))
 
 
-def partner_control(mined: Mined, options: Mine, threshold: float | None) -> Control | None:
+def partner_control(mined: Mined, options: Mine, threshold: float | None, room: Room | None = None) -> Control | None:
     """What accepted sentences are paired with when their partners are gone: a sentence whose translation isn't there.
 
     Needs no further search, and no documents. It takes accepted pairs for true, and a partner's place among the k neighbours
     stays empty, which makes the rate a little too low; a near copy of the partner counts as false, which makes it too high.
+    Holds the scores, and what is in the room if that is memory: neighbours and candidates once more.
 
     Args:
         mined: of the real run.
         options: as for it.
         threshold: pairs at or above it lose each other; without one, all pairs.
+        room: for neighbours and candidates; memory, if not given.
 
     Returns:
         The control; None where k is 1, so that nothing would be left, or nothing is accepted.
     """
-    taken = mined.pairs if threshold is None else mined.pairs.above(threshold)
-    if options.k < 2 or len(taken) == 0:
+    limit = -np.inf if threshold is None else threshold
+    # Best first: the accepted pairs are those before the first one below the threshold.
+    accepted = int(np.searchsorted(-mined.pairs.score, -limit, side="right"))
+    if options.k < 2 or accepted == 0:
         return None
-    again = mine_neighbors(without_pairs(mined.neighbors, taken), options).pairs
-    false = again.take(np.isin(again.row_a, taken.row_a))
-    return Control("partners", _falling(false.score), len(taken))
+    room = room or Room()
+    partner = room.array("partner", np.int64, (len(mined.neighbors.forward_row),))
+    for start in range(0, accepted, CHUNK):
+        part = slice(start, min(start + CHUNK, accepted))
+        partner[mined.pairs.row_a[part]] = mined.pairs.row_b[part] + 1  # zeros: no partner
+    taken = mined.pairs.take(slice(0, accepted))
+    again = mine_neighbors(without_pairs(mined.neighbors, taken, room), options, room).pairs
+    false = [again.score[:0]]
+    for start in range(0, len(again), CHUNK):
+        part = slice(start, start + CHUNK)
+        false.append(again.score[part][partner[again.row_a[part]] > 0])
+    return Control("partners", _falling(np.concatenate(false)), accepted)
 
 
-def without_pairs(neighbors: Neighbors, pairs: Candidates) -> Neighbors:
-    """Neighbours of which one-to-one pairs' own are no longer any (-1, -inf in their places)."""
-    swapped = neighbors.swapped()
-    forward = _without(neighbors.forward_similarity, neighbors.forward_row, pairs.row_a, pairs.row_b)
-    backward = _without(swapped.forward_similarity, swapped.forward_row, pairs.row_b, pairs.row_a)
+def without_pairs(neighbors: Neighbors, pairs: Candidates, room: Room | None = None) -> Neighbors:
+    """Neighbours of which one-to-one pairs' own are no longer any (-1, -inf in their places), in a room."""
+    swapped, room = neighbors.swapped(), room or Room()
+    forward = _without(neighbors.forward_similarity, neighbors.forward_row, pairs.row_a, pairs.row_b, room, "a")
+    backward = _without(swapped.forward_similarity, swapped.forward_row, pairs.row_b, pairs.row_a, room, "b")
     return Neighbors(*forward, *backward)
 
 
 def _without(
-    similarity: NDArray[np.float32], row: Rows, own: Rows, other: Rows
+    similarity: NDArray[np.float32], row: Rows, own: Rows, other: Rows, room: Room, side: str
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    partner = np.full(len(row), -2, np.int64)
-    partner[own] = other
-    gone = row == partner[:, None]
-    return np.where(gone, np.float32(-np.inf), similarity), np.where(gone, -1, row)
+    partner = room.array(f"partner-{side}", np.int64, (len(row),))
+    for start in range(0, len(own), CHUNK):
+        partner[own[start : start + CHUNK]] = other[start : start + CHUNK] + 1
+    left = (
+        room.array(f"similarity-{side}", np.float32, row.shape),
+        room.array(f"row-{side}", np.int64, row.shape),
+    )
+    for start in range(0, len(row), CHUNK):
+        part = slice(start, start + CHUNK)
+        gone = row[part] == partner[part, None] - 1
+        left[0][part] = np.where(gone, np.float32(-np.inf), similarity[part])
+        left[1][part] = np.where(gone, -1, row[part])
+    return left
 
 
 def shifted_control(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +21,19 @@ from typing import Any
 import faiss
 import numpy as np
 import torch
-from faiss.contrib.ondisk import merge_ondisk
 from numpy.typing import NDArray
 
 from pipeline.atomic import atomic_folder
+from pipeline.compute.here import here
+from pipeline.compute.work import Count, Crew
 from pipeline.errors import ParamsError
 from pipeline.hashing import canonical_json, identity_hash
+from pipeline.mining.blocks import Span, row_ranges
+from pipeline.mining.crew import Item, Sides, do_item
+from pipeline.mining.filling import FILL_ROWS, Fillers, fill, fill_in_parts, list_bytes, lists_of, separable
 from pipeline.mining.kept_indexes import ABOUT_FILE, INDEX_FILE, LISTS_FILE, IndexFolderError, check_index, read_about
 from pipeline.mining.neighbors import Neighbors, one_way
+from pipeline.mining.room import Room
 from pipeline.mining.vectors import VectorSource, check_pair, gathered, normalised
 from pipeline.progress import Advance
 from pipeline.seal import KEY, blank, file_digest, seal
@@ -50,6 +55,12 @@ ROTATION_ROWS = 16_384
 
 QUERY_ROWS = 8_192
 """Rows searched at once."""
+
+LOOKED_UP = 16 * QUERY_ROWS
+"""Rows of an item of work, at most."""
+
+OVER_QUERIES = 3
+"""FAISS' way of sharing a search among threads that assigns all queries to lists at once: how doesn't depend on threads."""
 
 WIDER = 4
 """A compressed index proposes so many times k candidates, which are scored again."""
@@ -95,11 +106,13 @@ class Index:
         searcher: the FAISS index, over vectors of length 1 by inner product.
         vectors: what it holds, to score candidates again.
         about: factory string, fingerprint, sample, seed: what a saved index must agree with.
+        folder: where it is kept.
     """
 
     searcher: Any
     vectors: VectorSource
     about: dict[str, Any]
+    folder: Path
 
     @property
     def exact_scores(self) -> bool:
@@ -129,13 +142,13 @@ class Index:
     @property
     def effort(self) -> int:
         """Lists visited (IVF) or the width of the walk (HNSW); 0 where there is nothing to choose."""
-        if (lists := _lists(self.searcher)) is not None:
+        if (lists := lists_of(self.searcher)) is not None:
             return int(lists.nprobe)
         return int(graph.efSearch) if (graph := _graph(self.searcher)) is not None else 0
 
     @effort.setter
     def effort(self, value: int) -> None:
-        if (lists := _lists(self.searcher)) is not None:
+        if (lists := lists_of(self.searcher)) is not None:
             lists.nprobe = value
         elif (graph := _graph(self.searcher)) is not None:
             graph.efSearch = value
@@ -143,7 +156,7 @@ class Index:
     @property
     def most_effort(self) -> int:
         """The effort that visits everything; 0 where there is nothing to choose."""
-        if (lists := _lists(self.searcher)) is not None:
+        if (lists := lists_of(self.searcher)) is not None:
             return int(lists.nlist)
         return len(self.vectors) if _graph(self.searcher) is not None else 0
 
@@ -158,10 +171,6 @@ def _ordered(
         row = np.pad(row, ((0, 0), (0, short)), constant_values=-1)
     order = np.lexsort((row, -similarity), axis=1)[:, :k]
     return np.take_along_axis(similarity, order, axis=1), np.take_along_axis(row, order, axis=1)
-
-
-def _lists(searcher: Any) -> Any:
-    return faiss.try_extract_index_ivf(searcher)
 
 
 def _graph(searcher: Any) -> Any:
@@ -187,7 +196,7 @@ def train(sample: NDArray[np.float32], factory: str, seed: int) -> Any:
     """
     try:
         searcher = faiss.index_factory(sample.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
-        if (lists := _lists(searcher)) is not None:
+        if (lists := lists_of(searcher)) is not None:
             lists.cp.seed, lists.cp.niter, lists.cp.max_points_per_centroid = seed, 10, POINTS_PER_LIST
             if (codes := getattr(lists, "pq", None)) is not None:
                 codes.cp.seed, codes.cp.niter = seed, 10
@@ -215,6 +224,7 @@ def build_index(
     index_bytes: int,
     seed: int = 0,
     advance: Advance | None = None,
+    fillers: Fillers | None = None,
 ) -> Index:
     """Train, fill and save an index; the folder appears whole or not at all.
 
@@ -227,23 +237,34 @@ def build_index(
         factory: a FAISS factory string.
         index_bytes: memory for the lists.
         seed: of the training sample and of k-means.
-        advance: called with rows added.
+        advance: called with rows added, where this process adds them to an index that fits into memory.
+        fillers: the workers that write parts; this process adds the vectors, if not given, or if the parts of such an index
+            can't be put together.
 
     Raises:
         VectorError: if a vector is zero or not finite.
         ParamsError: see `train`.
     """
-    about = _about(vectors, factory, seed)
+    return _build(folder, vectors, _about(vectors, factory, seed), index_bytes, advance, fillers)
+
+
+def _build(
+    folder: Path,
+    vectors: VectorSource,
+    about: dict[str, Any],
+    index_bytes: int,
+    advance: Advance | None,
+    fillers: Fillers | None,
+) -> Index:
+    factory, seed = str(about["factory"]), int(about["seed"])
     rows = training_rows(len(vectors), factory, seed)
     searcher = train(gathered(vectors, rows, "the index", CPU).numpy(), factory, seed)
-    lists = _lists(searcher)
-    code_bytes = (lists.code_size + 8) if lists is not None else 0
     with atomic_folder(folder) as temporary:
-        if code_bytes * len(vectors) > index_bytes:
-            _fill_on_disk(temporary, searcher, vectors, max(1, index_bytes // code_bytes), advance)
+        if separable(searcher) and (fillers is not None or list_bytes(searcher, len(vectors)) > index_bytes):
+            fill_in_parts(temporary, searcher, vectors, index_bytes, fillers)
         else:
-            _fill(searcher, vectors, 0, len(vectors), advance)
-            faiss.write_index(searcher, str(temporary / INDEX_FILE))
+            fill(searcher, vectors, (0, len(vectors)), FILL_ROWS, advance)
+        faiss.write_index(searcher, str(temporary / INDEX_FILE))
         files = {path.name: file_digest(path) for path in sorted(temporary.iterdir())}
         (temporary / ABOUT_FILE).write_text(
             canonical_json({**about, "files": files, **blank()}) + "\n", encoding="utf-8"
@@ -262,54 +283,35 @@ def _about(vectors: VectorSource, factory: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _fill(searcher: Any, vectors: VectorSource, start: int, stop: int, advance: Advance | None) -> None:
-    for first in range(start, stop, 65_536):
-        part = normalised(vectors, first, min(first + 65_536, stop), "the index", CPU)
-        searcher.add(part.numpy())
-        if advance is not None:
-            advance(len(part))
-
-
-def _fill_on_disk(folder: Path, searcher: Any, vectors: VectorSource, part_rows: int, advance: Advance | None) -> None:
-    parts = []
-    trained = faiss.serialize_index(searcher)
-    for number, start in enumerate(range(0, len(vectors), part_rows)):
-        part = faiss.deserialize_index(trained)
-        stop = min(start + part_rows, len(vectors))
-        for first in range(start, stop, 65_536):
-            rows = normalised(vectors, first, min(first + 65_536, stop), "the index", CPU)
-            part.add_with_ids(rows.numpy(), np.arange(first, first + len(rows)))
-            if advance is not None:
-                advance(len(rows))
-        parts.append(folder / f"part{number:05d}.faiss")
-        faiss.write_index(part, str(parts[-1]))
-    merge_ondisk(searcher, [str(part) for part in parts], str(folder / LISTS_FILE))
-    faiss.write_index(searcher, str(folder / INDEX_FILE))
-    for path in parts:
-        path.unlink()
-
-
 def open_index(folder: Path, vectors: VectorSource) -> Index:
     """A saved index of these vectors.
 
     Raises:
         IndexFolderError: if there is none, if it can't be read, or if it belongs to other vectors.
     """
+    return _open(folder, vectors, lambda: fingerprint(vectors))
+
+
+def _open(folder: Path, vectors: VectorSource, fingerprint_of: Callable[[], str]) -> Index:
     about = read_about(folder)
     version, owner = about["version"], about["vectors"]
     if version != VERSION:
         raise IndexFolderError(folder, f"an index of format {version}, expected {VERSION}; build it again")
     check_index(folder)
-    found = fingerprint(vectors)
+    found = fingerprint_of()
     if owner != found:
         raise IndexFolderError(folder, f"this index belongs to other vectors ({owner}), not to these ({found})")
     # Without what only says how the files are checked: an index is the same whether it was opened or has just been built.
     return _read(folder, vectors, {name: value for name, value in about.items() if name not in {"files", KEY}})
 
 
-def _read(folder: Path, vectors: VectorSource, about: dict[str, Any]) -> Index:
+def _read(folder: Path, vectors: VectorSource, about: dict[str, Any], mapped: bool = False) -> Index:
+    """The index in a folder; ``mapped``: its lists are not read into memory, whatever their size."""
+    flags = faiss.IO_FLAG_ONDISK_SAME_DIR
+    if mapped:  # lists in a file of their own are mapped in any case; FAISS crashes if it is told to map them twice
+        flags = faiss.IO_FLAG_READ_ONLY | (flags if (folder / LISTS_FILE).exists() else faiss.IO_FLAG_MMAP)
     try:
-        searcher = faiss.read_index(str(folder / INDEX_FILE), faiss.IO_FLAG_ONDISK_SAME_DIR)
+        searcher = faiss.read_index(str(folder / INDEX_FILE), flags)
     except RuntimeError as error:
         raise IndexFolderError(folder / INDEX_FILE, f"FAISS can't read it: {str(error).splitlines()[-1]}") from None
     if searcher.ntotal != len(vectors) or searcher.d != vectors.shape[1]:
@@ -318,26 +320,35 @@ def _read(folder: Path, vectors: VectorSource, about: dict[str, Any]) -> Index:
             f"holds {searcher.ntotal:,} vectors of dimension {searcher.d}, expected {len(vectors):,} of "
             f"{vectors.shape[1]}",
         )
-    return Index(searcher, vectors, about)
+    if (lists := lists_of(searcher)) is not None:
+        lists.parallel_mode = OVER_QUERIES
+    return Index(searcher, vectors, about, folder)
 
 
 def ensure_index(
-    root: Path, vectors: VectorSource, factory: str, index_bytes: int, seed: int = 0, advance: Advance | None = None
+    root: Path,
+    vectors: VectorSource,
+    factory: str,
+    index_bytes: int,
+    seed: int = 0,
+    advance: Advance | None = None,
+    fillers: Fillers | None = None,
 ) -> Index:
     """The saved index of these vectors under ``root``, built if it isn't there; its folder is named by what it holds.
 
-    One that is damaged is named in a line of the log, and built again.
+    Reads the vectors once to know them. One that is damaged is named in a line of the log, and built again.
     """
-    folder = root / identity_hash(_about(vectors, factory, seed))
+    about = _about(vectors, factory, seed)
+    folder = root / identity_hash(about)
     if folder.exists():
         try:
-            index = open_index(folder, vectors)
+            index = _open(folder, vectors, lambda: str(about["vectors"]))
             with suppress(OSError):  # a store that may only be read
                 os.utime(folder / ABOUT_FILE)  # used now: not to be pruned
             return index
         except IndexFolderError as error:
             log.warning("%s; it is built again", str(error).partition(";")[0])
-    return build_index(folder, vectors, factory, index_bytes, seed, advance)
+    return _build(folder, vectors, about, index_bytes, advance, fillers)
 
 
 @dataclass(frozen=True)
@@ -354,16 +365,24 @@ class Tuned:
 
 
 def tune_effort(
-    index: Index, queries: VectorSource, k: int, recall: float, sample: int, memory_bytes: int, seed: int = 0
+    index: Index,
+    queries: VectorSource,
+    k: int,
+    recall: float,
+    sample: int,
+    memory_bytes: int,
+    seed: int = 0,
+    search: Callable[[NDArray[np.int64]], NDArray[np.float32]] | None = None,
 ) -> Tuned:
     """Set the least effort, within a quarter, that finds ``recall`` of the k nearest neighbours of a sample of queries.
 
     If even visiting everything does not reach it (compressed codes), the effort stops growing where it stops helping.
+    ``search`` gives the exact similarities [r, k] of rows [r] of the queries; this process does, if it is not given.
     """
     if len(queries) == 0 or len(index.vectors) == 0:
         return Tuned(index.effort, 1.0)
     rows = np.sort(np.random.default_rng(seed).choice(len(queries), min(sample, len(queries)), replace=False))
-    exact, _ = one_way(queries, rows, index.vectors, k, memory_bytes, "cpu")
+    exact = one_way(queries, rows, index.vectors, k, memory_bytes, "cpu")[0] if search is None else search(rows)
     asked = gathered(queries, rows, "the queries", CPU)
 
     def reached(effort: int) -> float:
@@ -399,38 +418,92 @@ def neighbor_recall(exact: NDArray[np.float32], found: NDArray[np.float32]) -> f
     return float((np.isfinite(found) & (found >= kth - TOLERANCE)).sum() / there.sum())
 
 
-def approximate_neighbors(forward: Index, backward: Index, k: int, advance: Advance | None = None) -> Neighbors:
+def approximate_neighbors(
+    forward: Index,
+    backward: Index,
+    k: int,
+    advance: Advance | None = None,
+    room: Room | None = None,
+    crew: Crew[Item, Any] | None = None,
+    wanted: int = 1,
+) -> Neighbors:
     """The neighbours of both directions as two indexes find them.
+
+    Holds 12·k bytes a row of both sides where the room is memory; each worker what is opened of an index without its lists,
+    which are mapped, and the candidates of `QUERY_ROWS` rows.
 
     Args:
         forward: an index of side b's vectors, in which side a's are looked up.
         backward: an index of side a's vectors.
         k: neighbours of a row.
         advance: called with rows looked up, n + m in all.
+        room: for the result; memory, if not given.
+        crew: who looks up; this process, if not given.
+        wanted: into how many items each direction is cut, about.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
+        IndexFolderError: if a worker can't open an index.
+        OSError: if the result doesn't fit on the disk.
     """
-    check_pair(backward.vectors, forward.vectors)
-    return Neighbors(
-        *_look_up(forward, backward.vectors, k, "side a", advance),
-        *_look_up(backward, forward.vectors, k, "side b", advance),
-    )
+    x, y = backward.vectors, forward.vectors
+    check_pair(x, y)
+    if crew is None:
+        crew = here(do_item, Sides(x, y, k, 0, "cpu", {_name(index.folder): index for index in (backward, forward)}))
+    room, lists = room or Room(), []
+    for index, queries, name in ((forward, x, "a"), (backward, y, "b")):
+        similarity = room.array(f"similarity-{name}", np.float32, (len(queries), k))
+        row = room.array(f"row-{name}", np.int64, (len(queries), k))
+        spans = row_ranges(len(queries), QUERY_ROWS, wanted, LOOKED_UP)
+        items = [LookUp(name == "a", span, index.folder.absolute(), index.about, index.effort) for span in spans]
+        for (start, stop), found in zip(spans, crew.map(items, advance or _uncounted), strict=True):
+            similarity[start:stop], row[start:stop] = found
+        lists += [similarity, row]
+    return Neighbors(*lists)
 
 
-def _look_up(
-    index: Index, queries: VectorSource, k: int, side: str, advance: Advance | None
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    similarity = np.full((len(queries), k), -np.inf, np.float32)
-    row = np.full((len(queries), k), -1, np.int64)
-    for start in range(0, len(queries), QUERY_ROWS):
-        stop = min(start + QUERY_ROWS, len(queries))
-        part = normalised(queries, start, stop, side, CPU)
-        if len(index.vectors):
-            similarity[start:stop], row[start:stop] = index.search(part, k)
-        if advance is not None:
+@dataclass(frozen=True)
+class LookUp:
+    """Rows of one side that are looked up in an index of the other.
+
+    Attributes:
+        of_a: whether they are rows of side a.
+        span: the rows, beginning with a multiple of `QUERY_ROWS`.
+        folder: of the index.
+        about: what it says of itself.
+        effort: as of `Index`.
+    """
+
+    of_a: bool
+    span: Span
+    folder: Path
+    about: dict[str, Any]
+    effort: int
+
+    def do(self, sides: Sides, advance: Count) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Their similarities and neighbours [rows of the span, k]."""
+        queries, others = (sides.x, sides.y) if self.of_a else (sides.y, sides.x)
+        index: Index = sides.once(_name(self.folder), lambda: _read(self.folder, others, self.about, mapped=True))
+        index.effort = self.effort
+        first, last = self.span
+        similarity = np.full((last - first, sides.k), -np.inf, np.float32)
+        row = np.full((last - first, sides.k), -1, np.int64)
+        for start in range(first, last, QUERY_ROWS):
+            stop = min(start + QUERY_ROWS, last)
+            part = normalised(queries, start, stop, "side a" if self.of_a else "side b", CPU)
+            if len(index.vectors):
+                found = index.search(part, sides.k)
+                similarity[start - first : stop - first], row[start - first : stop - first] = found
             advance(stop - start)
-    return similarity, row
+        return similarity, row
+
+
+def _name(folder: Path) -> str:
+    return f"index {folder.absolute()}"
+
+
+def _uncounted(_: int) -> None:
+    pass
 
 
 def identity_of(made_by: Mapping[str, Any], index: Index) -> dict[str, Any]:

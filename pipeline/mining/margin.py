@@ -19,13 +19,15 @@ CHUNK = 1 << 16
 """Rows handled at once where temporaries are as large as their input."""
 
 
-def neighborhood_means(similarity: NDArray[np.float32]) -> Floats:
+def neighborhood_means(similarity: NDArray[np.float32], out: Floats | None = None) -> Floats:
     """The mean similarity [n] of each row's neighbours [n, k], over those that exist (-inf: none); NaN without any.
+
+    ``out`` [n], where given, is filled and returned.
 
     >>> neighborhood_means(np.array([[0.75, 0.25], [0.5, -np.inf]], dtype=np.float32)).tolist()
     [0.5, 0.5]
     """
-    means = np.empty(len(similarity))
+    means = np.empty(len(similarity)) if out is None else out
     for start in range(0, len(similarity), CHUNK):
         part = similarity[start : start + CHUNK].astype(np.float64)
         there = part > -np.inf

@@ -1,26 +1,34 @@
 """Mining from arrays: neighbours, margin, retrieval, linking.
 
-Memory beyond the vectors: what `mutual_neighbors` holds, and about 120 bytes a row of both sides for neighbours (k = 4)
-and candidates.
+Memory beyond the vectors: what `mutual_neighbors` holds, and about 250 bytes a row of both sides for neighbours (k = 4)
+and candidates; or, where there is a folder for those, ``memory_bytes`` and a byte a row (see `pipeline.mining.room`).
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.atomic import scratch_folder
 from pipeline.config import Mine
 from pipeline.mining.clusters import clustered_neighbors, make_clusters
+from pipeline.mining.crew import Spread, ranges_wanted, worth
 from pipeline.mining.documents import Restriction, restricted_neighbors
+from pipeline.mining.filling import Fillers
 from pipeline.mining.index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort
-from pipeline.mining.linking import link
+from pipeline.mining.linking import link, link_in_files
 from pipeline.mining.neighbors import Neighbors, mutual_neighbors
-from pipeline.mining.retrieval import Candidates, candidates
+from pipeline.mining.retrieval import Candidates, Rows, candidates
+from pipeline.mining.room import Room
+from pipeline.mining.samples import Sampler, sampling
+from pipeline.mining.spread import spread_neighbors
 from pipeline.mining.vectors import VectorSource, check_pair
 from pipeline.progress import Advance
 
@@ -69,6 +77,8 @@ def find_neighbors(
     seed: int = 0,
     advance: Advance | None = None,
     restriction: Restriction | None = None,
+    room: Room | None = None,
+    spread: Spread | None = None,
 ) -> Search:
     """The neighbours of both directions: exactly, through clusters or through FAISS indexes, as the options say.
 
@@ -79,28 +89,36 @@ def find_neighbors(
         indexes: where indexes are kept to be used again; without it they are built anew and thrown away.
         seed: of samples and of k-means.
         advance: called with rows of x done.
-        restriction: only these may be neighbours; their search is exact, whatever the options say.
+        restriction: only these may be neighbours; their search is exact, whatever the options say, and this process'.
+        room: for the neighbours (not of a restriction); memory, if not given.
+        spread: the workers that search; this process alone, if not given. What fits into one tile is not worth them.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
         ParamsError: if FAISS can't make the index asked for.
+        OSError: if the neighbours don't fit into a room of files.
     """
     check_pair(x, y)
+    room = room or Room()
+    spread = worth(spread, x, y, options.memory_bytes)
     if restriction is not None:
         found = restricted_neighbors(x, y, restriction, options.k, options.memory_bytes, advance=advance)
         alone = {"without_candidates_a": restriction.alone_a, "without_candidates_b": restriction.alone_b}
         return Search(found, {"search": "exact", "within": options.within, **alone})
     if options.search == "exact" or len(x) == 0 or len(y) == 0:
-        neighbors = mutual_neighbors(x, y, options.k, options.memory_bytes, advance=advance)
+        if spread is None and room.folder is None:
+            neighbors = mutual_neighbors(x, y, options.k, options.memory_bytes, advance=advance)
+        else:
+            neighbors = spread_neighbors(x, y, options.k, options.memory_bytes, advance, room, spread)
         return Search(neighbors, {"search": "exact"})
     if options.index is None:
         # Sketches are as large as half of the vectors: they lie in files, too.
         with _sketch_folder(indexes) as folder:
-            return _through_clusters(x, y, options, seed, advance, folder)
+            return _through_clusters(x, y, options, seed, advance, folder, room, spread)
     if indexes is None:
         with tempfile.TemporaryDirectory(prefix="softalign-index-") as folder:
-            return _through_indexes(x, y, options, Path(folder), seed, advance)
-    return _through_indexes(x, y, options, indexes, seed, advance)
+            return _through_indexes(x, y, options, Path(folder), seed, advance, room, spread)
+    return _through_indexes(x, y, options, indexes, seed, advance, room, spread)
 
 
 @contextmanager
@@ -113,11 +131,29 @@ def _sketch_folder(indexes: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
+def _sampled(sampler: Sampler | None) -> list[Callable[[Rows], NDArray[np.float32]] | None]:
+    """The search of side a's samples, and of side b's."""
+    if sampler is None:
+        return [None, None]
+    return [lambda rows: sampler(True, rows)[0], lambda rows: sampler(False, rows)[0]]
+
+
 def _through_clusters(
-    x: VectorSource, y: VectorSource, options: Mine, seed: int, advance: Advance | None, folder: Path
+    x: VectorSource,
+    y: VectorSource,
+    options: Mine,
+    seed: int,
+    advance: Advance | None,
+    folder: Path,
+    room: Room,
+    spread: Spread | None,
 ) -> Search:
-    clusters = make_clusters(x, y, options.k, options.recall, options.sample, options.memory_bytes, seed, folder=folder)
-    neighbors = clustered_neighbors(x, y, options.k, clusters, options.memory_bytes, advance=advance)
+    folder, wanted, memory = folder.absolute(), ranges_wanted(spread), options.memory_bytes
+    with sampling(spread, x, y, options.k, options.memory_bytes, room) as (crew, sampler):
+        clusters = make_clusters(
+            x, y, options.k, options.recall, options.sample, memory, seed, folder=folder, sampler=sampler
+        )
+        neighbors = clustered_neighbors(x, y, options.k, clusters, memory, None, advance, room, crew, wanted, folder)
     tuned = Tuned(clusters.gap, clusters.recall)
     about = {
         "search": "approximate",
@@ -130,19 +166,29 @@ def _through_clusters(
 
 
 def _through_indexes(
-    x: VectorSource, y: VectorSource, options: Mine, root: Path, seed: int, advance: Advance | None
+    x: VectorSource,
+    y: VectorSource,
+    options: Mine,
+    root: Path,
+    seed: int,
+    advance: Advance | None,
+    room: Room,
+    spread: Spread | None,
 ) -> Search:
-    built = []
-    for vectors in (y, x):
-        factory = str(options.index)
-        if factory == "auto":
-            factory = choose_factory(len(vectors), vectors.shape[1], options.index_bytes)
-        built.append(ensure_index(root, vectors, factory, options.index_bytes, seed))
-    tuned = tuple(
-        tune_effort(index, queries, options.k, options.recall, options.sample, options.memory_bytes, seed)
-        for index, queries in zip(built, (x, y), strict=True)
-    )
-    neighbors = approximate_neighbors(built[0], built[1], options.k, advance)
+    wanted = ranges_wanted(spread)
+    with sampling(spread, x, y, options.k, options.memory_bytes, room) as (crew, sampler):
+        built = []
+        for of_a, vectors in ((False, y), (True, x)):
+            factory = str(options.index)
+            if factory == "auto":
+                factory = choose_factory(len(vectors), vectors.shape[1], options.index_bytes)
+            fillers = None if crew is None else Fillers(crew, of_a, wanted)
+            built.append(ensure_index(root, vectors, factory, options.index_bytes, seed, fillers=fillers))
+        tuned = tuple(
+            tune_effort(index, queries, options.k, options.recall, options.sample, options.memory_bytes, seed, search)
+            for index, queries, search in zip(built, (x, y), _sampled(sampler), strict=True)
+        )
+        neighbors = approximate_neighbors(built[0], built[1], options.k, advance, room, crew, wanted)
     indexes = [
         {**index.about, "effort": found.effort, "sample_recall": round(found.recall, 6)}
         for index, found in zip(built, tuned, strict=True)
@@ -157,17 +203,30 @@ def mine(
     advance: Advance | None = None,
     indexes: Path | None = None,
     seed: int = 0,
+    scratch: Path | None = None,
 ) -> MinedPairs:
     """Pairs of rows that are most likely translations.
 
     No threshold is applied, not even ``options.threshold``: see `Candidates.above`. Arguments and errors as in
-    `find_neighbors`.
+    `find_neighbors`; ``scratch`` is a folder for what doesn't fit into ``options.memory_bytes``, not there yet or empty, from
+    which the pairs are then mapped: delete it when they are no longer needed.
     """
-    neighbors = find_neighbors(x, y, options, indexes, seed, advance).neighbors
-    return mine_neighbors(neighbors, options).pairs
+    room = Room.for_rows(scratch, len(x) + len(y), options.k, options.memory_bytes)
+    neighbors = find_neighbors(x, y, options, indexes, seed, advance, room=room).neighbors
+    return mine_neighbors(neighbors, options, room).pairs
 
 
-def mine_neighbors(neighbors: Neighbors, options: Mine) -> Mined:
-    """The same from neighbours, however they were found; and the candidates that were not linked."""
-    linked, unlinked = link(candidates(neighbors, options.score, options.retrieval))
+def mine_neighbors(neighbors: Neighbors, options: Mine, room: Room | None = None) -> Mined:
+    """The same from neighbours, however they were found; and the candidates that were not linked.
+
+    Args:
+        neighbors: of both sides.
+        options: the section ``mine`` of params.yaml.
+        room: for candidates. In memory, which is where they are if it is not given, they take about 200 bytes a row of both
+            sides; in files what `link_in_files` says.
+    """
+    if room is None or room.folder is None:
+        linked, unlinked = link(candidates(neighbors, options.score, options.retrieval))
+    else:
+        linked, unlinked = link_in_files(neighbors, options.score, options.retrieval, room, options.memory_bytes)
     return Mined(MinedPairs(**vars(linked)), unlinked, neighbors)

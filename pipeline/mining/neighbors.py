@@ -87,56 +87,57 @@ def mutual_neighbors(
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
     """
     check_pair(x, y)
-    _check_sizes(k, len(x), len(y))
+    check_sizes(k, len(x), len(y))
     where = pick_device(device)
     plan = Plan.of(x.shape[1], memory_bytes, where)
-    forward, backward = best_of_range(x, 0, len(x), y, k, plan, where, advance)
+    forward, backward = best_of_block(x, (0, len(x)), y, (0, len(y)), k, plan, where, advance)
     return Neighbors(*forward.result(), *backward.result())
 
 
-def best_of_range(
+def best_of_block(
     x: VectorSource,
-    start: int,
-    stop: int,
+    a: tuple[int, int],
     y: VectorSource,
+    b: tuple[int, int],
     k: int,
     plan: Plan,
     where: torch.device,
     advance: Callable[[int], None] | None = None,
 ) -> tuple[Best, Best]:
-    """What rows ``start`` to ``stop`` of x say: their own neighbours in y, and of each row of y those among them.
+    """What a range of rows of x and a range of rows of y say: of each of them the k best among the other range's.
 
     Ranges that begin at multiples of ``plan.tile`` are made of the same tiles as the whole, so their similarities have the
     same bits, and their candidates together are the whole's. Memory as in `mutual_neighbors`.
 
     Args:
         x: [n, d].
-        start: a multiple of ``plan.tile``.
-        stop: past the last row.
+        a: the first row of x, a multiple of ``plan.tile``, and past the last.
         y: [m, d].
+        b: the same of y.
         k: neighbours of a row.
         plan: how the product is cut.
         where: the device.
         advance: called with rows of x done.
 
     Returns:
-        The best of the range's rows (lines from 0), and of all rows of y.
+        The best of the rows of x and of the rows of y, lines from 0; the rows that their keys name are those of the whole.
     """
-    forward, backward = Best(stop - start, k, where), Best(len(y), k, where)
+    (start, stop), (b_start, b_stop) = a, b
+    forward, backward = Best(stop - start, k, where), Best(b_stop - b_start, k, where)
     tiler = make_tiler(plan, where, x.shape[1], k)
     for slab_start in range(start, stop, plan.slab):
         slab = tiler.rows(normalised(x, slab_start, min(slab_start + plan.slab, stop), "side a", where))
-        report = _Share(advance, len(slab), -(-len(y) // plan.tile))
-        for y_start in range(0, len(y), plan.tile):
-            y_tile = tiler.columns(normalised(y, y_start, min(y_start + plan.tile, len(y)), "side b", where))
+        report = _Share(advance, len(slab), -(-(b_stop - b_start) // plan.tile))
+        for y_start in range(b_start, b_stop, plan.tile):
+            y_tile = tiler.columns(normalised(y, y_start, min(y_start + plan.tile, b_stop), "side b", where))
             for strip_start in range(0, len(slab), plan.tile):
                 strip = slab[strip_start : strip_start + plan.tile]
                 tiler.product(strip, y_tile)
                 tiler.update_rows(forward, slab_start - start + strip_start, y_start)
-                tiler.update_columns(backward, slab_start + strip_start, y_start)
+                tiler.update_columns(backward, slab_start + strip_start, y_start - b_start)
             report.step()
     if start == stop:
-        _check_all(y, "side b", plan.tile, where)
+        _check_all(y, b, "side b", plan.tile, where)
     return forward, backward
 
 
@@ -161,15 +162,27 @@ def one_way(
     """
     check_pair(x, y)
     where = pick_device(device)
-    plan = Plan.of(x.shape[1], memory_bytes, where)
+    return best_of_rows(x, rows, y, (0, len(y)), k, Plan.of(x.shape[1], memory_bytes, where), where).result()
+
+
+def best_of_rows(
+    x: VectorSource,
+    rows: NDArray[np.int64],
+    y: VectorSource,
+    span: tuple[int, int],
+    k: int,
+    plan: Plan,
+    where: torch.device,
+) -> Best:
+    """The same among a range of rows of y, which begins with a multiple of ``plan.tile``; see `best_of_block`."""
     best, tiler = Best(len(rows), k, where), make_tiler(plan, where, x.shape[1], k)
     queries = tiler.rows(gathered(x, rows, "side a", where))
-    for y_start in range(0, len(y), plan.tile):
-        y_tile = tiler.columns(normalised(y, y_start, min(y_start + plan.tile, len(y)), "side b", where))
+    for y_start in range(*span, plan.tile):
+        y_tile = tiler.columns(normalised(y, y_start, min(y_start + plan.tile, span[1]), "side b", where))
         for first in range(0, len(rows), plan.tile):
             tiler.product(queries[first : first + plan.tile], y_tile)
             tiler.update_rows(best, first, y_start)
-    return best.result()
+    return best
 
 
 def self_neighbors(
@@ -183,7 +196,7 @@ def self_neighbors(
         VectorError: if x is no matrix of float16 or float32, or a vector is zero or not finite.
     """
     check_matrix(x, "the vectors")
-    _check_sizes(k, len(x))
+    check_sizes(k, len(x))
     where = pick_device(device)
     plan = Plan.of(x.shape[1], memory_bytes, where)
     best = Best(len(x), k, where)
@@ -206,16 +219,21 @@ def self_neighbors(
     return SelfNeighbors(similarity, row)
 
 
-def _check_sizes(k: int, *rows: int) -> None:
+def check_sizes(k: int, *rows: int) -> None:
+    """Refuse no neighbours, and sides of more rows than a key can name.
+
+    Raises:
+        VectorError: if a side is too long.
+    """
     if k < 1:
         raise ValueError(f"k is {k}; expected at least 1")
     if max(rows) > MAX_ROWS:
         raise VectorError(f"a side has {max(rows):,} rows; at most {MAX_ROWS:,} can be searched at once")
 
 
-def _check_all(vectors: VectorSource, side: str, step: int, device: torch.device) -> None:
-    for start in range(0, len(vectors), step):
-        normalised(vectors, start, min(start + step, len(vectors)), side, device)
+def _check_all(vectors: VectorSource, span: tuple[int, int], side: str, step: int, device: torch.device) -> None:
+    for start in range(*span, step):
+        normalised(vectors, start, min(start + step, span[1]), side, device)
 
 
 class _Share:

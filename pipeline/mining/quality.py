@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from pipeline.config import Mine
 from pipeline.mining.index import neighbor_recall
-from pipeline.mining.margin import Floats, Score, margin, neighborhood_means
+from pipeline.mining.margin import CHUNK, Floats, Score, margin, neighborhood_means
 from pipeline.mining.mine import Mined
 from pipeline.mining.neighbors import Neighbors, one_way
 from pipeline.mining.retrieval import Rows
+from pipeline.mining.samples import Sampler
 from pipeline.mining.vectors import VectorSource
 
 
@@ -83,39 +84,38 @@ class ExactSample:
     score: Floats
 
 
-def exact_sample(x: VectorSource, y: VectorSource, options: Mine, seed: int = 0) -> ExactSample:
-    """Search ``options.sample`` rows of side a exactly, and what their margins need.
+def exact_sample(
+    x: VectorSource, y: VectorSource, options: Mine, seed: int = 0, sampler: Sampler | None = None
+) -> ExactSample:
+    """Search ``options.sample`` rows of side a exactly, and what their margins need; ``sampler`` searches, if it is given.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
     """
     count = min(options.sample, len(x)) if len(y) else 0
     rows = np.sort(np.random.default_rng(seed).choice(len(x), count, replace=False)) if count else np.empty(0, np.int64)
-    search = _Exact(x, y, options)
-    forward, b = search.of_a(rows)
+    search = sampler or _one_way(x, y, options)
+    forward, b = search(True, rows)
     touched = np.unique(b[b >= 0])
-    backward, _ = search.of_b(touched)
+    backward, _ = search(False, touched)
     best_b, score = _best(forward, b, neighborhood_means(forward), touched, backward, options.score)
     # The other direction: what the chosen rows of side b choose among their own neighbours.
     chosen = np.unique(best_b[best_b >= 0])
-    back, a = search.of_b(chosen)
+    back, a = search(False, chosen)
     others = np.unique(a[a >= 0])
-    best_a, _ = _best(back, a, neighborhood_means(back), others, search.of_a(others)[0], options.score)
+    best_a, _ = _best(back, a, neighborhood_means(back), others, search(True, others)[0], options.score)
     mutual = np.zeros(len(rows), dtype=np.bool_)
     there = best_b >= 0
     mutual[there] = best_a[np.searchsorted(chosen, best_b[there])] == rows[there]
     return ExactSample(rows, forward, touched, backward, rows[mutual], best_b[mutual], score[mutual])
 
 
-class _Exact:
-    def __init__(self, x: VectorSource, y: VectorSource, options: Mine) -> None:
-        self.x, self.y, self.options = x, y, options
+def _one_way(x: VectorSource, y: VectorSource, options: Mine) -> Sampler:
+    def search(of_a: bool, rows: Rows) -> tuple[NDArray[np.float32], Rows]:
+        one, other = (x, y) if of_a else (y, x)
+        return one_way(one, rows, other, options.k, options.memory_bytes)
 
-    def of_a(self, rows: Rows) -> tuple[NDArray[np.float32], Rows]:
-        return one_way(self.x, rows, self.y, self.options.k, self.options.memory_bytes)
-
-    def of_b(self, rows: Rows) -> tuple[NDArray[np.float32], Rows]:
-        return one_way(self.y, rows, self.x, self.options.k, self.options.memory_bytes)
+    return search
 
 
 def _best(
@@ -149,9 +149,7 @@ def cost(exact: ExactSample, mined: Mined, threshold: float | None = None) -> Co
     """
     neighbors: Neighbors = mined.neighbors
     pairs = mined.pairs
-    of_row = np.full(len(neighbors.forward_row), -1, dtype=np.int64)
-    of_row[pairs.row_a] = np.arange(len(pairs))
-    place = of_row[exact.row_a]
+    place = _places(pairs.row_a, exact.row_a)
     found = (place >= 0) & (pairs.row_b[place] == exact.row_b if len(pairs) else False)
     approximate = pairs.score[place[found]]
     shift = approximate - exact.score[found]
@@ -172,6 +170,16 @@ def cost(exact: ExactSample, mined: Mined, threshold: float | None = None) -> Co
         threshold=threshold,
         threshold_shift=_threshold_shift(exact.score[found], approximate, threshold),
     )
+
+
+def _places(rows: Rows, wanted: Rows) -> Rows:
+    """Where each of the wanted rows [w] (sorted) is among others [p], of which each is there once; -1: nowhere."""
+    place = np.full(len(wanted), -1, dtype=np.int64)
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        here = np.flatnonzero(np.isin(part, wanted))
+        place[np.searchsorted(wanted, part[here])] = here + start
+    return place
 
 
 def _share(flags: NDArray[np.bool_]) -> float:

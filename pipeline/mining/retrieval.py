@@ -5,6 +5,7 @@ The best candidate is the best by margin among the k neighbours, which need not 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.mining.margin import CHUNK, Floats, Score, margin, neighborhood_means
 from pipeline.mining.neighbors import Neighbors
+from pipeline.mining.room import Room
 
 Retrieval = Literal["union", "intersection", "forward", "backward"]
 
@@ -46,8 +48,8 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.row_a)
 
-    def take(self, which: NDArray[Any]) -> Self:
-        """The pairs that a mask or an array of positions picks, in its order."""
+    def take(self, which: NDArray[Any] | slice) -> Self:
+        """The pairs that a mask or an array of positions picks, in its order; those of a slice are not copied."""
         return type(self)(**{field.name: getattr(self, field.name)[which] for field in fields(self)})
 
     def above(self, threshold: float) -> Self:
@@ -70,48 +72,81 @@ def candidates(neighbors: Neighbors, score: Score, retrieval: Retrieval) -> Cand
         score: which score chooses.
         retrieval: who proposes.
     """
-    mean_a, mean_b = neighborhood_means(neighbors.forward_similarity), neighborhood_means(neighbors.backward_similarity)
-    empty = np.empty((0, 2), dtype=np.int64)
-    forward = backward = empty
-    if retrieval != "backward":
-        forward = _best(neighbors.forward_similarity, neighbors.forward_row, mean_a, mean_b, score)
-    if retrieval != "forward":
-        swapped = neighbors.swapped()
-        backward = _best(swapped.forward_similarity, swapped.forward_row, mean_b, mean_a, score)[:, ::-1]
-    pairs = _joined(forward, backward, retrieval, len(mean_b))
-    return scored(neighbors, pairs[:, 0], pairs[:, 1], score)
+    means = Means.of(neighbors)
+    proposed = [np.empty((0, 2), np.int64), *proposals(neighbors, means, score, retrieval)]
+    row_a, row_b = np.concatenate(proposed).T
+    order = np.argsort(row_a * max(len(neighbors.backward_row), 1) + row_b)  # rows fit one int64 together
+    return scored(neighbors, row_a[order], row_b[order], score, means)
 
 
-def _joined(forward: Rows, backward: Rows, retrieval: Retrieval, rows_b: int) -> Rows:
-    """The pairs [p, 2] of a retrieval, sorted, each once; rows fit one int64 together."""
-    width = max(rows_b, 1)
-    codes = [pairs[:, 0] * width + pairs[:, 1] for pairs in (forward, backward)]
-    if retrieval == "intersection":
-        joined = np.intersect1d(codes[0], codes[1], assume_unique=True)
-    else:
-        joined = np.unique(np.concatenate(codes))
-    return np.stack([joined // width, joined % width], axis=1)
+@dataclass(frozen=True)
+class Means:
+    """The mean similarity of every row's neighbourhood.
+
+    Attributes:
+        a: of side a's rows [n].
+        b: of side b's rows [m].
+    """
+
+    a: Floats
+    b: Floats
+
+    @classmethod
+    def of(cls, neighbors: Neighbors, room: Room | None = None) -> Means:
+        """The means of both sides; 8 bytes a row."""
+        room = room or Room()
+        sides = neighbors.forward_similarity, neighbors.backward_similarity
+        means = [
+            room.array(name, np.float64, (len(side),)) for name, side in zip(("means-a", "means-b"), sides, strict=True)
+        ]
+        for side, own in zip(sides, means, strict=True):
+            neighborhood_means(side, own)
+        return cls(*means)
 
 
-def _best(similarity: NDArray[np.float32], row: Rows, own: Floats, other: Floats, score: Score) -> Rows:
+def proposals(
+    neighbors: Neighbors, means: Means, score: Score, retrieval: Retrieval, room: Room | None = None
+) -> Iterator[Rows]:
+    """The pairs [p, 2] of a retrieval, each once, in chunks: what side a proposes, then what only side b does.
+
+    Holds a chunk, and for ``union`` and ``intersection`` 8 bytes a row of side a, in the room.
+    """
+    forward = _best(neighbors.forward_similarity, neighbors.forward_row, means.a, means.b, score)
+    if retrieval == "forward":
+        yield from forward
+        return
+    swapped = neighbors.swapped()
+    backward = _best(swapped.forward_similarity, swapped.forward_row, means.b, means.a, score)
+    if retrieval == "backward":
+        yield from (pairs[:, ::-1] for pairs in backward)
+        return
+    best_of_a = (room or Room()).array(
+        "best-of-a", np.int64, (len(means.a),)
+    )  # zeros: no row, since rows are from 1 here
+    for pairs in forward:
+        best_of_a[pairs[:, 0]] = pairs[:, 1] + 1
+        if retrieval == "union":
+            yield pairs
+    for pairs in backward:
+        both = best_of_a[pairs[:, 1]] == pairs[:, 0] + 1
+        yield pairs[both if retrieval == "intersection" else ~both][:, ::-1]
+
+
+def _best(similarity: NDArray[np.float32], row: Rows, own: Floats, other: Floats, score: Score) -> Iterator[Rows]:
     """The best neighbour of each row by score, as pairs [p, 2] of own and other row; none without a defined score."""
-    found = []
-    for start in range(0, len(row), CHUNK):
+    for start in range(0, len(row) if len(other) else 0, CHUNK):
         part = slice(start, start + CHUNK)
         there = row[part] >= 0
         safe = np.where(there, row[part], 0)
-        if len(other) == 0:
-            break
         scores = margin(similarity[part], own[part, None], other[safe], score)
         scores = np.where(there, scores, -np.inf)
         place = scores.argmax(axis=1)
         lines = np.arange(len(place))
         kept = scores[lines, place] > -np.inf
-        found.append(np.stack([lines + start, safe[lines, place]], axis=1)[kept])
-    return np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
+        yield np.stack([lines + start, safe[lines, place]], axis=1)[kept]
 
 
-def scored(neighbors: Neighbors, row_a: Rows, row_b: Rows, score: Score) -> Candidates:
+def scored(neighbors: Neighbors, row_a: Rows, row_b: Rows, score: Score, means: Means | None = None) -> Candidates:
     """The scores and ranks of pairs of which each is a neighbour of the other, in at least one direction.
 
     Args:
@@ -119,12 +154,13 @@ def scored(neighbors: Neighbors, row_a: Rows, row_b: Rows, score: Score) -> Cand
         row_a: [p] rows of side a.
         row_b: [p] rows of side b.
         score: which score.
+        means: of the neighbours, if they are known already.
     """
-    mean_a, mean_b = neighborhood_means(neighbors.forward_similarity), neighborhood_means(neighbors.backward_similarity)
+    means = means or Means.of(neighbors)
     rank_ab, cosine_ab = _rank(neighbors.forward_similarity, neighbors.forward_row, row_a, row_b)
     rank_ba, cosine_ba = _rank(neighbors.backward_similarity, neighbors.backward_row, row_b, row_a)
     cosine = np.where(rank_ab > 0, cosine_ab, cosine_ba)
-    of_a, of_b = mean_a[row_a], mean_b[row_b]
+    of_a, of_b = means.a[row_a], means.b[row_b]
     return Candidates(row_a, row_b, margin(cosine, of_a, of_b, score), cosine, of_a, of_b, rank_ab, rank_ba)
 
 

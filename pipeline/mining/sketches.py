@@ -134,29 +134,40 @@ class SketchTiler(Tiler):
         self.tile[:, columns:] = int(LOWEST)
 
 
+def rescoring_rows(candidates: int, dimension: int, memory_bytes: int) -> int:
+    """Rows that `rescored` compares at once: ranges of so many, or of a multiple, are compared as the whole is."""
+    return max(1, memory_bytes // (16 * max(1, candidates * dimension)))
+
+
 def rescored(
-    x: VectorSource, y: VectorSource, row: NDArray[np.int64], k: int, memory_bytes: int, device: torch.device
+    x: VectorSource,
+    y: VectorSource,
+    row: NDArray[np.int64],
+    k: int,
+    memory_bytes: int,
+    device: torch.device,
+    first: int = 0,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The best k of each row's candidates by their exact cosines.
+    """The best k of some rows' candidates by their exact cosines.
 
     Args:
         x: side a's vectors [n, d].
         y: side b's vectors [m, d].
-        row: candidates, rows of y [n, c]; -1: none.
+        row: candidates, rows of y [r, c]; -1: none.
         k: how many are kept.
         memory_bytes: for the candidates' vectors at hand.
         device: where they are compared.
+        first: the row of x that the first candidates are of.
 
     Returns:
-        Similarities [n, k] and rows of y [n, k], best first, ties to the lower row; -inf and -1 where there are fewer.
+        Similarities [r, k] and rows of y [r, k], best first, ties to the lower row; -inf and -1 where there are fewer.
     """
     similarity = np.full((len(row), k), -np.inf, np.float32)
     best = np.full((len(row), k), -1, np.int64)
-    width = row.shape[1]
-    step = max(1, memory_bytes // (16 * max(1, width * x.shape[1])))
+    step = rescoring_rows(row.shape[1], x.shape[1], memory_bytes)
     for start in range(0, len(row), step):
         stop = min(start + step, len(row))
-        own = normalised(x, start, stop, "side a", device)
+        own = normalised(x, first + start, first + stop, "side a", device)
         part = row[start:stop]
         scores = np.where(part >= 0, _cosines(own, y, np.where(part >= 0, part, 0), device), -np.inf)
         order = np.lexsort((part, -scores), axis=1)[:, :k]

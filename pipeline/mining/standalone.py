@@ -33,6 +33,7 @@ from pipeline.mining.own_units import Units, read_keys, restriction, units_of
 from pipeline.mining.own_vectors import EmbeddedText, embed_text
 from pipeline.mining.planted import Estimate
 from pipeline.mining.quality import cost, exact_sample
+from pipeline.mining.room import Room
 from pipeline.mining.threshold import tune
 from pipeline.progress import progress
 
@@ -158,8 +159,9 @@ def mine_files(
     known = None if judges.known is None else embed_known(judges.known, encoder, a, b, work)
     units_a, units_b = _units(a, b, judges.documents, options, work)
     true, total = (None, 0) if judges.gold is None else gold_units(judges.gold, units_a, units_b)
-    search = search_units(units_a, units_b, options, f"mine {a.text.language}-{b.text.language}", vectors)
-    mined = mine_neighbors(search.neighbors, options)
+    room = Room.for_rows(work / "mining", len(units_a) + len(units_b), options.k, options.memory_bytes)
+    search = search_units(units_a, units_b, options, f"mine {a.text.language}-{b.text.language}", vectors, room)
+    mined = mine_neighbors(search.neighbors, options, room)
     pairs, threshold, result = mined.pairs, options.threshold, None
     estimate = None if known is None else known_estimate(known, a, b, search.neighbors, options)
     if estimate is not None and threshold is None and not judges.tune_gold:
@@ -174,7 +176,7 @@ def mine_files(
     if options.search == "approximate":
         lost = cost(exact_sample(units_a.vectors, units_b.vectors, options), mined, threshold).as_metrics()
         about["cost"] = {name: round(value, 6) if isinstance(value, float) else value for name, value in lost.items()}
-    control = _control(units_a, units_b, mined, options, threshold)
+    control = _control(units_a, units_b, mined, options, threshold, room.part("control"))
     spread = histogram(pairs.score)
     wanted = pairs if threshold is None else pairs.above(threshold)
     rows = replace(wanted, row_a=units_a.first[wanted.row_a], row_b=units_b.first[wanted.row_b])
@@ -199,24 +201,24 @@ def _units(
     return one, other
 
 
-def _control(a: Units, b: Units, mined: Mined, options: Mine, threshold: float | None) -> Control | None:
+def _control(a: Units, b: Units, mined: Mined, options: Mine, threshold: float | None, room: Room) -> Control | None:
     if options.within != "corpus":
         shuffled = restriction(a, b, options.within, options.window, shuffled=0)
         return None if shuffled is None else restricted_control(a.vectors, b.vectors, shuffled, options)
     if a.documents is not None and b.documents is not None and shared_documents(a.documents, b.documents):
         return shuffled_control(a.vectors, b.vectors, a.documents, b.documents, options)
-    return partner_control(mined, options, threshold)
+    return partner_control(mined, options, threshold, room)
 
 
-def search_units(a: Units, b: Units, options: Mine, label: str, kept: Path | None) -> Search:
-    """The neighbours of both sides; indexes are kept in a folder `indexes` of `kept`."""
+def search_units(a: Units, b: Units, options: Mine, label: str, kept: Path | None, room: Room | None = None) -> Search:
+    """The neighbours of both sides, in a room; indexes are kept in a folder `indexes` of `kept`."""
     # FAISS indexes look both sides up; the other searches go once over side a.
     indexed = options.search == "approximate" and options.index is not None
     total = len(a) + (len(b) if indexed else 0)
     indexes = None if kept is None else kept / "indexes"
     only = None if options.within == "corpus" else restriction(a, b, options.within, options.window)
     with progress(label, total if only is None else total - only.alone_a, "sentences") as advance:
-        return find_neighbors(a.vectors, b.vectors, options, indexes, advance=advance, restriction=only)
+        return find_neighbors(a.vectors, b.vectors, options, indexes, advance=advance, restriction=only, room=room)
 
 
 def judged_by(

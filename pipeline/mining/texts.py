@@ -23,14 +23,15 @@ from pipeline.compute.work import Engine
 from pipeline.config import Mine
 from pipeline.errors import ArtifactError
 from pipeline.folders import TextFolder, VectorFolder
-from pipeline.hashing import Keys
 from pipeline.mining.control import Control, partner_control, restricted_control, shared_documents, shuffled_control
+from pipeline.mining.crew import Spread, worth
 from pipeline.mining.documents import restrict
 from pipeline.mining.keys import KeyFormatError, day_numbers
-from pipeline.mining.mine import MinedPairs, Search, find_neighbors, mine_neighbors
+from pipeline.mining.mine import MinedPairs, find_neighbors, mine_neighbors
 from pipeline.mining.quality import cost, exact_sample
+from pipeline.mining.room import Room
+from pipeline.mining.samples import sampling
 from pipeline.mining.selected import SelectedVectors
-from pipeline.mining.spread import spread_neighbors
 from pipeline.mining.threshold import Quality, evaluate, tune
 from pipeline.mining.vectors import check_same_model
 from pipeline.pairs import HeldOutFolder
@@ -64,7 +65,7 @@ class Side:
     vectors: VectorFolder
 
     def __post_init__(self) -> None:
-        if not np.array_equal(self.texts.keys, self.vectors.keys):
+        if not self.texts.has_keys_of(self.vectors):
             raise ArtifactError(self.vectors.folder, f"not the vectors of {self.texts.folder}; run stage embed again")
 
 
@@ -147,6 +148,7 @@ def mine_set(
     indexes: Path | None = None,
     engine: Engine | None = None,
     shared: Sequence[Path] = (),
+    scratch: Path | None = None,
 ) -> MinedSet:
     """Mine one set, as the options say; memory as in `pipeline.mining.mine`, and the names of its sentences' documents.
 
@@ -158,8 +160,10 @@ def mine_set(
         seed: of everything that is drawn.
         label: of its progress.
         indexes: where FAISS indexes are kept to be used again.
-        engine: who searches, where the search is exact and goes over the whole set; this process if not given.
+        engine: who searches, where the search goes over the whole set; this process if not given.
         shared: folders that the engine's workers must see.
+        scratch: a folder of this set's own, in one of those, for what doesn't fit into ``options.memory_bytes``; what is
+            returned may be mapped from there.
 
     Raises:
         ArtifactError: if it is to be mined within documents or days, and there are none.
@@ -174,18 +178,19 @@ def mine_set(
     # FAISS indexes look both sides up; the other searches go once over side a.
     indexed = options.search == "approximate" and options.index is not None and only is None
     total = len(x) + (len(y) if indexed else 0) - (0 if only is None else only.alone_a)
+    spread = None if engine is None or engine.alone else Spread(engine, shared)
+    room = Room.for_rows(scratch, len(x) + len(y), options.k, options.memory_bytes)
     with progress(label, total, "sentences") as advance:
-        if engine is None or engine.alone or options.search != "exact" or only is not None:
-            search = find_neighbors(x, y, options, indexes, seed, advance, only)
-        else:
-            spread = spread_neighbors(engine, x, y, options.k, options.memory_bytes, advance, shared)
-            search = Search(spread, {"search": "exact"})
-    mined = mine_neighbors(search.neighbors, options)
+        search = find_neighbors(x, y, options, indexes, seed, advance, only, room, spread)
+    mined = mine_neighbors(search.neighbors, options, room)
 
     def lost(threshold: float | None) -> dict[str, Any] | None:
         if options.search == "exact" or only is not None:
             return None
-        return cost(exact_sample(x, y, options, seed), mined, threshold).as_metrics()
+        workers = worth(spread, x, y, options.memory_bytes)
+        with sampling(workers, x, y, options.k, options.memory_bytes, room.part("cost")) as (_, sampler):
+            sample = exact_sample(x, y, options, seed, sampler)
+        return cost(sample, mined, threshold).as_metrics()
 
     def control(threshold: float | None) -> Control | None:
         if keys is not None:
@@ -193,7 +198,7 @@ def mine_set(
             return None if shuffled is None else restricted_control(x, y, shuffled, options)
         if shared_documents(*documents):
             return shuffled_control(x, y, *documents, options, seed)
-        return partner_control(mined, options, threshold)
+        return partner_control(mined, options, threshold, room.part("control"))
 
     is_gold = None
     if source.gold is not None:
@@ -204,7 +209,10 @@ def mine_set(
 
 
 def _documents(side: Side, rows: Rows) -> NDArray[np.str_]:
-    return np.array(side.texts.column("doc", rows).to_pylist(), dtype=np.str_)
+    """Each row's document [n], as wide as the longest name; a chunk at a time as Python's strings."""
+    chunks = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+    names = [np.array(side.texts.column("doc", chunk).to_pylist(), dtype=np.str_) for chunk in chunks]
+    return np.concatenate(names) if names else np.empty(0, np.str_)
 
 
 def _keys_of(
@@ -257,7 +265,7 @@ def write_mined(
 def _tables(sets: Sequence[MinedSet], side_a: Side, side_b: Side, threshold: float | None) -> Iterator[pa.Table]:
     for mined in sets:
         for start in range(0, max(len(mined.pairs), 1), CHUNK):
-            part = mined.pairs.take(np.arange(start, min(start + CHUNK, len(mined.pairs))))
+            part = mined.pairs.take(slice(start, start + CHUNK))
             count = len(part)
             accepted = None if threshold is None else part.score >= threshold
             gold = None if mined.is_gold is None else mined.is_gold[start : start + CHUNK]
@@ -276,11 +284,6 @@ def _tables(sets: Sequence[MinedSet], side_a: Side, side_b: Side, threshold: flo
 
 
 def _side(texts: TextFolder, rows: Rows, suffix: str) -> dict[str, Any]:
-    columns: dict[str, Any] = {f"id_{suffix}": key_array(_keys(texts, rows))}
+    columns: dict[str, Any] = {f"id_{suffix}": key_array(texts.keys_of(rows))}
     columns |= {f"{name}_{suffix}": texts.column(name, rows) for name in SIDE_COLUMNS}
     return columns
-
-
-def _keys(texts: TextFolder, rows: Rows) -> Keys:
-    keys: Keys = texts.keys[rows]
-    return keys

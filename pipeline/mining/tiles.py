@@ -96,14 +96,14 @@ class Tiler:
         places = self.offsets[:width].view(BLOCK, width // BLOCK)
         self._update(best, first, blocks[:count], blocks.amax(dim=1)[:count], places, y_start, lines_are_rows=True)
 
-    def update_columns(self, best: Best, first: int, y_start: int, lines: int | None = None) -> None:
-        """The tile's columns are lines, those from ``y_start`` on; a block is BLOCK rows. ``lines`` as for rows."""
+    def update_columns(self, best: Best, first: int, line: int, lines: int | None = None) -> None:
+        """The tile's columns are lines, those from ``line`` on; a block is BLOCK rows. ``lines`` as for rows."""
         height, width = self.tile.shape
         blocks = self.tile.view(height // BLOCK, BLOCK, width)
-        count = min(width, len(best.keys) - y_start) if lines is None else lines
+        count = min(width, len(best.keys) - line) if lines is None else lines
         places = self.offsets[:height].view(height // BLOCK, BLOCK).t()
         opened, maxima = blocks.permute(2, 1, 0)[:count], blocks.amax(dim=1).t()[:count]
-        self._update(best, y_start, opened, maxima, places, first, lines_are_rows=False)
+        self._update(best, line, opened, maxima, places, first, lines_are_rows=False)
 
     def _update(
         self,
@@ -118,13 +118,23 @@ class Tiler:
         """See `Best.update`; the others' rows are their places [BLOCK, b] in the tile, from ``start`` on."""
         best.update(first, blocks, maxima, places + start)
 
-    def update_picked(self, forward: Best, backward: Best, lines: torch.Tensor, columns: torch.Tensor) -> None:
-        """The tile is of any rows of x (``lines``) and of y (``columns``): update both directions."""
+    def update_picked(
+        self,
+        forward: Best,
+        backward: Best,
+        lines: torch.Tensor,
+        columns: torch.Tensor,
+        first: tuple[int, int] = (0, 0),
+    ) -> None:
+        """The tile is of any rows of x (``lines``) and of y (``columns``): update both directions.
+
+        ``first``: the rows of x and y that are line 0 of what is updated.
+        """
         height, width = self.tile.shape
         rows = torch.nn.functional.pad(columns, (0, width - len(columns))).view(BLOCK, width // BLOCK)
         blocks = self.tile.view(height, BLOCK, width // BLOCK)[: len(lines)]
-        forward.update(lines, blocks, blocks.amax(dim=1), rows)
+        forward.update(lines - first[0], blocks, blocks.amax(dim=1), rows)
         rows = torch.nn.functional.pad(lines, (0, height - len(lines))).view(height // BLOCK, BLOCK).t()
         blocks = self.tile.view(height // BLOCK, BLOCK, width)
         maxima = blocks.amax(dim=1).t()[: len(columns)]
-        backward.update(columns, blocks.permute(2, 1, 0)[: len(columns)], maxima, rows)
+        backward.update(columns - first[1], blocks.permute(2, 1, 0)[: len(columns)], maxima, rows)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.config import Mine, Neighborhoods, Params
+from pipeline.mining.best import MAX_ROWS
 from pipeline.mining.index import FLAT_ROWS, POINTS_PER_LIST, choose_factory
 from pipeline.neighborhoods import EXACT_POINTS
 from pipeline.planning.devices import ENCODE_SHARE, SEARCH_SHARE, TRAIN_SHARE, Device
@@ -22,6 +23,11 @@ KEY = 16
 VISITED_LISTS = 64
 """Lists that an approximate search visits, assumed: the recall asked for decides it on a sample."""
 KMEANS_ROUNDS = 10
+SAMPLE_SEARCHES = 12
+"""Exact searches of a side for each sampled row, with which approximate mining is tuned and judged (k = 4)."""
+HELD_ROW = 50
+"""Bytes of a row of both sides that the process of stage mine holds however many there are: which rows they are, whether they
+are used, their documents' names, and scores while thresholds and controls are made."""
 KEPT_PAIRS = 0.5
 """Candidates that mining writes for each sentence of the smaller side, assumed."""
 ADAM_BYTES = 16
@@ -134,12 +140,27 @@ def search_seconds(rows: float, others: float, dimension: int, units: UnitCosts,
 
 
 def index_seconds(rows: int, queries: int, dimension: int, index_bytes: int, units: UnitCosts, workers: int) -> float:
-    """Time to train an index of rows on the CPU, fill it and ask it: products with centroids, and codes looked at."""
+    """Time to train an index of rows on the CPU of one machine, and to fill it and ask it on those of all workers."""
+    return build_seconds(rows, dimension, index_bytes, units, workers) + ask_seconds(
+        rows, queries, dimension, index_bytes, units, workers
+    )
+
+
+def build_seconds(rows: int, dimension: int, index_bytes: int, units: UnitCosts, workers: int) -> float:
+    """Time to train an index of rows, which one machine does, and to fill it."""
+    if rows <= FLAT_ROWS:
+        return 0.0
+    lists = _lists(choose_factory(rows, dimension, index_bytes))
+    sample = min(rows, lists * POINTS_PER_LIST)
+    return 2.0 * dimension * lists * (sample * KMEANS_ROUNDS + rows / workers) / units.matrix_flops
+
+
+def ask_seconds(rows: int, queries: int, dimension: int, index_bytes: int, units: UnitCosts, workers: int) -> float:
+    """Time to look queries up in an index of rows: products with centroids, and codes looked at."""
     if rows <= FLAT_ROWS:
         return 2.0 * rows * queries * dimension / units.search_flops / workers
     lists = _lists(choose_factory(rows, dimension, index_bytes))
-    sample = min(rows, lists * POINTS_PER_LIST)
-    products = 2.0 * dimension * lists * (sample * KMEANS_ROUNDS + rows + queries)
+    products = 2.0 * dimension * lists * queries
     codes = queries * rows * min(VISITED_LISTS / lists, 1.0)
     return (products / units.matrix_flops + codes / units.scan_codes) / workers
 
@@ -251,19 +272,26 @@ def _embed(work: Workload, units: UnitCosts, params: Params, machines: Machines)
 
 def _mine(work: Workload, units: UnitCosts, params: Params, machines: Machines) -> StageCost:
     options: Mine = params.mine
-    side = _even(work.mine, work.languages)
-    if options.search == "exact":
-        one = search_seconds(side, side, units.student_dimension, units, machines)
-        memory = float(options.memory_bytes)
-    else:
-        one = 2 * index_seconds(side, side, units.student_dimension, options.index_bytes, units, 1)
-        memory = 2 * index_memory(side, units.student_dimension, options.index_bytes) + options.memory_bytes
-    written = work.language_pairs * side * KEPT_PAIRS * (2 * units.sentence_bytes + 150)
-    seconds = work.language_pairs * (START_SECONDS + one) + written / units.disk_bytes
+    side, dimension = _even(work.mine, work.languages), units.student_dimension
+    memory = 3.0 * options.memory_bytes + HELD_ROW * side  # neighbours or what is sorted of them, and workers' results
     note = f"{options.search}, {work.language_pairs} language pairs of {side:,} sentences a side"
-    if options.search != "exact":
-        note += ", on one machine"
-    return StageCost("mine", seconds, written, memory + 240.0 * side, note=note)
+    indexes = 0.0
+    if options.search == "exact":
+        one = search_seconds(side, side, dimension, units, machines)
+    else:
+        index_bytes, workers = options.index_bytes, machines.workers
+        # An index belongs to a language and serves all of its pairs.
+        indexes = work.languages * build_seconds(side, dimension, index_bytes, units, workers)
+        one = 2 * ask_seconds(side, side, dimension, index_bytes, units, workers)
+        sampled = SAMPLE_SEARCHES * min(options.sample, side)
+        one += search_seconds(sampled, side, dimension, units, Machines(workers=workers))
+        memory += 2 * index_memory(side, dimension, index_bytes)
+        note += ", through indexes"
+    if side > MAX_ROWS and options.search == "exact":
+        note += f"; at most {MAX_ROWS:,} can be searched at once"
+    written = work.language_pairs * side * KEPT_PAIRS * (2 * units.sentence_bytes + 150)
+    seconds = work.language_pairs * (START_SECONDS + one) + indexes + written / units.disk_bytes
+    return StageCost("mine", seconds, written, memory, note=note)
 
 
 def _even(total: int, parts: int) -> int:

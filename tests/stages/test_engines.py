@@ -27,6 +27,7 @@ from pipeline.compute.dispatch import Dispatcher
 from pipeline.compute.worker import Ready
 from pipeline.corpora import base
 from pipeline.hashing import file_hash
+from pipeline.mining import room
 from stages import embed, mine, neighborhoods, prepare, teach, tokenize, train
 from stages.command import Project
 
@@ -131,6 +132,67 @@ def test_local_workers_that_are_killed_in_each_stage_change_no_byte(alone: Path,
             stage(project)
             assert "was killed by SIGKILL; what it had is done again" in caplog.text, name
     assert hashes(project.layout.root) == hashes(alone)
+
+
+SEARCHES = {
+    "exact": {},
+    "clusters": {"search": "approximate", "recall": 0.9},
+    "index": {"search": "approximate", "index": "IVF16,Flat", "recall": 0.9},
+}
+"""Ways to mine, by many workers too."""
+
+
+def to_mine(alone: Path, to: Path, search: str, **compute: Any) -> Project:
+    """The same project up to its vectors, mined in another way, with another engine."""
+    shutil.copytree(alone, to, ignore=lambda folder, names: [name for name in names if name in ("mined", "store")])
+    yaml = YAML()
+    params = yaml.load((to / "params.yaml").read_text())
+    params["compute"] = compute
+    params["mine"].update(SEARCHES[search])
+    with (to / "params.yaml").open("w") as opened:
+        yaml.dump(params, opened)
+    return Project.open(to)
+
+
+def mined(project: Project) -> dict[str, str]:
+    """The bytes of what the stage mine writes, and of the indexes that it keeps."""
+    root = project.layout.root
+    files = [path for path in (root / "data" / "store").rglob("*") if path.is_file()]
+    kept = {path.relative_to(root).as_posix(): file_hash(path) for path in sorted(files)}
+    return {name: content for name, content in hashes(root).items() if "mine" in name} | kept
+
+
+@pytest.fixture(params=SEARCHES)
+def mined_alone(request: pytest.FixtureRequest, alone: Path, tmp_path: Path) -> tuple[str, dict[str, str]]:
+    """A way to mine, and what one process gives."""
+    project = to_mine(alone, tmp_path / "one", request.param)
+    run(project, "mine")
+    return request.param, mined(project)
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_every_way_to_mine_gives_the_same_bytes_by_local_workers_of_which_one_is_killed(
+    mined_alone: tuple[str, dict[str, str]], alone: Path, tmp_path: Path, monkeypatch, caplog, in_files: bool
+):
+    search, expected = mined_alone
+    project = to_mine(alone, tmp_path / "two", search, engine="local", workers=2)
+    original, killed = processes._Team.send, []
+
+    def send(team, worker, item):
+        if not killed:
+            killed.append(worker)
+            os.kill(worker.process.pid, signal.SIGKILL)
+        original(team, worker, item)
+
+    monkeypatch.setattr(processes._Team, "send", send)
+    if in_files:
+        monkeypatch.setattr(room, "COPIES", 10**9)
+    with caplog.at_level(logging.WARNING):
+        run(project, "mine")
+    assert "was killed by SIGKILL; what it had is done again" in caplog.text
+    assert mined(project) == expected
+    names = {path.name for path in (project.layout.root / "data" / "mined").iterdir()}
+    assert names == {"en-fr.parquet"}
 
 
 # Ray.
@@ -271,6 +333,15 @@ def test_on_two_ray_nodes_of_which_one_is_killed_in_teach_and_in_mine(
     }
     assert all(counts["hits"] + counts["misses"] == counts["sentences"] for counts in one.values())
     patiently(lambda: cluster.add_node(**NODE))
+
+
+def test_every_way_to_mine_gives_the_same_bytes_on_two_ray_nodes(
+    mined_alone: tuple[str, dict[str, str]], cluster, alone: Path, tmp_path: Path
+):
+    search, expected = mined_alone
+    project = to_mine(alone, tmp_path / "ray", search, engine="ray", workers=2, ray_address=cluster.address)
+    run(project, "mine")
+    assert mined(project) == expected
 
 
 @contextmanager

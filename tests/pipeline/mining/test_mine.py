@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import Mine
+from pipeline.mining import room
 from pipeline.mining.mine import mine, mine_neighbors
 from pipeline.mining.neighbors import Neighbors, mutual_neighbors
 
@@ -128,3 +129,16 @@ def test_many_copies_of_one_sentence():
     assert rows(found) == [(0, 0)] or len(found) >= 1
     assert len(set(found.row_a.tolist())) == len(found)
     assert found.score == pytest.approx(np.ones(len(found)))
+
+
+@pytest.mark.parametrize("options", [Mine(), Mine(search="approximate", recall=0.9)])
+def test_pairs_by_way_of_a_scratch_folder_are_the_same(tmp_path, monkeypatch, options):
+    generator = np.random.default_rng(4)
+    x, y = generator.standard_normal((80, 8), np.float32), generator.standard_normal((70, 8), np.float32)
+    expected = mine(x, y, options, scratch=tmp_path / "scratch")
+    assert not (tmp_path / "scratch").exists()
+    monkeypatch.setattr(room, "COPIES", 10**9)
+    found = mine(x, y, options, scratch=tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir())
+    for name in vars(expected):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

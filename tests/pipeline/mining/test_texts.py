@@ -25,6 +25,7 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation.heldout import mining_metrics
 from pipeline.folders import TextFolder, VectorFolder
 from pipeline.hashing import as_keys, pair_key, text_key
+from pipeline.mining import room
 from pipeline.mining.texts import Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.mining.vectors import VectorError
 from pipeline.pairs import HeldOutFolder
@@ -232,3 +233,24 @@ def test_the_stages_indexes_are_kept_and_one_of_other_vectors_is_built_again(tmp
     mine_set(_own(a, b), a, b, options, 1, "mine", root)
     assert caplog.text.count("it is built again") == 2
     assert (folders[0] / "about.json").read_text() == about
+
+
+@pytest.mark.parametrize("options", [Mine(), Mine(search="approximate"), Mine(search="approximate", index="Flat")])
+def test_what_does_not_fit_into_memory_is_mined_in_files_with_the_same_result(tmp_path: Path, monkeypatch, options):
+    """Down to the control and the report of what approximation lost."""
+    first, second = (_side(tmp_path, language, to_mine=True) for language in ("en", "fr"))
+    source = _own(first, second)
+    in_memory = mine_set(source, first, second, options, 0, "mine", scratch=tmp_path / "scratch")
+    assert not (tmp_path / "scratch").exists()
+    monkeypatch.setattr(room, "COPIES", 10**9)
+    in_files = mine_set(source, first, second, options, 0, "mine", scratch=tmp_path / "scratch")
+    assert isinstance(in_files.pairs.score, np.memmap)
+    for name in vars(in_memory.pairs):
+        np.testing.assert_array_equal(getattr(in_files.pairs, name), getattr(in_memory.pairs, name))
+    for threshold in (None, float(np.median(in_memory.pairs.score))):
+        for judged in ("control", "cost"):
+            one, other = (getattr(found, judged)(threshold) for found in (in_memory, in_files))
+            assert repr(one) == repr(other)
+    for name, found in (("memory", in_memory), ("files", in_files)):
+        write_mined(tmp_path / name, [found], first, second, 1.0, {"pair": "en-fr"})
+    assert (tmp_path / "memory").read_bytes() == (tmp_path / "files").read_bytes()

@@ -91,6 +91,26 @@ def test_an_index_by_hand():
     assert index_memory(5_000, 384, 4 << 30) == 5_000 * 384 * 4
 
 
+def test_approximate_mining_by_hand():
+    """Three languages of 1M sentences: an index each, and two pairs that ask two of them; four machines."""
+    own = params(mine={"search": "approximate", "index": "auto"})
+    work, machines = Workload.of_size(1_000, 3 * 10**6, own), Machines(workers=4)
+    (found,) = (cost for cost in plan(work, UNITS, own, machines) if cost.stage == "mine")
+    train, fill = 2 * 384 * 4096 * 4096 * 64 * 10 / 1e11, 2 * 384 * 4096 * 10**6 / 1e11
+    ask = 2 * 384 * 4096 * 10**6 / 1e11 + 10**6 * 10**6 * 64 / 4096 / 1e8
+    samples = 2 * 12 * 512 * 10**6 * 384 / 5e10
+    written = 2 * 10**6 * 0.5 * 350 / 1e9
+    assert found.seconds == pytest.approx(
+        3 * (train + fill / 4) + 2 * (START_SECONDS + (2 * ask + samples) / 4) + written
+    )
+    assert found.memory == 3 * (512 << 20) + 50 * 10**6 + 2 * index_memory(10**6, 384, 4 << 30)
+    assert "through indexes" in found.note
+
+
+def test_what_keys_can_t_name_is_said():
+    assert "at most 4,294,967,295 can be searched at once" in costs(1_000, 69 * 10**9)["mine"].note
+
+
 def test_unit_costs_are_kept(tmp_path: Path):
     path = tmp_path / "cost" / "units.json"
     save_units(path, UNITS)
