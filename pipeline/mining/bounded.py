@@ -80,7 +80,7 @@ class BoundedTiler(Tiler):
         super().__init__(plan, device)
         self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.int32, device=device)
         self.plain, self.plain_is_current, self.diagonal_is_hidden = Tiler(plan, device), False, False
-        self.scale = 127 * dimension**0.5 / DEVIATIONS
+        self.scale: float = 127 * dimension**0.5 / DEVIATIONS
         self.rotation = rotation(dimension).to(device) * self.scale
 
     def rows(self, unit: torch.Tensor) -> Sketched:
