@@ -60,7 +60,10 @@ class CandidateFile:
             OSError: if there is no room for them.
         """
         for column, opened in self._files.items():
-            opened.write(np.ascontiguousarray(getattr(part, column), TYPES[column]).data)
+            try:
+                opened.write(np.ascontiguousarray(getattr(part, column), TYPES[column]).data)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self._paths[column])) from None
         self._count += len(part)
 
     def close(self) -> Candidates:

@@ -6,6 +6,8 @@ the parts are, so the index has the same bytes either way.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +161,7 @@ def fill_in_parts(
         for _ in fillers.crew.map(items, _uncounted):
             pass
     if list_bytes(searcher, len(vectors)) > index_bytes:
+        _check_room(folder / LISTS_FILE, list_bytes(searcher, len(vectors)))
         merge_ondisk(searcher, [str(path) for path in paths], str(folder / LISTS_FILE))
         # Found in the index' folder, wherever that is.
         in_file: Any = faiss.downcast_InvertedLists(lists_of(searcher).invlists)
@@ -171,6 +174,12 @@ def fill_in_parts(
             path.unlink()
         searcher.ntotal = lists.ntotal
     shutil.rmtree(parts)
+
+
+def _check_room(path: Path, size: int) -> None:
+    """Refuse a full disk: FAISS writes to a map of a file with holes, and the system would end the process (SIGBUS)."""
+    if shutil.disk_usage(path.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _uncounted(_: int) -> None:

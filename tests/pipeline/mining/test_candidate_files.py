@@ -70,7 +70,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch):
 
     runs = CandidateFile(tmp_path, "runs")
     monkeypatch.setattr(runs, "_files", {"score": Full()})
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device: .*runs\.score"):
         runs.append(found(3, 3, 0))
     runs.delete()
     assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import faiss
 import numpy as np
@@ -123,3 +124,11 @@ def test_an_index_that_is_gone_is_one_line(tmp_path: Path):
     with pytest.raises(IndexFolderError, match="FAISS can't read it") as caught:
         item.do(filling.Sides(x, y, 4, 1 << 20), lambda _: None)
     assert "\n" not in str(caught.value)
+
+
+def test_a_disk_without_room_for_the_lists_is_said(tmp_path: Path, monkeypatch):
+    _, y = sides(10, 700, 8)
+    monkeypatch.setattr(filling.shutil, "disk_usage", lambda path: SimpleNamespace(free=700 * 40 - 1))
+    with pytest.raises(OSError, match=r"No space left on device: .*lists\.ivfdata"):
+        build_index(tmp_path / "index", y, "IVF16,Flat", 5_000)
+    assert not list(tmp_path.iterdir())
