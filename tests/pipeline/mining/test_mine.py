@@ -45,7 +45,8 @@ def test_random_vectors_as_the_reference(n, m, k, kind, retrieval, seed):
     found = mine(x, y, Mine(k=k, score=kind, retrieval=retrieval))
     expected = reference.candidates(float32_cosines(x, y), k, kind, retrieval)
     assert rows(found) == reference.greedy(expected)
-    assert found.score == pytest.approx([expected[pair] for pair in rows(found)], rel=1e-9)
+    # All neighbours at once, as the reference has them, are other sums of float32 than the nearest few (`bounded`).
+    assert found.score == pytest.approx([expected[pair] for pair in rows(found)], rel=1e-5, abs=1e-6)
 
 
 @settings(max_examples=150, deadline=None)
