@@ -526,7 +526,8 @@ class Mine(Section):
         score: ``ratio`` or ``distance`` (Artetxe & Schwenk 2019), or the plain ``cosine``.
         retrieval: whose best candidates are proposed.
         threshold: a fixed threshold instead of one tuned on the dev set.
-        memory_bytes: for one tile of similarities and its candidates.
+        memory_bytes: for one tile of similarities and its candidates; neighbours and candidates of all rows that don't fit
+            into as much go to files.
         search: ``exact``, or ``approximate``, with a report of what that cost.
         index: for approximate search, a FAISS factory string (``IVF4096,PQ64``), or ``auto``: one that is chosen by size
             and by ``index_bytes``; without it, one pass over clusters that both sides share, which needs no index.

@@ -176,7 +176,7 @@ def _through_indexes(
     spread: Spread | None,
 ) -> Search:
     wanted = ranges_wanted(spread)
-    with sampling(spread, x, y, options.k, options.memory_bytes, room) as (crew, sampler):
+    with sampling(spread, x, y, options.k, options.memory_bytes, room, "cpu") as (crew, sampler):
         built = []
         for of_a, vectors in ((False, y), (True, x)):
             factory = str(options.index)

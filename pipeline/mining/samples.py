@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,14 +37,17 @@ class SampleRange:
         of_a: whether the sample is of side a.
         rows: the sample [r].
         span: rows of the other side, beginning with a tile.
+        device: where it is searched; None: as `Sides` says.
     """
 
     of_a: bool
     rows: NDArray[np.int64]
     span: Span
+    device: str | None = None
 
     def do(self, sides: Sides, advance: Count) -> NDArray[np.int64]:
         """The keys [r, k] of the best; holds the sample's vectors as float32 besides ``memory_bytes``."""
+        sides = replace(sides, device=self.device or sides.device)
         x, y = (sides.x, sides.y) if self.of_a else (sides.y, sides.x)
         best = best_of_rows(x, self.rows, y, self.span, sides.k, sides.plan, sides.where)
         keys: NDArray[np.int64] = best.keys.cpu().numpy()
@@ -70,20 +73,29 @@ class CrewSampler:
         others = len(self.sides.y if of_a else self.sides.x)
         spans = row_ranges(others, self.sides.plan.tile, self.wanted)
         merged = Merged(len(rows), self.sides.k, Room(), "sample")
-        for keys in self.crew.map([SampleRange(of_a, rows, span) for span in spans], _uncounted):
+        for keys in self.crew.map([SampleRange(of_a, rows, span, self.sides.device) for span in spans], _uncounted):
             merged.take((0, len(rows)), keys)
         return merged.result(("similarity", "row"))
 
 
 @contextmanager
 def sampling(
-    spread: Spread | None, x: VectorSource, y: VectorSource, k: int, memory_bytes: int, room: Room | None = None
+    spread: Spread | None,
+    x: VectorSource,
+    y: VectorSource,
+    k: int,
+    memory_bytes: int,
+    room: Room | None = None,
+    device: str | None = None,
 ) -> Iterator[tuple[Crew[Item, Any] | None, Sampler | None]]:
-    """The workers, and how they search samples; neither where this process searches. Arguments as of `searching`."""
+    """The workers, and how they search samples; neither where this process searches.
+
+    Samples are searched on the ``device``, if one is given; other arguments as of `searching`.
+    """
     if spread is None:
         yield None, None
         return
-    sides, wanted = Sides(x, y, k, memory_bytes), ranges_wanted(spread)
+    sides, wanted = Sides(x, y, k, memory_bytes, device), ranges_wanted(spread)
     with searching(spread, sides, wanted, room) as crew:
         yield crew, CrewSampler(sides, crew, wanted)
 
