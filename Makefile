@@ -38,11 +38,14 @@ repro: $(VENV)/.run  ## build the environment and run the default pipeline: prep
 	dvc repro
 	@softalign results
 
+# Files of tests go to as many processes as there are cores, four at most; threads that wait must not take a core meanwhile.
+PYTEST := OMP_WAIT_POLICY=passive pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: $(VENV)/.test  ## build the environment and run all tests
-	pytest
+	$(PYTEST)
 
 fast: $(VENV)/.test  ## run the tests but for those that run the whole pipeline
-	pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 lint: $(VENV)/.test  ## check style and types
 	ruff check .
