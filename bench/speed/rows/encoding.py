@@ -105,7 +105,7 @@ def _share(title: str, one: Spent, product: Spent, work: float, least: float | N
     return Bar(title, wall, least, cpu=cpu)
 
 
-TEACH = Row("teach", "teach, float32, unique text", {"sentences": 2000, "max_length": 128}, _teach, needs=("onnx",))
+TEACH = Row("teach", "teach, float32, unique text", {"sentences": 4000, "max_length": 128}, _teach, needs=("onnx",))
 
 
 def _duplicates(run: Run, sizes: Mapping[str, Any]) -> Measured:
