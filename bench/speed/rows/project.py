@@ -108,4 +108,4 @@ def _share(title: str, spent: Mapping[str, Spent], stages: tuple[str, ...], most
     return Bar(title, wall, most=most, cpu=cpu)
 
 
-SECOND_RUN = Row("second-run", "a second run with 1 % new text", {"pairs": 25_000}, _second)
+SECOND_RUN = Row("second-run", "a second run with 1 % new text", {"pairs": 200_000}, _second)
