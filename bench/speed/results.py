@@ -73,9 +73,10 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     lines = ["| work | measured | median (range) | of CPU time | bar | |", "|---|---|---|---|---|---|"]
     for result in ordered:
         for bar in result["bars"]:
-            bound = f"≥ {bar['least']:g}" if bar["least"] is not None else f"≤ {bar['most']:g}"
-            if bar["least"] is None and bar["most"] is None:
-                bound = "–"
+            bounds = [
+                f"{sign} {bar[name]:g}" for sign, name in (("≥", "least"), ("≤", "most")) if bar[name] is not None
+            ]
+            bound = ", ".join(bounds) or "–"
             met = {True: "met", False: "**missed**", None: ""}[bar["met"]]
             cpu = _range(bar["cpu"]) if bar["cpu"] else "–"
             lines.append(f"| {result['title']} | {bar['title']} | {_range(bar['value'])} | {cpu} | {bound} | {met} |")

@@ -98,7 +98,8 @@ def test_results_become_a_table_between_its_marks(tmp_path: Path):
 
     run = Run(None, tmp_path, rounds=2, threads=1, peers=tmp_path, sizes={"sentences": 50})
     bar = Bar("times as fast", Ratio(1.3, 1.2, 1.4), least=1.15, cpu=Ratio(1.1, 1.0, 1.2))
-    measured = Measured({"softalign": Spent([1.0, 2.0], [1.0, 1.0], 10.0)}, {"least": np.float64(0.99991)}, [bar])
+    free = Bar("times as fast as one with other vectors", Ratio(2.0, 1.9, 2.1))
+    measured = Measured({"softalign": Spent([1.0, 2.0], [1.0, 1.0], 10.0)}, {"least": np.float64(0.99991)}, [bar, free])
     write_result(tmp_path / "results", ROWS["tokenize"], run, measured)
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
@@ -106,6 +107,7 @@ def test_results_become_a_table_between_its_marks(tmp_path: Path):
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     assert "| tokenize | times as fast | 1.3 (1.2–1.4) | 1.1 (1–1.2) | ≥ 1.15 | met |" in text
+    assert "| tokenize | times as fast as one with other vectors | 2 (1.9–2.1) | – | – |  |" in text
     assert "`python bench/run.py tokenize --rounds 2 --size sentences=50`" in text
     assert json.loads((tmp_path / "results" / "tokenize.json").read_text())["agreement"] == {"least": 0.99991}
 
