@@ -80,6 +80,7 @@ class BoundedTiler(Tiler):
         super().__init__(plan, device)
         self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.int32, device=device)
         self.plain, self.plain_is_current, self.diagonal_is_hidden = Tiler(plan, device), False, False
+        self.dense: bool | None = None
         self.scale: float = 127 * dimension**0.5 / DEVIATIONS
         self.rotation = rotation(dimension).to(device) * self.scale
 
@@ -99,7 +100,8 @@ class BoundedTiler(Tiler):
 
     def product(self, strip: Sketched, y_tile: Sketched) -> None:
         """The products of the sketches of a strip [r] and a tile [c]; `LOWEST` in the padding."""
-        self.strip, self.other, self.plain_is_current, self.diagonal_is_hidden = strip, y_tile, False, False
+        self.strip, self.other, self.dense = strip, y_tile, None
+        self.plain_is_current = self.diagonal_is_hidden = False
         down, right = -len(strip) % BLOCK, -len(y_tile) % BLOCK
         rows = torch.nn.functional.pad(strip.sketch, (0, 0, 0, down)) if down else strip.sketch
         columns = torch.nn.functional.pad(y_tile.sketch, (0, 0, 0, right)) if right else y_tile.sketch
@@ -128,7 +130,7 @@ class BoundedTiler(Tiler):
         lines, others = (self.strip, self.other) if lines_are_rows else (self.other, self.strip)
         lines = lines[: len(maxima)]
         slack = lines.error + (1 + lines.error) * others.error.max() + ROUNDING
-        if self._is_dense(best.k, blocks, maxima, slack):
+        if self._is_dense(best.k):
             self._update_plainly(best, first, start, len(maxima), lines_are_rows)
             return
         floor = self._raised(best, best.floor[first : first + len(maxima)], maxima, slack)
@@ -156,12 +158,25 @@ class BoundedTiler(Tiler):
         kth: torch.Tensor = maxima.topk(k, dim=1).values[:, -1].to(torch.float32)
         return kth / self.scale**2
 
-    def _is_dense(self, k: int, blocks: torch.Tensor, maxima: torch.Tensor, slack: torch.Tensor) -> bool:
-        """Whether many pairs may be among the k best, whatever was found before."""
-        blocks, maxima, slack = blocks[::SAMPLED], maxima[::SAMPLED], slack[::SAMPLED]
-        if maxima.shape[1] < k:
+    def _is_dense(self, k: int) -> bool:
+        """Whether many pairs may be among the k best of a row or a column, whatever was found before.
+
+        Asked once a tile, so that both directions have the same bits of a pair.
+        """
+        if self.dense is None:
+            height, width = self.tile.shape
+            rows = self.tile[::SAMPLED].view(-1, BLOCK, width // BLOCK)
+            columns = self.tile[:, ::SAMPLED].t().reshape(-1, BLOCK, height // BLOCK)
+            self.dense = self._many(k, rows, self.strip, self.other) or self._many(k, columns, self.other, self.strip)
+        return self.dense
+
+    def _many(self, k: int, blocks: torch.Tensor, lines: Sketched, others: Sketched) -> bool:
+        error = lines.error[::SAMPLED]
+        blocks = blocks[: len(error)]
+        if blocks.shape[2] < k:
             return False
-        least = (self._kth(k, maxima) - 2 * slack) * self.scale**2
+        slack = error + (1 + error) * others.error.max() + ROUNDING
+        least = (self._kth(k, blocks.amax(dim=1)) - 2 * slack) * self.scale**2
         return int((blocks > least.view(-1, 1, 1)).sum()) * DENSE > blocks.numel()
 
     def _update_plainly(self, best: Best, first: int, start: int, count: int, lines_are_rows: bool) -> None:

@@ -60,6 +60,14 @@ def hashes(root: Path) -> dict[str, str]:
     return {path.relative_to(root).as_posix(): file_hash(path) for path in sorted(files) if path.is_file()}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def signals_as_before() -> Iterator[None]:
+    """Ray handles SIGTERM in the process that starts a cluster, and goes on doing so; later tests want it as it was."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch) -> None:
     """Several chunks of a small corpus, so that there is something to share."""

@@ -117,6 +117,21 @@ def test_few_pairs_are_computed_where_vectors_have_neighbours(monkeypatch):
     assert sum(computed) < 2 * 4096 * 60
 
 
+@pytest.mark.parametrize("m", [4, 40, 130])
+def test_both_directions_have_the_same_bits_of_a_pair(monkeypatch, m: int):
+    """Else pairs that are each other's best would not tie at a ratio of one with k = 1."""
+    monkeypatch.setattr(tiles, "CPU_TILE", 128)
+    generator = np.random.default_rng(m)
+    x, y = generator.standard_normal((300, 6), np.float32), generator.standard_normal((m, 6), np.float32)
+    found = mutual_neighbors(x, y, 1, MEMORY, "cpu")
+    forward = dict(zip(enumerate(found.forward_row[:, 0].tolist()), found.forward_similarity[:, 0], strict=True))
+    turned = [(a, b) for b, a in enumerate(found.backward_row[:, 0].tolist())]
+    backward = dict(zip(turned, found.backward_similarity[:, 0], strict=True))
+    both = forward.keys() & backward.keys()
+    assert both
+    assert all(forward[pair] == backward[pair] for pair in both)
+
+
 def test_ranges_of_whole_tiles_have_the_bits_of_the_whole(monkeypatch):
     monkeypatch.setattr(tiles, "CPU_TILE", 64)
     generator = np.random.default_rng(2)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import Mine
@@ -37,6 +37,7 @@ def float32_cosines(x, y):
     st.sampled_from(RETRIEVALS),
     st.integers(0, 2**32 - 1),
 )
+@example(30, 4, 1, "ratio", "union", 30)  # pairs of equal scores, if both directions have the same bits of them
 def test_random_vectors_as_the_reference(n, m, k, kind, retrieval, seed):
     generator = np.random.default_rng(seed)
     x, y = generator.standard_normal((n, 6), np.float32), generator.standard_normal((m, 6), np.float32)
