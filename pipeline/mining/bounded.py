@@ -165,13 +165,14 @@ class BoundedTiler(Tiler):
         """
         if self.dense is None:
             height, width = self.tile.shape
-            rows = self.tile[::SAMPLED].view(-1, BLOCK, width // BLOCK)
-            columns = self.tile[:, ::SAMPLED].t().reshape(-1, BLOCK, height // BLOCK)
+            # The first lines: they lie together, also those of columns.
+            rows = self.tile[: max(height // SAMPLED, 1)].view(-1, BLOCK, width // BLOCK)
+            columns = self.tile[:, : max(width // SAMPLED, 1)].t().reshape(-1, BLOCK, height // BLOCK)
             self.dense = self._many(k, rows, self.strip, self.other) or self._many(k, columns, self.other, self.strip)
         return self.dense
 
     def _many(self, k: int, blocks: torch.Tensor, lines: Sketched, others: Sketched) -> bool:
-        error = lines.error[::SAMPLED]
+        error = lines.error[: len(blocks)]
         blocks = blocks[: len(error)]
         if blocks.shape[2] < k:
             return False
