@@ -14,13 +14,11 @@ is multiplied in float32 instead; which tiles those are depends on the tile alon
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
 import torch
 
 from pipeline.mining.best import BLOCK, Best, encode
-from pipeline.mining.sketches import DEVIATIONS, LOWEST, byte_products, multiplies_bytes
+from pipeline.mining.sketches import DEVIATIONS, LOWEST, SketchTiler, multiplies_bytes, rotation
 from pipeline.mining.tiles import Plan, Tiler
 
 ROUNDING = 1e-5
@@ -59,15 +57,12 @@ class Sketched:
     def __getitem__(self, part: slice) -> Sketched:
         return Sketched(self.unit[part], self.sketch[part], self.error[part])
 
-
-@lru_cache(maxsize=4)
-def rotation(dimension: int) -> torch.Tensor:
-    """A fixed random rotation [d, d], after which no coordinate is much larger than the others."""
-    normal = np.random.default_rng(0).standard_normal((dimension, dimension))
-    return torch.from_numpy(np.linalg.qr(normal)[0].astype(np.float32))
+    def slack(self, others: Sketched) -> torch.Tensor:
+        """By how much each one's similarity with any of the others can differ from their sketches' product [r]."""
+        return self.error + (1 + self.error) * others.error.max() + ROUNDING
 
 
-class BoundedTiler(Tiler):
+class BoundedTiler(SketchTiler):
     """Tiles of products of sketches whose lines keep exact similarities; see `pipeline.mining.tiles.Tiler`.
 
     Args:
@@ -78,11 +73,10 @@ class BoundedTiler(Tiler):
 
     def __init__(self, plan: Plan, device: torch.device, dimension: int) -> None:
         super().__init__(plan, device)
-        self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.int32, device=device)
         self.plain, self.plain_is_current, self.diagonal_is_hidden = Tiler(plan, device), False, False
         self.dense: bool | None = None
         self.scale: float = 127 * dimension**0.5 / DEVIATIONS
-        self.rotation = rotation(dimension).to(device) * self.scale
+        self.rotation = rotation(dimension, 0).to(device) * self.scale
 
     def rows(self, unit: torch.Tensor) -> Sketched:
         """Vectors of length 1 [r, d] with their sketches; holds d bytes a vector more."""
@@ -102,14 +96,7 @@ class BoundedTiler(Tiler):
         """The products of the sketches of a strip [r] and a tile [c]; `LOWEST` in the padding."""
         self.strip, self.other, self.dense = strip, y_tile, None
         self.plain_is_current = self.diagonal_is_hidden = False
-        down, right = -len(strip) % BLOCK, -len(y_tile) % BLOCK
-        rows = torch.nn.functional.pad(strip.sketch, (0, 0, 0, down)) if down else strip.sketch
-        columns = torch.nn.functional.pad(y_tile.sketch, (0, 0, 0, right)) if right else y_tile.sketch
-        shape = len(rows), len(columns)
-        self.tile = self.buffer[: shape[0] * shape[1]].view(shape)
-        byte_products(rows, columns.t(), self.tile)
-        self.tile[len(strip) :] = int(LOWEST)
-        self.tile[:, len(y_tile) :] = int(LOWEST)
+        super().product(strip.sketch, y_tile.sketch.t())
 
     def hide_diagonal(self) -> None:
         """Make a tile on the diagonal ignore each row's similarity with itself."""
@@ -128,11 +115,11 @@ class BoundedTiler(Tiler):
     ) -> None:
         """Compute what may be better than a line's k-th best, and keep what is."""
         lines, others = (self.strip, self.other) if lines_are_rows else (self.other, self.strip)
-        lines = lines[: len(maxima)]
-        slack = lines.error + (1 + lines.error) * others.error.max() + ROUNDING
         if self._is_dense(best.k):
             self._update_plainly(best, first, start, len(maxima), lines_are_rows)
             return
+        lines = lines[: len(maxima)]
+        slack = lines.slack(others)
         floor = self._raised(best, best.floor[first : first + len(maxima)], maxima, slack)
         least = ((floor - slack) * self.scale**2).clamp_min(LOWEST)
         line, block = (maxima > least.unsqueeze(1)).nonzero(as_tuple=True)
@@ -172,12 +159,10 @@ class BoundedTiler(Tiler):
         return self.dense
 
     def _many(self, k: int, blocks: torch.Tensor, lines: Sketched, others: Sketched) -> bool:
-        error = lines.error[: len(blocks)]
-        blocks = blocks[: len(error)]
+        lines, blocks = lines[: len(blocks)], blocks[: len(lines)]
         if blocks.shape[2] < k:
             return False
-        slack = error + (1 + error) * others.error.max() + ROUNDING
-        least = (self._kth(k, blocks.amax(dim=1)) - 2 * slack) * self.scale**2
+        least = (self._kth(k, blocks.amax(dim=1)) - 2 * lines.slack(others)) * self.scale**2
         return int((blocks > least.view(-1, 1, 1)).sum()) * DENSE > blocks.numel()
 
     def _update_plainly(self, best: Best, first: int, start: int, count: int, lines_are_rows: bool) -> None:

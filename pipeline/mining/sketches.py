@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,6 +49,13 @@ class Projection:
         return (unit @ self.matrix).round_().clamp_(-127, 127).to(torch.int8)
 
 
+@lru_cache(maxsize=4)
+def rotation(dimension: int, seed: int) -> torch.Tensor:
+    """A random rotation [d, d], after which no coordinate of a vector is much larger than the others; not to be changed."""
+    normal = np.random.default_rng(seed).standard_normal((dimension, dimension))
+    return torch.from_numpy(np.linalg.qr(normal)[0].astype(np.float32))
+
+
 def make_projection(sample: torch.Tensor, size: int, seed: int) -> Projection:
     """Learn a projection from a sample.
 
@@ -57,8 +65,7 @@ def make_projection(sample: torch.Tensor, size: int, seed: int) -> Projection:
         seed: of the rotation.
     """
     dimension = sample.shape[1]
-    normal = np.random.default_rng(seed).standard_normal((size, size))
-    matrix = torch.from_numpy(np.linalg.qr(normal)[0].astype(np.float32)).to(sample.device)
+    matrix = rotation(size, seed).to(sample.device)
     if size < dimension:
         _, directions = torch.linalg.eigh(sample.t() @ sample)
         matrix = directions[:, -size:] @ matrix
@@ -121,7 +128,7 @@ class SketchTiler(Tiler):
         super().__init__(plan, device)
         self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.int32, device=device)
 
-    def product(self, strip: torch.Tensor, y_tile: torch.Tensor) -> None:
+    def product(self, strip: Any, y_tile: Any) -> None:
         """The products of a strip [r, s] with a transposed tile [s, c]; `LOWEST` in the padding."""
         rows, columns = len(strip), y_tile.shape[1]
         down, right = -rows % BLOCK, -columns % BLOCK
