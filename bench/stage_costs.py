@@ -5,7 +5,8 @@
 
 Takes all pairs of a folder of ``<a>-<b>/*.tsv.zst``, or a part of them, or N times as many (every repetition adds a word of
 its own to both sides: no line is a duplicate). The teacher is a static model of the default teacher's token vectors: all
-stages have real work, but teach costs nothing. Each stage is a process of its own; its peak is that of its largest process.
+stages have real work, but teach costs nothing. A fifth of each language is one-sided text as well, which is
+mined, exactly, a language pair after the other. Each stage is a process of its own; its peak is that of its largest process.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from speed.rows.training import cheap_teacher  # noqa: E402
 from speed.text import read_pairs  # noqa: E402
 
 BEGIN, END = "<!-- stages: written by bench/stage_costs.py -->", "<!-- end of stages -->"
-ALL_STAGES = (*STAGES, "train", "embed")
+ALL_STAGES = (*STAGES, "train", "embed", "mine", "evaluate", "report")
 
 
 def main() -> None:
@@ -57,14 +58,32 @@ def measure(folder: Path, text: Path, times: float, steps: int, threads: int) ->
     count = sum(map(len, pairs.values()))
     teacher = cheap_teacher(folder / "teacher")
     train = {"steps": steps, "batch_size": 512, "eval_every": steps, "checkpoint_every": steps}
-    root = write_project(folder / "project", pairs, teacher={"model": str(teacher)}, train=train)
+    root = folder / "project"
+    text = write_text(root / "text", pairs)
+    write_project(root, pairs, prepare={"text": text}, teacher={"model": str(teacher)}, train=train)
     del pairs
     stages = {}
     for stage in ALL_STAGES:
-        cost = run_stage(root, stage, threads)
-        stages[stage] = {"seconds": cost.seconds, "cpu": cost.cpu, "peak_mib": cost.peak_mib}
-        print(f"{count:,} pairs, {stage}: {cost.seconds:.1f} s, {cost.peak_mib:,.0f} MiB", flush=True)
+        options = [("--pair", pair) for pair in PAIRS] if stage == "mine" else [()]
+        costs = [run_stage(root, stage, threads, *each) for each in options]
+        seconds, cpu, peak = sum(c.seconds for c in costs), sum(c.cpu for c in costs), max(c.peak_mib for c in costs)
+        stages[stage] = {"seconds": seconds, "cpu": cpu, "peak_mib": peak}
+        print(f"{count:,} pairs, {stage}: {seconds:.1f} s, {peak:,.0f} MiB", flush=True)
     return {"pairs": count, "steps": steps, "stages": stages, "machine": machine(threads)}
+
+
+def write_text(folder: Path, pairs: dict[str, list[tuple[str, str]]]) -> list[dict[str, str]]:
+    """Write a fifth of each language's sentences as one-sided text; returns its entries of params.yaml."""
+    folder.mkdir(parents=True)
+    entries = {}
+    for name, rows in pairs.items():
+        for side, language in enumerate(name.split("-")):
+            if language not in entries:
+                # Not the same lines on both sides: half of each side's sentences have no translation on the other.
+                lines = [row[side] for row in rows[5 * side :: 10] + rows[3::10]]
+                (folder / f"{language}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                entries[language] = {"name": language, "language": language, "path": f"text/{language}.txt"}
+    return list(entries.values())
 
 
 def repeated(rows: list[tuple[str, str]], times: float) -> list[tuple[str, str]]:

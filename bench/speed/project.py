@@ -69,14 +69,14 @@ def run_stages(root: Path, stages: Iterable[str], threads: int) -> dict[str, Sta
     return {stage: run_stage(root, stage, threads) for stage in stages}
 
 
-def run_stage(root: Path, stage: str, threads: int) -> StageCost:
-    """Run one stage."""
+def run_stage(root: Path, stage: str, threads: int, *options: str) -> StageCost:
+    """Run one stage with its options."""
     environment = os.environ | {
         "OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads), "SOFTALIGN_STORE": str(root / "store"),
     }  # fmt: skip
     with (root / f"{stage}.log").open("w") as log:
         start = time.perf_counter()
-        command = [sys.executable, "-m", "softalign", stage, "--project", str(root)]
+        command = [sys.executable, "-m", "softalign", stage, *options, "--project", str(root)]
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start

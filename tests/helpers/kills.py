@@ -168,15 +168,20 @@ def repro(folder: Path, stage: str | None, kill: Kill | None = None) -> Outcome:
             (scratch / "log").read_text(encoding="utf-8", errors="replace"),
             time.monotonic() - start,
             work,
-            {path.suffix[1:]: int(path.read_text()) for path in scratch.glob("operations.*")},
+            # A killed process may have opened the file of its count and not written it.
+            {path.suffix[1:]: int(path.read_text() or 0) for path in scratch.glob("operations.*")},
         )
 
 
 def _kill_after(pid: int, delay: float, alive: int) -> None:
     import select
 
-    if not select.select([alive], [], [], delay)[0]:
+    if select.select([alive], [], [], delay)[0]:
+        return
+    try:
         os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:  # so soon that it has no group yet, nor children
+        os.kill(pid, signal.SIGKILL)
 
 
 def _run_dvc(folder: Path, arguments: list[str], kill: Kill | None, scratch: Path) -> None:
