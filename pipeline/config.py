@@ -393,8 +393,9 @@ class Neighborhoods(Section):
         k: neighbours of a point, itself not counted.
         temperature: of the softmax (over the point itself and its neighbours) that gives their weights.
         block_bytes: memory for one block of similarities.
-        search: ``exact``, ``approximate`` (through a FAISS index), or ``auto``: exact up to 100,000 points.
-        index: for approximate search, a FAISS factory string instead of one chosen by size.
+        search: ``exact``, ``approximate``, or ``auto``: exact up to 100,000 points.
+        index: for approximate search, a FAISS factory string (``IVF4096,PQ64``), or ``auto``: one that is chosen by size
+            and by ``index_bytes``; without it, cells of like points are compared, which needs no index.
         index_bytes: an index whose lists are larger is compressed, and past that kept on disk.
         recall: the share of the k nearest points that an approximate search has to find, on a sample.
         sample: points that are also searched exactly for that.

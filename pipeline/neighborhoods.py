@@ -24,8 +24,10 @@ from pipeline.config import Neighborhoods
 from pipeline.folders import VectorFolder
 from pipeline.hashing import Keys, shard_count, shard_of
 from pipeline.mapped import mapped_array
+from pipeline.mining.cells import cell_neighbors
 from pipeline.mining.index import build_index, choose_factory, tune_effort
 from pipeline.mining.neighbors import SelfNeighbors, self_neighbors
+from pipeline.mining.room import Room
 from pipeline.mining.vectors import normalised
 from pipeline.pairs import PairFolder
 from pipeline.progress import Advance, progress
@@ -140,15 +142,16 @@ def find_neighborhoods(
 ) -> tuple[SelfNeighbors, float]:
     """The k nearest other points of every point, by cosine.
 
-    Exactly, from half a product, or through a FAISS index whose effort is raised until it finds ``config.recall`` of the
-    neighbours of a sample that is also searched exactly. Memory: ``config.block_bytes``, the result (16·k + 4 bytes a
-    point) and, for the index, the vectors themselves (or codes of them, where they don't fit into
+    Exactly, from half a product; or from cells of like points, as many of them as hold ``config.recall`` of the neighbours of
+    a sample that is also searched exactly (`pipeline.mining.cells`); or, if ``config.index`` is given, through a FAISS index
+    whose effort is raised until it finds as many. Memory: ``config.block_bytes``, the result (16·k + 4 bytes a point), 20
+    bytes a point for the cells and, for an index, the vectors themselves (or codes of them, where they don't fit into
     ``config.index_bytes``).
 
     Args:
         vectors: label vectors [p, e].
         config: k, how to search.
-        scratch: an existing folder where the index may be built.
+        scratch: an existing folder for the index, or for a copy of the vectors as float32.
         advance: called with points done; they add up to p.
 
     Returns:
@@ -157,7 +160,12 @@ def find_neighborhoods(
     exact = config.search == "exact" or (config.search == "auto" and len(vectors) <= EXACT_POINTS)
     if exact or len(vectors) == 0:
         return self_neighbors(vectors, config.k, config.block_bytes, advance=advance), 1.0
-    factory = config.index or choose_factory(len(vectors), vectors.shape[1], config.index_bytes)
+    if config.index is None:
+        room, asked = Room(scratch), (config.k, config.recall, config.sample, config.block_bytes)
+        return cell_neighbors(vectors, *asked, room, config.seed, advance=advance)
+    factory = config.index
+    if factory == "auto":
+        factory = choose_factory(len(vectors), vectors.shape[1], config.index_bytes)
     index = build_index(scratch / "index", vectors, factory, config.index_bytes, config.seed)
     # One neighbour more, because the nearest is the point itself (or, at similarity 1, a copy of it).
     tuned = tune_effort(index, vectors, config.k + 1, config.recall, config.sample, config.block_bytes, config.seed)

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.config import Mine, Neighborhoods, Params
 from pipeline.mining.best import MAX_ROWS
+from pipeline.mining.cells import cell_count
 from pipeline.mining.index import FLAT_ROWS, POINTS_PER_LIST, choose_factory
 from pipeline.neighborhoods import EXACT_POINTS
 from pipeline.planning.devices import ENCODE_SHARE, SEARCH_SHARE, TRAIN_SHARE, Device
@@ -22,6 +23,8 @@ START_SECONDS = 1.0
 KEY = 16
 VISITED_LISTS = 64
 """Lists that an approximate search visits, assumed: the recall asked for decides it on a sample."""
+COMPARED_SHARE = 0.1
+"""Of all pairs of label points, those that cells compare, assumed: the recall asked for decides it."""
 KMEANS_ROUNDS = 10
 SAMPLE_SEARCHES = 12
 """Exact searches of a side for each sampled row, with which approximate mining is tuned and judged (k = 4)."""
@@ -225,13 +228,18 @@ def _neighborhoods(work: Workload, units: UnitCosts, params: Params, machines: M
     exact = options.search == "exact" or (options.search == "auto" and points <= EXACT_POINTS)
     if exact:  # half a product, on the CPU
         one = search_seconds(points, points, dimension, units, Machines()) / 2
-        memory = options.block_bytes + points * (20.0 * options.k + 2 * dimension)
+        memory, how = options.block_bytes + points * (20.0 * options.k + 2 * dimension), "exact"
+    elif options.index is None:
+        compared = points * points * COMPARED_SHARE + points * cell_count(points)
+        one = 2.0 * dimension * compared / units.matrix_flops
+        memory, how = options.block_bytes + points * 20.0 * (options.k + 1), "by cells"
     else:
+        how = "through an index"
         one = index_seconds(points, points, dimension, options.index_bytes, units, 1)
         memory = index_memory(points, dimension, options.index_bytes) + points * 20.0 * options.k
     disk = work.language_pairs * points * (KEY + options.k * (KEY + 8.0))
     seconds = START_SECONDS + work.language_pairs * one + disk / units.disk_bytes
-    note = f"{'exact' if exact else 'through an index'}, one language pair after the other, on one machine"
+    note = f"{how}, one language pair after the other, on one machine"
     return StageCost("neighborhoods", seconds, disk, 0.3e9 + memory + work.pairs * 40.0, note=note)
 
 

@@ -52,6 +52,17 @@ def test_an_index_reaches_the_recall_asked_for_and_says_so(tmp_path: Path) -> No
     assert measured == pytest.approx(recall, abs=0.05)  # the sample's recall counts the point itself too
 
 
+@pytest.mark.parametrize("index", [None, "auto"])
+def test_without_a_factory_string_cells_or_an_index_chosen_by_size_reach_the_recall(
+    tmp_path: Path, index: str | None
+) -> None:
+    vectors = clustered(3_000, seed=2)
+    config = Neighborhoods(k=8, search="approximate", index=index, recall=0.9, sample=1_000)
+    found, recall = find_neighborhoods(vectors, config, tmp_path)
+    assert recall >= 0.9
+    assert (found.similarity >= naive(vectors, 8)[:, -1:] - 1e-5).mean() == pytest.approx(recall, abs=0.05)
+
+
 def test_the_same_index_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     vectors = clustered(500)
     config = Neighborhoods(k=4, search="approximate", index="IVF16,Flat", recall=0.5)

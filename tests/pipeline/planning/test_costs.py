@@ -35,6 +35,18 @@ def costs(
     return {cost.stage: cost for cost in found}
 
 
+def test_past_a_size_neighbours_come_from_cells_or_from_the_index_that_is_asked_for():
+    # two language pairs of a million points; 2,048 cells
+    near = 2 * 1_000_000 * (16 + 32 * 24)
+    product = 2 * 384 * (0.1 * 1e12 + 1e6 * 2_048)
+    found = costs(2_000_000, 0)["neighborhoods"]
+    assert found.seconds == pytest.approx(START_SECONDS + 2 * product / UNITS.matrix_flops + near / 1e9)
+    assert "by cells" in found.note
+    index = costs(2_000_000, 0, neighborhoods={"index": "auto"})["neighborhoods"]
+    asked = index_seconds(1_000_000, 1_000_000, 384, 4 << 30, UNITS, 1)
+    assert index.seconds == pytest.approx(START_SECONDS + 2 * asked + near / 1e9)
+
+
 def test_a_plan_by_hand():
     found = costs(40_000, 30_000)
     assert list(found) == ["prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine"]

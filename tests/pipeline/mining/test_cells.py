@@ -1,0 +1,66 @@
+"""Neighbours of a set in itself by way of cells, against exact search."""
+
+import numpy as np
+import pytest
+
+from pipeline.mining import cells
+from pipeline.mining.cells import cell_neighbors
+from pipeline.mining.neighbors import self_neighbors
+from pipeline.mining.room import Room
+from pipeline.mining.vectors import VectorError
+
+MEMORY = 1 << 22
+
+
+def clustered(rows: int, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    middles = generator.standard_normal((40, 24), np.float32)
+    return (middles[generator.integers(0, 40, rows)] + generator.standard_normal((rows, 24))).astype(np.float16)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 300, 3_000])
+def test_all_cells_looked_into_are_the_exact_search(rows, monkeypatch):
+    """Strips and tiles smaller than a cell, and tiles that are not whole blocks."""
+    monkeypatch.setattr(cells, "STRIP", 50)
+    monkeypatch.setattr(cells, "WIDTH", 700)
+    x = clustered(rows)
+    expected = self_neighbors(x, 5, MEMORY)
+    found, recall = cell_neighbors(x, 5, 1.0, rows, MEMORY, Room())
+    assert recall == 1.0
+    np.testing.assert_allclose(found.similarity, expected.similarity, atol=2e-6)
+    assert np.mean(found.row == expected.row) > 0.999  # nearly equal cosines may be rounded into another order
+    assert not np.any(found.row == np.arange(rows)[:, None])
+    assert np.array_equal(found.row == -1, np.isneginf(found.similarity))
+
+
+def test_the_share_asked_for_is_found_without_looking_everywhere():
+    x = clustered(5_000)
+    kth = self_neighbors(x, 10, MEMORY).similarity[:, -1:]
+    for asked in (0.5, 0.8, 0.95):
+        found, recall = cell_neighbors(x, 10, asked, 1_000, MEMORY, Room())
+        assert asked <= recall < 1
+        assert np.mean(found.similarity >= kth - 1e-5) == pytest.approx(recall, abs=0.03)
+
+
+def test_copies_are_neighbours_and_ties_go_to_the_lower_row():
+    x = np.tile(np.array([[1.0, 2.0, 3.0]], np.float32), (500, 1))
+    found, _ = cell_neighbors(x, 3, 1.0, 500, MEMORY, Room())
+    assert np.allclose(found.similarity, 1.0)
+    assert found.row[:4].tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]
+    assert np.all(found.row[4:] == [0, 1, 2])
+
+
+def test_files_give_the_bytes_that_memory_gives(tmp_path):
+    x, counted = clustered(2_000), []
+    first, _ = cell_neighbors(x, 8, 0.9, 200, MEMORY, Room())
+    second, _ = cell_neighbors(x, 8, 0.9, 200, MEMORY, Room(tmp_path), advance=counted.append)
+    assert first.similarity.tobytes() == second.similarity.tobytes()
+    assert first.row.tobytes() == second.row.tobytes()
+    assert sum(counted) == len(x)
+
+
+def test_a_vector_without_direction_is_named():
+    x = clustered(400)
+    x[123] = 0
+    with pytest.raises(VectorError, match="123"):
+        cell_neighbors(x, 3, 0.9, 50, MEMORY, Room())
