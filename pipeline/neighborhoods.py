@@ -144,7 +144,7 @@ def find_neighborhoods(
 
     Exactly, from half a product; or from cells of like points, as many of them as hold ``config.recall`` of the neighbours of
     a sample that is also searched exactly (`pipeline.mining.cells`); or, if ``config.index`` is given, through a FAISS index
-    whose effort is raised until it finds as many. Memory: ``config.block_bytes``, the result (16·k + 4 bytes a point), 20
+    whose effort is raised until it finds as many. Memory: ``config.block_bytes``, the result (16·k + 4 bytes a point), 4
     bytes a point for the cells and, for an index, the vectors themselves (or codes of them, where they don't fit into
     ``config.index_bytes``).
 
@@ -161,8 +161,10 @@ def find_neighborhoods(
     if exact or len(vectors) == 0:
         return self_neighbors(vectors, config.k, config.block_bytes, advance=advance), 1.0
     if config.index is None:
-        room, asked = Room(scratch), (config.k, config.recall, config.sample, config.block_bytes)
-        return cell_neighbors(vectors, *asked, room, config.seed, advance=advance)
+        room, memory = Room(scratch), config.block_bytes
+        return cell_neighbors(
+            vectors, config.k, config.recall, config.sample, memory, room, config.seed, advance=advance
+        )
     factory = config.index
     if factory == "auto":
         factory = choose_factory(len(vectors), vectors.shape[1], config.index_bytes)

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pipeline.mining.best import BLOCK, Best
+from pipeline.mining.kmeans import Rows, rows_by_cluster, train_centroids
 from pipeline.mining.margin import CHUNK
 from pipeline.mining.neighbors import SelfNeighbors, check_sizes, one_way
 from pipeline.mining.room import Room
@@ -37,8 +37,6 @@ STRIP = 1024
 
 WIDTH = 4096
 """Rows of other cells that they are compared with at once."""
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,10 @@ class Cells:
     ends: Rows
     looked: int
     recall: float
+
+    def span(self, cell: int) -> tuple[int, int]:
+        """Where a cell's vectors begin, and end."""
+        return int(self.ends[cell]), int(self.ends[cell + 1])
 
     def nearest(self, cell: int) -> list[int]:
         """The cells that a cell's rows look into, its own first."""
@@ -93,8 +95,8 @@ def cell_neighbors(
 ) -> tuple[SelfNeighbors, float]:
     """The k nearest other rows of every row of x, by cosine, of which about the share ``recall`` is found.
 
-    Holds ``memory_bytes``, 20 bytes a row, the sample that centroids are trained on (`POINTS` vectors of each) and the result
-    (16·k + 4 bytes a row); the vectors lie in the room, 4·d bytes a row.
+    Holds ``memory_bytes``, 4 bytes a row, the sample that centroids are trained on (`POINTS` vectors of each) and the result
+    (16·k + 4 bytes a row); the sorted rows and vectors lie in the room, 8 + 4·d bytes a row.
 
     Args:
         x: [n, d].
@@ -120,10 +122,10 @@ def cell_neighbors(
     cells = make_cells(x, k, recall, sample, memory_bytes, room, seed, where)
     found = SelfNeighbors(np.empty((len(x), k), np.float32), np.empty((len(x), k), np.int64))
     for cell in range(len(cells.centroids)):
-        first, last = int(cells.ends[cell]), int(cells.ends[cell + 1])
+        (first, last), others = cells.span(cell), [cells.span(other) for other in cells.nearest(cell)]
         for start in range(first, last, STRIP):
             stop = min(start + STRIP, last)
-            similarity, row = _search(cells, (start, stop), cells.nearest(cell), k, where).result()
+            similarity, row = _search(cells, (start, stop), others, k, where).result()
             found.similarity[cells.rows[start:stop]], found.row[cells.rows[start:stop]] = similarity, row
             if advance is not None:
                 advance(stop - start)
@@ -136,59 +138,46 @@ def make_cells(
     """Train centroids, sort the rows by them, and choose how many cells are looked into; see `cell_neighbors`."""
     generator = np.random.default_rng(seed)
     count = min(cell_count(len(x)), max(len(x), 1))
-    centroids = _centroids(x, count, generator, seed).to(where)
-    home = np.empty(len(x), np.int64)
+    trained_on = np.sort(generator.choice(len(x), min(len(x), count * POINTS), replace=False))
+    training = gathered(x, trained_on, "the vectors", torch.device("cpu"))
+    centroids = train_centroids(training, count, ROUNDS, POINTS, seed).to(where)
+    home = np.empty(len(x), np.int32)
     for start in range(0, len(x), CHUNK):
         unit = normalised(x, start, min(start + CHUNK, len(x)), "the vectors", where)
         home[start : start + len(unit)] = product(unit, centroids).argmax(dim=1).cpu().numpy()
-    order = np.argsort(home, kind="stable")
-    ends = np.concatenate([[0], np.cumsum(np.bincount(home, minlength=count))])
+    members, ends = rows_by_cluster(home, count, room)
     vectors = room.array("cells", np.float32, (len(x), x.shape[1]))
     for start in range(0, len(x), CHUNK):
-        rows = order[start : start + CHUNK]
+        rows = members[start : start + CHUNK]
         vectors[start : start + len(rows)] = gathered(x, rows, "the vectors", where).cpu().numpy()
     asked = np.sort(generator.choice(len(x), min(sample, len(x)), replace=False))
     near = one_way(x, asked, x, min(k + 1, len(x)), memory_bytes, str(where))[1]
     needed = np.sort(_places(near, asked, home, centroids))
     looked = int(needed[min(len(needed) - 1, int(np.ceil(recall * len(needed))) - 1)]) + 1 if len(needed) else 1
     found = float((needed < looked).mean()) if len(needed) else 1.0
-    return Cells(centroids, vectors, order, ends, looked, found)
+    return Cells(centroids, vectors, members, ends, looked, found)
 
 
-def _centroids(x: VectorSource, count: int, generator: np.random.Generator, seed: int) -> torch.Tensor:
-    rows = np.sort(generator.choice(len(x), min(len(x), count * POINTS), replace=False))
-    trained = faiss.Kmeans(
-        x.shape[1],
-        count,
-        niter=ROUNDS,
-        seed=seed,
-        spherical=True,
-        min_points_per_centroid=1,
-        max_points_per_centroid=POINTS + 1,
-    )
-    trained.train(gathered(x, rows, "the vectors", torch.device("cpu")).numpy())
-    return torch.from_numpy(trained.centroids)
-
-
-def _places(near: Rows, asked: Rows, home: Rows, centroids: torch.Tensor) -> Rows:
+def _places(near: Rows, asked: Rows, home: NDArray[np.int32], centroids: torch.Tensor) -> Rows:
     """For every neighbour of the rows asked for but themselves, how many cells are nearer to the row's own than its cell."""
     places = []
     for row, others in zip(asked.tolist(), near, strict=True):
-        cells = torch.from_numpy(home[others[others != row]]).to(centroids.device)
+        cells = torch.from_numpy(home[others[others != row]].astype(np.int64)).to(centroids.device)
         scores = centroids @ centroids[home[row]]
         scores[home[row]] = float("inf")
         places.append((scores.unsqueeze(0) > scores[cells].unsqueeze(1)).sum(dim=1).cpu().numpy())
     return np.concatenate(places) if places else np.empty(0, np.int64)
 
 
-def _search(cells: Cells, span: tuple[int, int], others: Sequence[int], k: int, where: torch.device) -> Best:
-    """The best of a span of rows among those of some cells; none is its own."""
+def _search(
+    cells: Cells, span: tuple[int, int], others: Sequence[tuple[int, int]], k: int, where: torch.device
+) -> Best:
+    """The best of a span of rows among those of other spans; none is its own."""
     (start, stop), unit = span, cells.unit
     queries = torch.from_numpy(unit[start:stop]).to(where)
     # Cells come in the order of nearness, not of rows, so equals may win.
     best = Best(len(queries), k, where, ascending=False)
-    spans = [(int(cells.ends[cell]), int(cells.ends[cell + 1])) for cell in others]
-    for pieces in _tiles(spans, WIDTH):
+    for pieces in _tiles(others, WIDTH):
         columns = sum(last - first for first, last in pieces)
         padding = -columns % BLOCK
         parts = [torch.from_numpy(unit[first:last]) for first, last in pieces]

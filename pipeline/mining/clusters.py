@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,7 +26,7 @@ from pipeline.compute.work import Count, Crew
 from pipeline.mining.best import BLOCK, Best
 from pipeline.mining.blocks import Block, BlockBest, Merged, Span, block_rows, cut, row_ranges
 from pipeline.mining.crew import Item, Sides, do_item
-from pipeline.mining.margin import CHUNK
+from pipeline.mining.kmeans import rows_by_cluster, train_centroids
 from pipeline.mining.neighbors import Neighbors, check_sizes, one_way
 from pipeline.mining.retrieval import Rows
 from pipeline.mining.room import Room
@@ -172,7 +171,7 @@ def make_clusters(
         gaps.append(_gaps(a, in_a, home[in_b], centroids, plan.tile))
     needed = np.sort(np.concatenate(gaps))
     gap = int(needed[min(len(needed) - 1, int(np.ceil(recall * len(needed))) - 1)])
-    members, ends = _members(home, count, room)
+    members, ends = rows_by_cluster(home, count, room)
     room.drop("home")
     clusters = Clustering(centroids, a, b, members, ends, gap, float((needed <= gap).mean()))
     if folder is not None:
@@ -190,17 +189,7 @@ def _training_sample(x: VectorSource, y: VectorSource, count: int, generator: np
 
 def _centroids(sample: torch.Tensor, count: int, seed: int) -> torch.Tensor:
     """Sketches of centroids [s, c], scaled to use a byte's range."""
-    trained = faiss.Kmeans(
-        sample.shape[1],
-        count,
-        niter=ROUNDS,
-        seed=seed,
-        spherical=True,
-        min_points_per_centroid=1,
-        max_points_per_centroid=POINTS + 1,
-    )
-    trained.train(sample.cpu().numpy())
-    centroids = torch.from_numpy(trained.centroids)
+    centroids = train_centroids(sample, count, ROUNDS, POINTS, seed)
     scale = 127 / torch.quantile(centroids.abs().flatten()[: 1 << 20], 0.9999)
     return (centroids * scale).round_().clamp_(-127, 127).to(torch.int8).t().contiguous()
 
@@ -383,22 +372,3 @@ def _asking(clusters: Clustering, start: int, stop: int, step: int, first_look: 
             if ends[place] < ends[place + 1]:
                 parts[place].append(rows[ends[place] : ends[place + 1]])
     return [np.concatenate(part) if part else np.empty(0, np.int64) for part in parts]
-
-
-def _members(home: Ints, count: int, room: Room) -> tuple[Rows, Rows]:
-    """Rows by cluster, ascending in each [m], and where each cluster's begin [count + 1]; holds a chunk."""
-    chunks = range(0, len(home), CHUNK)
-    ends = np.zeros(count + 1, np.int64)
-    for start in chunks:
-        ends[1:] += np.bincount(home[start : start + CHUNK], minlength=count)
-    np.cumsum(ends, out=ends)
-    members, free = room.array("members", np.int64, (len(home),)), ends[:-1].copy()
-    for start in chunks:
-        part = np.asarray(home[start : start + CHUNK])
-        order = np.argsort(part, kind="stable")
-        sizes = np.bincount(part, minlength=count)
-        first = np.cumsum(sizes) - sizes  # where each cluster's begin in the chunk's order
-        own = part[order]
-        members[free[own] + np.arange(len(own)) - first[own]] = order + start
-        free += sizes
-    return members, ends
