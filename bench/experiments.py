@@ -30,7 +30,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
@@ -46,10 +45,11 @@ from pipeline.evaluation.scoring import score_benchmark
 from pipeline.folders import TextFolder, TokenFolder
 from pipeline.pairs import HeldOutFolder
 from pipeline.training.build import build_student
+from pipeline.training.devices import make_accelerator
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trainer
 from stages.command import Project
-from stages.models import resolve_teacher, student_tokenizer, teacher_settings
+from stages.models import resolve_start, resolve_teacher, student_tokenizer, teacher_settings
 from stages.training_data import read_training_pairs
 
 EVAL_TOKENS = 65_536
@@ -80,12 +80,19 @@ class Lab:
     """A project's artifacts, read once."""
 
     project: Project
+    precision: str = "no"
 
     def __post_init__(self) -> None:
         layout, params = self.project.layout, self.project.params
         self.tokens = {name: TokenFolder(layout.tokens / "student" / name) for name in params.used_languages}
-        self.tokenizer = student_tokenizer(self.project, None)
-        self.accelerator = Accelerator()
+        self.start = resolve_start(self.project)
+        self.tokenizer = student_tokenizer(self.project, self.start)
+        self.accelerator = make_accelerator(self.precision)
+
+    def student(self, seed: int) -> SentenceModel:
+        """The student before training."""
+        params, start = self.project.params, self.start
+        return build_student(params.student, self.tokenizer, start.path if start else None, seed, params.teacher)
 
     @cached_property
     def pairs(self) -> list[Any]:
@@ -144,7 +151,7 @@ class Lab:
 
     def train(self, config: Train, seed: int) -> tuple[SentenceModel, dict[str, float]]:
         """One training, and what it reached on the dev set."""
-        model = build_student(self.project.params.student, self.tokenizer, None, seed)
+        model = self.student(seed)
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as scratch:
             trained = Trainer(
@@ -169,7 +176,7 @@ class Lab:
 
     def encoder(self, path: Path) -> Callable[[list[str]], NDArray[np.float32]]:
         """A trained student as a function of texts."""
-        model = build_student(self.project.params.student, self.tokenizer, None, 0)
+        model = self.student(0)
         model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
         model.eval()
         return lambda texts: embed(model, self.tokenizer(texts), EVAL_TOKENS)
@@ -299,11 +306,12 @@ def main() -> None:
     parser.add_argument("--part", default="0/1", help="of the settings, those of this part: 0/2 and 1/2, say")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--mixed-precision", default="no", choices=["no", "bf16"], help="of training")
     parser.add_argument("--benchmarks", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     logging.disable(logging.WARNING)
-    lab = Lab(Project.open(options.project))
+    lab = Lab(Project.open(options.project), options.mixed_precision)
     base, settings = read_settings(options.settings, options.only)
     if options.what == "train":
         part, parts = (int(number) for number in options.part.split("/"))

@@ -31,6 +31,7 @@ from speed.text import read_pairs  # noqa: E402
 
 BEGIN, END = "<!-- stages: written by bench/stage_costs.py -->", "<!-- end of stages -->"
 ALL_STAGES = (*STAGES, "train", "embed", "mine", "evaluate", "report")
+MINE = {"search": "approximate", "recall": 0.95}
 
 
 def main() -> None:
@@ -46,28 +47,26 @@ def main() -> None:
     options = parser.parse_args()
     for times in [] if options.table else options.times:
         with tempfile.TemporaryDirectory(prefix="bench-stages-", dir=options.scratch) as folder:
-            result = measure(Path(folder), options.text, times, options.steps, options.threads)
-        options.results.mkdir(parents=True, exist_ok=True)
-        path = options.results / f"stages-{result['pairs']}.json"
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        print(path, flush=True)
+            measure(Path(folder), options.text, times, options.steps, options.threads, options.results)
     write_table(BENCH / "README.md", options.results)
 
 
-def measure(folder: Path, text: Path, times: float, steps: int, threads: int) -> dict[str, object]:
-    """Run all stages on one size."""
+def measure(folder: Path, text: Path, times: float, steps: int, threads: int, results: Path) -> None:
+    """Run all stages on one size; writes the results after each."""
     root = folder / "project"
     # By a process of its own: a process that this one starts counts as its peak what this one held when it started it.
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         count = pool.submit(make_project, root, text, times, steps).result()
-    stages = {}
+    stages: dict[str, dict[str, float]] = {}
+    result = {"pairs": count, "steps": steps, "stages": stages, "machine": machine(threads)}
+    results.mkdir(parents=True, exist_ok=True)
     for stage in ALL_STAGES:
         options = [("--pair", pair) for pair in PAIRS] if stage == "mine" else [()]
         costs = [run_stage(root, stage, threads, *each) for each in options]
         seconds, cpu, peak = sum(c.seconds for c in costs), sum(c.cpu for c in costs), max(c.peak_mib for c in costs)
         stages[stage] = {"seconds": seconds, "cpu": cpu, "peak_mib": peak}
         print(f"{count:,} pairs, {stage}: {seconds:.1f} s, {peak:,.0f} MiB", flush=True)
-    return {"pairs": count, "steps": steps, "stages": stages, "machine": machine(threads)}
+        (results / f"stages-{count}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def make_project(root: Path, text: Path, times: float, steps: int) -> int:
@@ -76,7 +75,7 @@ def make_project(root: Path, text: Path, times: float, steps: int) -> int:
     teacher = cheap_teacher(root.parent / "teacher")
     train = {"steps": steps, "batch_size": 512, "eval_every": steps, "checkpoint_every": steps}
     prepare = {"text": write_text(root / "text", pairs)}
-    write_project(root, pairs, prepare=prepare, teacher={"model": str(teacher)}, train=train)
+    write_project(root, pairs, prepare=prepare, teacher={"model": str(teacher)}, train=train, mine=MINE)
     return sum(map(len, pairs.values()))
 
 
@@ -113,8 +112,9 @@ def write_table(readme: Path, results: Path) -> None:
     head = "".join(f" {one['pairs']:,} pairs: s | MiB |" for one in found)
     lines = [f"| stage |{head}", "|---|" + "---|---|" * len(found)]
     for stage in ALL_STAGES:
-        cells = [one["stages"][stage] for one in found]
-        lines.append(f"| {stage} |" + "".join(f" {cell['seconds']:.0f} | {cell['peak_mib']:,.0f} |" for cell in cells))
+        cells = [one["stages"].get(stage) for one in found]
+        shown = (f" {cell['seconds']:.0f} | {cell['peak_mib']:,.0f} |" if cell else " | |" for cell in cells)
+        lines.append(f"| {stage} |" + "".join(shown))
     text = readme.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     readme.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.partition(END)[2]}", encoding="utf-8")

@@ -397,7 +397,7 @@ class Neighborhoods(Section):
         index: for approximate search, a FAISS factory string (``IVF4096,PQ64``), or ``auto``: one that is chosen by size
             and by ``index_bytes``; without it, cells of like points are compared, which needs no index.
         index_bytes: an index whose lists are larger is compressed, and past that kept on disk.
-        recall: the share of the k nearest points that an approximate search has to find, on a sample.
+        recall: the share of the k nearest points that an approximate search has to find; with 95 % confidence, by cells.
         sample: points that are also searched exactly for that.
         seed: of that sample and of the index.
     """
@@ -409,7 +409,7 @@ class Neighborhoods(Section):
     index: str | None = None
     index_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
     recall: Annotated[float, Field(gt=0, le=1)] = 0.9
-    sample: Positive = 512
+    sample: Positive = 2048
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 

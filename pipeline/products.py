@@ -34,6 +34,14 @@ def goes_through_onednn(x: Tensor, y: Tensor) -> bool:
     )
 
 
+def row_step(y: Tensor) -> int:
+    """Rows come by this many, or a row's bits depend on how many there are: `product` with y, if that is float32.
+
+    oneDNN computes a single row in another way than more; MKL's threads share odd ones out in another way.
+    """
+    return 2 if goes_through_onednn(y, y) else 8
+
+
 def product(x: Tensor, y: Tensor, bias: Tensor | None = None) -> Tensor:
     """x·yᵀ (+ bias): […, d] with [m, d] gives […, m]; with gradients.
 

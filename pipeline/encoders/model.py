@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from pipeline.encoders.base import TokenBatch
 from pipeline.encoders.linear import use_fast_products
 from pipeline.encoders.pooling import Pooling, normalise, pool
+from pipeline.products import row_step
 
-ROW_STEP = 8
-"""Tokens of a batch are a multiple of this."""
 STATIC_TOKENS = 65_536
 """Fewer at once cost a static model more time: of 4,096 tokens 3.8 times as much."""
 GROUP_TOKENS = 256
@@ -122,15 +121,15 @@ class TransformerModel(SentenceModel):
         """Rows of equal length together, shortest first: there is no padding, and attention needs no mask.
 
         A matrix product's row depends on no other row, so a sentence's vector has the same bits whichever sentences share
-        its batch; but only if rows come by `ROW_STEP`, since threads share a few odd rows out in another way. So a batch that
-        isn't full ends with copies of its last row.
+        its batch; but only if rows come by `row_step`. So a batch that isn't full ends with copies of its last row.
         """
+        by = row_step(next(self.parameters()))
         padded = padded_lengths(lengths)
         order = np.argsort(padded, kind="stable")
         batches: list[NDArray[np.int64]] = []
         sizes, firsts = np.unique(padded[order], return_index=True)
         for size, rows in zip(sizes, np.split(order, firsts[1:]), strict=True):
-            unit = ROW_STEP // gcd(int(size), ROW_STEP)
+            unit = by // gcd(int(size), by)
             step = max(1, batch_tokens // int(size) // unit) * unit
             for start in range(0, len(rows), step):
                 part = rows[start : start + step]

@@ -36,7 +36,8 @@ def pool(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     if pooling == "last":
         rows = torch.arange(len(hidden), device=hidden.device)
         return hidden[rows, (lengths - 1).clamp(min=0)] * weights[:, :1]
-    total = torch.einsum("nld,nl->nd", hidden, weights)
+    # Not a product: a batched one's bits depend on how many sentences there are.
+    total = (hidden * weights.unsqueeze(2)).sum(dim=1)
     return total / lengths.clamp(min=1).unsqueeze(1).to(hidden.dtype)
 
 

@@ -4,12 +4,12 @@ Rows are put into the cell of their nearest k-means centroid and written in that
 a cell look into the same cells, those whose centroids are nearest to their own cell's: a few matrix products of slices, at
 the speed of any product, where an inverted file has every row choose its lists and reads them for it alone. Which cells a
 row's neighbours are in is known for a sample that is searched exactly; so many cells are looked into that the share asked
-for can be found, and what is found has its exact cosine.
+for is there with 95 % confidence, and what is found has its exact cosine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,9 @@ STRIP = 1024
 
 WIDTH = 4096
 """Rows of other cells that they are compared with at once."""
+
+CONFIDENCE = 1.645
+"""Standard errors that a sample's share of neighbours has to be above the one asked for: 95 %, one-sided."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def cell_neighbors(
     Args:
         x: [n, d].
         k: neighbours of a row.
-        recall: the share of the true neighbours of a sample that has to be in the cells that are looked into.
+        recall: the share of the true neighbours that has to be in the cells that are looked into (`cells_to_look_into`).
         sample: rows of it.
         memory_bytes: for its exact search.
         room: for the sorted vectors.
@@ -152,21 +155,46 @@ def make_cells(
         vectors[start : start + len(rows)] = gathered(x, rows, "the vectors", where).cpu().numpy()
     asked = np.sort(generator.choice(len(x), min(sample, len(x)), replace=False))
     near = one_way(x, asked, x, min(k + 1, len(x)), memory_bytes, str(where))[1]
-    needed = np.sort(_places(near, asked, home, centroids))
-    looked = int(needed[min(len(needed) - 1, int(np.ceil(recall * len(needed))) - 1)]) + 1 if len(needed) else 1
-    found = float((needed < looked).mean()) if len(needed) else 1.0
+    looked, found = cells_to_look_into(_places(near, asked, home, centroids), count, recall, len(x))
     return Cells(centroids, vectors, members, ends, looked, found)
 
 
-def _places(near: Rows, asked: Rows, home: NDArray[np.int32], centroids: torch.Tensor) -> Rows:
-    """For every neighbour of the rows asked for but themselves, how many cells are nearer to the row's own than its cell."""
-    places = []
+def cells_to_look_into(places: Iterable[Rows], cells: int, recall: float, rows: int) -> tuple[int, float]:
+    """The fewest cells that have the share of neighbours asked for, not by the luck of the sample but with 95 % confidence.
+
+    That is the mean over the sample less 1.645 standard errors (one-sided normal bound, without replacement: a sample of
+    all rows has no error).
+
+    Args:
+        places: for each row of the sample, the place of each neighbour's cell in the order of nearness (0: the row's own).
+        cells: how many there are; 8 bytes of each are held a few times.
+        recall: the share asked for.
+        rows: that the sample was drawn from.
+
+    Returns:
+        So many cells, and the mean share of the sample's neighbours in them.
+    """
+    count, mean, square = 0, np.zeros(cells), np.zeros(cells)
+    for row in places:
+        if len(row):
+            share = np.cumsum(np.bincount(row, minlength=cells)) / len(row)
+            count, mean, square = count + 1, mean + share, square + share**2
+    if not count:
+        return 1, 1.0
+    mean /= count
+    variance = np.maximum(square / count - mean**2, 0) / count * (rows - count) / max(rows - 1, 1)
+    # With all cells the mean is 1 and the variance 0: there is always an answer.
+    looked = int(np.argmax(mean - CONFIDENCE * np.sqrt(variance) >= min(recall, mean[-1])))
+    return looked + 1, float(mean[looked])
+
+
+def _places(near: Rows, asked: Rows, home: NDArray[np.int32], centroids: torch.Tensor) -> Iterator[Rows]:
+    """For every neighbour of each row asked for but itself, how many cells are nearer to the row's own than its cell."""
     for row, others in zip(asked.tolist(), near, strict=True):
         cells = torch.from_numpy(home[others[others != row]].astype(np.int64)).to(centroids.device)
         scores = centroids @ centroids[home[row]]
         scores[home[row]] = float("inf")
-        places.append((scores.unsqueeze(0) > scores[cells].unsqueeze(1)).sum(dim=1).cpu().numpy())
-    return np.concatenate(places) if places else np.empty(0, np.int64)
+        yield (scores.unsqueeze(0) > scores[cells].unsqueeze(1)).sum(dim=1).cpu().numpy()
 
 
 def _search(

@@ -56,6 +56,16 @@ def test_a_sentence_without_tokens_pools_to_zero(pooling):
     assert not pool(torch.ones(1, 8, 3), torch.zeros(1, 8, dtype=torch.int64), pooling).any()
 
 
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+@pytest.mark.parametrize("length", [8, 14, 48])
+def test_a_pooled_vector_has_the_same_bits_among_any_number_of_others(pooling, length: int):
+    hidden = torch.randn(40, length, 384, generator=torch.Generator().manual_seed(length))
+    mask = torch.ones(40, length, dtype=torch.int64)
+    whole = pool(hidden, mask, pooling)
+    for rows in (1, 2, 3, 17):
+        assert torch.equal(pool(hidden[:rows], mask[:rows], pooling), whole[:rows])
+
+
 def test_padding_by_hand():
     ids, mask = pad_batch(TokenBatch.from_lists([[5, 6, 7], []]), pad=9)
     assert ids.tolist() == [[5, 6, 7], [9] * 3]
@@ -63,7 +73,11 @@ def test_padding_by_hand():
     assert padded_lengths(np.array([0, 1, 8])).tolist() == [1, 1, 8]
 
 
-def test_a_plan_covers_every_row_and_fills_each_batch_of_one_length_with_its_last_row(tiny_teacher: Path):
+@pytest.mark.parametrize("by", [2, 8])
+def test_a_plan_covers_every_row_and_fills_each_batch_of_one_length_with_its_last_row(
+    tiny_teacher: Path, by: int, monkeypatch
+):
+    monkeypatch.setattr("pipeline.encoders.model.row_step", lambda _: by)
     model = _load(tiny_teacher).model
     lengths = np.random.default_rng(0).integers(0, 40, 200)
     batches = model.plan(lengths, batch_tokens=64)
@@ -71,11 +85,11 @@ def test_a_plan_covers_every_row_and_fills_each_batch_of_one_length_with_its_las
     for rows in batches:
         size = int(padded_lengths(lengths[rows[:1]])[0])
         assert (padded_lengths(lengths[rows]) == size).all()
-        assert len(rows) * size % 8 == 0
-        assert len(rows) * size <= max(64, 8 * size)
+        assert len(rows) * size % by == 0
+        assert len(rows) * size <= max(64, by * size)
         copies = len(rows) - len(np.unique(rows))
         assert (rows[len(rows) - copies :] == rows[-1]).all()
-        assert copies < 8
+        assert copies < by
 
 
 @given(lengths=st.lists(st.integers(0, 90), max_size=40), cost=st.integers(1, 300))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.mining import cells
-from pipeline.mining.cells import cell_neighbors
+from pipeline.mining.cells import cell_neighbors, cells_to_look_into
 from pipeline.mining.neighbors import self_neighbors
 from pipeline.mining.room import Room
 from pipeline.mining.vectors import VectorError
@@ -40,6 +40,28 @@ def test_the_share_asked_for_is_found_without_looking_everywhere():
         found, recall = cell_neighbors(x, 10, asked, 1_000, MEMORY, Room())
         assert asked <= recall < 1
         assert np.mean(found.similarity >= kth - 1e-5) == pytest.approx(recall, abs=0.03)
+
+
+def test_more_is_looked_into_than_a_lucky_sample_asks_for():
+    """Two rows, half of whose neighbours are in the first cell: of 0 and 1 the mean is 0.5, and its standard error 0.35."""
+    places = [np.array([0, 0, 0, 0]), np.array([2, 2, 2, 2])]
+    assert cells_to_look_into(places, 4, 0.5, rows=10**9) == (3, 1.0)
+    assert cells_to_look_into(places, 4, 0.5, rows=2) == (1, 0.5)  # all rows are in the sample: no error
+    # 64 rows of which each has seven of eight in its own cell and one in the next: no spread, no error.
+    assert cells_to_look_into([np.array([0] * 7 + [1])] * 64, 4, 0.875, rows=10**9) == (1, 0.875)
+    assert cells_to_look_into([], 4, 0.9, rows=0) == (1, 1.0)
+
+
+@pytest.mark.parametrize("asked", [0.7, 0.9, 0.97])
+def test_the_share_asked_for_is_there_in_19_of_20_samples(asked):
+    generator = np.random.default_rng(5)
+    everyone = [generator.geometric(generator.uniform(0.05, 0.9), 10).clip(max=64) - 1 for _ in range(2_000)]
+    true = np.mean([np.cumsum(np.bincount(row, minlength=64)) / 10 for row in everyone], axis=0)
+    missed = 0
+    for _ in range(200):
+        sample = [everyone[row] for row in generator.choice(2_000, 100, replace=False)]
+        missed += true[cells_to_look_into(sample, 64, asked, rows=2_000)[0] - 1] < asked
+    assert missed <= 20
 
 
 def test_copies_are_neighbours_and_ties_go_to_the_lower_row():
