@@ -53,7 +53,6 @@ from stages.models import resolve_start, resolve_teacher, student_tokenizer, tea
 from stages.training_data import read_training_pairs
 
 EVAL_TOKENS = 65_536
-DISTRACTORS = 20_000
 NEAR = 5
 BENCHMARKS: dict[str, tuple[Any, str]] = {
     "tatoeba": ("tatoeba", "tatoeba"),
@@ -81,6 +80,7 @@ class Lab:
 
     project: Project
     precision: str = "no"
+    distractors: int = 20_000
 
     def __post_init__(self) -> None:
         layout, params = self.project.layout, self.project.params
@@ -109,7 +109,7 @@ class Lab:
             heldout = HeldOutFolder(layout.heldout / pair.name)
             rows = heldout.rows("dev")
             generator = np.random.default_rng(0)
-            chosen = generator.choice(len(training.rows_a), min(DISTRACTORS, len(training.rows_a)), replace=False)
+            chosen = generator.choice(len(training.rows_a), min(self.distractors, len(training.rows_a)), replace=False)
             sides = []
             for language, keys, trained in (
                 (pair.a, heldout.a[rows], training.rows_a),
@@ -307,11 +307,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--mixed-precision", default="no", choices=["no", "bf16"], help="of training")
+    parser.add_argument("--distractors", type=int, default=20_000, help="of the dev set, for each language pair")
     parser.add_argument("--benchmarks", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     logging.disable(logging.WARNING)
-    lab = Lab(Project.open(options.project), options.mixed_precision)
+    lab = Lab(Project.open(options.project), options.mixed_precision, options.distractors)
     base, settings = read_settings(options.settings, options.only)
     if options.what == "train":
         part, parts = (int(number) for number in options.part.split("/"))

@@ -1,6 +1,6 @@
 """Time and peak memory of every stage by the size of the corpus.
 
-    python bench/stage_costs.py --text corpora/train --times 1 10
+    python bench/stage_costs.py --text corpora/train --times 1 10 --scratch /tmp/stages
     python bench/stage_costs.py --text corpora/train --times 0.1 --steps 50
 
 Takes all pairs of a folder of ``<a>-<b>/*.tsv.zst``, or a part of them, or N times as many (every repetition adds a word of
@@ -31,6 +31,7 @@ from speed.text import read_pairs  # noqa: E402
 
 BEGIN, END = "<!-- stages: written by bench/stage_costs.py -->", "<!-- end of stages -->"
 ALL_STAGES = (*STAGES, "train", "embed", "mine", "evaluate", "report")
+NEIGHBORHOODS = {"k": 16, "search": "approximate", "recall": 0.5}
 MINE = {"search": "approximate", "recall": 0.95}
 
 
@@ -46,27 +47,33 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only write the table")
     options = parser.parse_args()
     for times in [] if options.table else options.times:
-        with tempfile.TemporaryDirectory(prefix="bench-stages-", dir=options.scratch) as folder:
-            measure(Path(folder), options.text, times, options.steps, options.threads, options.results)
+        with tempfile.TemporaryDirectory(prefix="bench-stages-") as folder:
+            kept = options.scratch / f"times-{times:g}" if options.scratch else Path(folder)
+            measure(kept, options.text, times, options.steps, options.threads, options.results)
     write_table(BENCH / "README.md", options.results)
 
 
 def measure(folder: Path, text: Path, times: float, steps: int, threads: int, results: Path) -> None:
-    """Run all stages on one size; writes the results after each."""
-    root = folder / "project"
-    # By a process of its own: a process that this one starts counts as its peak what this one held when it started it.
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        count = pool.submit(make_project, root, text, times, steps).result()
-    stages: dict[str, dict[str, float]] = {}
-    result = {"pairs": count, "steps": steps, "stages": stages, "machine": machine(threads)}
+    """Run on one size all stages that have not been run; writes the results after each."""
+    root, written = folder / "project", folder / "stages.json"
+    if not written.exists():
+        # By a process of its own: a process that this one starts counts as its peak what this one held when it started it.
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            count = pool.submit(make_project, root, text, times, steps).result()
+        result = {"pairs": count, "steps": steps, "stages": {}, "machine": machine(threads)}
+        written.write_text(json.dumps(result), encoding="utf-8")
+    result = json.loads(written.read_text(encoding="utf-8"))
+    count, stages = result["pairs"], result["stages"]
     results.mkdir(parents=True, exist_ok=True)
-    for stage in ALL_STAGES:
+    for stage in [name for name in ALL_STAGES if name not in stages]:
         options = [("--pair", pair) for pair in PAIRS] if stage == "mine" else [()]
         costs = [run_stage(root, stage, threads, *each) for each in options]
-        seconds, cpu, peak = sum(c.seconds for c in costs), sum(c.cpu for c in costs), max(c.peak_mib for c in costs)
-        stages[stage] = {"seconds": seconds, "cpu": cpu, "peak_mib": peak}
-        print(f"{count:,} pairs, {stage}: {seconds:.1f} s, {peak:,.0f} MiB", flush=True)
-        (results / f"stages-{count}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        seconds, peak = sum(cost.seconds for cost in costs), max(cost.peak_mib for cost in costs)
+        own, cpu = max(cost.own_mib for cost in costs), sum(cost.cpu for cost in costs)
+        stages[stage] = {"seconds": seconds, "cpu": cpu, "peak_mib": peak, "own_mib": own}
+        print(f"{count:,} pairs, {stage}: {seconds:.1f} s, {peak:,.0f} MiB, {own:,.0f} of its own", flush=True)
+        for path in (written, results / f"stages-{count}.json"):
+            path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def make_project(root: Path, text: Path, times: float, steps: int) -> int:
@@ -75,7 +82,15 @@ def make_project(root: Path, text: Path, times: float, steps: int) -> int:
     teacher = cheap_teacher(root.parent / "teacher")
     train = {"steps": steps, "batch_size": 512, "eval_every": steps, "checkpoint_every": steps}
     prepare = {"text": write_text(root / "text", pairs)}
-    write_project(root, pairs, prepare=prepare, teacher={"model": str(teacher)}, train=train, mine=MINE)
+    write_project(
+        root,
+        pairs,
+        prepare=prepare,
+        teacher={"model": str(teacher)},
+        train=train,
+        mine=MINE,
+        neighborhoods=NEIGHBORHOODS,
+    )
     return sum(map(len, pairs.values()))
 
 
@@ -109,15 +124,22 @@ def write_table(readme: Path, results: Path) -> None:
     )
     if not found:
         return
-    head = "".join(f" {one['pairs']:,} pairs: s | MiB |" for one in found)
-    lines = [f"| stage |{head}", "|---|" + "---|---|" * len(found)]
+    head = "".join(f" {one['pairs']:,} pairs: CPU s | MiB | of its own |" for one in found)
+    lines = [f"| stage |{head}", "|---|" + "---|---|---|" * len(found)]
     for stage in ALL_STAGES:
         cells = [one["stages"].get(stage) for one in found]
-        shown = (f" {cell['seconds']:.0f} | {cell['peak_mib']:,.0f} |" if cell else " | |" for cell in cells)
-        lines.append(f"| {stage} |" + "".join(shown))
+        lines.append(f"| {stage} |" + "".join(map(_cells, cells)))
     text = readme.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     readme.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def _cells(cost: dict[str, float] | None) -> str:
+    """Seconds of processors, and memory, of a stage at a size; empty where it was not run."""
+    if cost is None:
+        return " | | |"
+    own = f"{cost['own_mib']:,.0f}" if cost["own_mib"] else "–"
+    return f" {cost['cpu']:,.0f} | {cost['peak_mib']:,.0f} | {own} |"
 
 
 if __name__ == "__main__":

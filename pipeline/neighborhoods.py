@@ -144,14 +144,14 @@ def find_neighborhoods(
 
     Exactly, from half a product; or from cells of like points, as many of them as hold ``config.recall`` of the neighbours of
     a sample that is also searched exactly (`pipeline.mining.cells`); or, if ``config.index`` is given, through a FAISS index
-    whose effort is raised until it finds as many. Memory: ``config.block_bytes``, the result (16·k + 4 bytes a point), 4
-    bytes a point for the cells and, for an index, the vectors themselves (or codes of them, where they don't fit into
-    ``config.index_bytes``).
+    whose effort is raised until it finds as many. Memory: ``config.block_bytes`` and, by cells, 4 bytes a point (the result
+    is mapped); else the result (16·k + 4 bytes a point) and, for an index, the vectors themselves (or codes of them, where
+    they don't fit into ``config.index_bytes``).
 
     Args:
         vectors: label vectors [p, e].
         config: k, how to search.
-        scratch: an existing folder for the index, or for a copy of the vectors as float32.
+        scratch: an existing folder for the index, or for a copy of the vectors as float32 and the result.
         advance: called with points done; they add up to p.
 
     Returns:
@@ -204,7 +204,7 @@ def write_neighborhoods(
     """Find and write the neighbourhoods of one language pair.
 
     Label vectors are gathered into a memory-mapped temporary file (float16); memory besides is as for
-    `find_neighborhoods`, and 20 bytes a neighbour.
+    `find_neighborhoods`, and a shard (40 bytes a neighbour).
 
     Returns:
         Metrics: points, the mean share of soft-label weight that lies on other points than the row's own, and the share
@@ -215,28 +215,30 @@ def write_neighborhoods(
         with progress(label, len(points), "points") as advance:
             found, recall = find_neighborhoods(vectors, config, Path(scratch), advance)
         del vectors
-        weights = soft_weights(found.similarity, config.temperature)
+        weight, nearest = 0.0, 0.0
         shards = shard_count(len(points), shard_rows)
         where = shard_of(points.keys, shards)
         schema = neighborhood_schema(config.k)
         metadata = {**made_by, "kind": "neighborhoods", "strategy": points.strategy, "temperature": config.temperature}
         for index in range(shards):
-            mine = where == index
-            keys = points.keys[np.maximum(found.row[mine], 0)]
-            keys[found.row[mine] < 0] = b""
+            mine = np.flatnonzero(where == index)
+            rows, similarity = found.row[mine], found.similarity[mine]
+            keys, weights = points.keys[np.maximum(rows, 0)], soft_weights(similarity, config.temperature)
+            keys[rows < 0] = b""
+            weight, nearest = weight + weights.sum(dtype=float), nearest + similarity[:, 0].sum(dtype=float)
             columns = [
                 key_array(points.keys[mine]),
                 fixed_list_array(keys, KEY),
-                fixed_list_array(found.similarity[mine], pa.float32()),
-                fixed_list_array(weights[mine], pa.float32()),
+                fixed_list_array(similarity, pa.float32()),
+                fixed_list_array(weights, pa.float32()),
             ]
             write_shard(shard_path(folder, index), pa.Table.from_arrays(columns, schema=schema), metadata, shards)
     return {
         "points": len(points),
         "k": config.k,
         "recall": round(recall, 6),
-        "weight_on_neighbors": round(float(weights.sum(axis=1).mean()) if len(points) else 0.0, 6),
-        "nearest_similarity": round(float(found.similarity[:, 0].mean()) if len(points) > 1 else 0.0, 6),
+        "weight_on_neighbors": round(weight / max(len(points), 1), 6),
+        "nearest_similarity": round(nearest / len(points) if len(points) > 1 else 0.0, 6),
     }
 
 

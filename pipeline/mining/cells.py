@@ -98,8 +98,8 @@ def cell_neighbors(
 ) -> tuple[SelfNeighbors, float]:
     """The k nearest other rows of every row of x, by cosine, of which about the share ``recall`` is found.
 
-    Holds ``memory_bytes``, 4 bytes a row, the sample that centroids are trained on (`POINTS` vectors of each) and the result
-    (16·k + 4 bytes a row); the sorted rows and vectors lie in the room, 8 + 4·d bytes a row.
+    Holds ``memory_bytes``, 4 bytes a row and the sample that centroids are trained on (`POINTS` vectors of each). The sorted
+    rows and vectors and the result lie in the room, 8 + 4·d + 12·k bytes a row.
 
     Args:
         x: [n, d].
@@ -107,7 +107,7 @@ def cell_neighbors(
         recall: the share of the true neighbours that has to be in the cells that are looked into (`cells_to_look_into`).
         sample: rows of it.
         memory_bytes: for its exact search.
-        room: for the sorted vectors.
+        room: for the sorted vectors, and for the result.
         seed: of the sample and of k-means.
         device: as for `mutual_neighbors`.
         advance: called with rows done; they add up to n.
@@ -117,13 +117,14 @@ def cell_neighbors(
 
     Raises:
         VectorError: if x is no matrix of float16 or float32, or a vector is zero or not finite.
-        OSError: if the sorted vectors don't fit on the disk.
+        OSError: if those don't fit on the disk.
     """
     check_matrix(x, "the vectors")
     check_sizes(k, len(x))
     where = pick_device(device)
     cells = make_cells(x, k, recall, sample, memory_bytes, room, seed, where)
-    found = SelfNeighbors(np.empty((len(x), k), np.float32), np.empty((len(x), k), np.int64))
+    similarities = room.array("similarities", np.float32, (len(x), k))
+    found = SelfNeighbors(similarities, room.array("neighbors", np.int64, (len(x), k)))
     for cell in range(len(cells.centroids)):
         (first, last), others = cells.span(cell), [cells.span(other) for other in cells.nearest(cell)]
         for start in range(first, last, STRIP):

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.config import Mine, Neighborhoods, Params
 from pipeline.mining.best import MAX_ROWS
-from pipeline.mining.cells import cell_count
+from pipeline.mining.cells import POINTS, cell_count
 from pipeline.mining.index import FLAT_ROWS, POINTS_PER_LIST, choose_factory
 from pipeline.neighborhoods import EXACT_POINTS
 from pipeline.planning.devices import ENCODE_SHARE, SEARCH_SHARE, TRAIN_SHARE, Device
@@ -232,7 +232,8 @@ def _neighborhoods(work: Workload, units: UnitCosts, params: Params, machines: M
     elif options.index is None:
         compared = points * points * COMPARED_SHARE + points * cell_count(points)
         one = 2.0 * dimension * compared / units.matrix_flops
-        memory, how = options.block_bytes + points * 20.0 * (options.k + 1), "by cells"
+        trained_on = 4.0 * dimension * POINTS * cell_count(points)
+        memory, how = options.block_bytes + 4.0 * points + trained_on, "by cells"
     else:
         how = "through an index"
         one = index_seconds(points, points, dimension, options.index_bytes, units, 1)
