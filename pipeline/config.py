@@ -343,7 +343,7 @@ class Student(Section):
             is trained on the corpus).
         model: a pretrained student: a hub name, a folder, or ``package:NAME/SUBFOLDER``.
         revision: the hub revision of ``model``.
-        dimension: of the static student's vectors.
+        dimension: of the static student's vectors; the teacher's own serves best (docs/experiments.md).
         vocabulary: of the tokenizer that is trained for all but pretrained students.
         tokenizer_sentences: how many sentences of each language it is trained on.
         transformer: the shape of a transformer from nothing.
