@@ -44,8 +44,9 @@ from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.scoring import score_benchmark
 from pipeline.folders import TextFolder, TokenFolder
 from pipeline.pairs import HeldOutFolder
-from pipeline.training.build import build_student
+from pipeline.training.build import build_student, set_dropout
 from pipeline.training.devices import make_accelerator
+from pipeline.training.lexicon import LexiconText, start_from_lexicon
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trainer
 from stages.command import Project
@@ -90,9 +91,22 @@ class Lab:
         self.accelerator = make_accelerator(self.precision)
 
     def student(self, seed: int) -> SentenceModel:
-        """The student before training."""
+        """The student before training, and before a lexicon."""
         params, start = self.project.params, self.start
         return build_student(params.student, self.tokenizer, start.path if start else None, seed, params.teacher)
+
+    def ready_student(self, config: Train, seed: int, lexicons: Path) -> SentenceModel:
+        """The student that training starts from; the static students of lexicons are kept in a folder, by seed."""
+        model, params = self.student(seed), self.project.params
+        if config.dropout is not None:
+            set_dropout(model, config.dropout)
+        if params.student.kind == "teacher" and config.lexicon is not None and self.start is not None:
+            folder = lexicons / f"lexicon.{seed}"
+            text = LexiconText(
+                self.accelerator, self.pairs, self.tokens, params.teacher_languages, seed, "bench", folder
+            )
+            start_from_lexicon(model, self.start.path, self.tokenizer, text, config.lexicon)
+        return model
 
     @cached_property
     def pairs(self) -> list[Any]:
@@ -149,9 +163,9 @@ class Lab:
                 correlation.append(spearmanr(found, part.similarity).statistic)
         return {"dev": float(np.mean(accuracy)), "dev_sts": float(np.mean(correlation))}
 
-    def train(self, config: Train, seed: int) -> tuple[SentenceModel, dict[str, float]]:
+    def train(self, config: Train, seed: int, lexicons: Path) -> tuple[SentenceModel, dict[str, float]]:
         """One training, and what it reached on the dev set."""
-        model = self.student(seed)
+        model = self.ready_student(config, seed, lexicons)
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as scratch:
             trained = Trainer(
@@ -221,7 +235,7 @@ def train_all(lab: Lab, base: dict[str, Any], settings: list[Setting], out: Path
             if (out / f"{name}.json").exists():
                 continue
             config = Train.model_validate({**base, **setting.candidates[candidate]})
-            model, scores = lab.train(config, lab.project.params.seed + seed)
+            model, scores = lab.train(config, lab.project.params.seed + seed, out)
             state = {key: value.half().contiguous() for key, value in model.state_dict().items()}
             save_file(state, out / f"{name}.safetensors")
             write_text(out / f"{name}.json", json.dumps({**scores, "params": setting.candidates[candidate]}))

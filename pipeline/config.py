@@ -459,6 +459,28 @@ class LossTerm(Section):
         return self
 
 
+class Lexicon(Section):
+    """Where token vectors start that are not the teacher's own (see `pipeline.training.lexicon`).
+
+    Attributes:
+        steps: of the static student that is trained for it.
+        batch_size: of that training.
+        learning_rate: of that training.
+        neighbors: tokens of the teacher's that a token starts from.
+        temperature: τ of their weights.
+        share: a token is the teacher's own if at least this share of its occurrences is in the teacher's languages,
+        frequency: and it occurs there as often as this.
+    """
+
+    steps: Positive = 500
+    batch_size: Annotated[int, Field(ge=2)] = 1024
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-3
+    neighbors: Positive = 5
+    temperature: Temperature = 0.1
+    share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    frequency: Positive = 20
+
+
 class Train(Section):
     """How the student is trained (stage train).
 
@@ -479,6 +501,9 @@ class Train(Section):
         warmup_steps: of linear growth of the learning rate.
         weight_decay: AdamW's.
         max_grad_norm: the gradient's norm is clipped to it; 0 leaves it as it is.
+        dropout: of a transformer's hidden states and attention; null: as its own configuration says.
+        lexicon: for a student with the teacher's layers: token vectors of other languages start from those of like meaning,
+            found by a static student that is trained first; null: at random.
         mixed_precision: ``auto`` takes bf16 on a GPU that has it, and full precision on a CPU.
         eval_every: steps between evaluations on the dev set (mean retrieval accuracy); the best checkpoint is kept.
         dev_limit: dev pairs of each language pair that are used for it.
@@ -500,6 +525,8 @@ class Train(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_grad_norm: Annotated[float, Field(ge=0)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    lexicon: Lexicon | None = Lexicon()
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
     eval_every: Positive = 100
     dev_limit: Positive = 2_000

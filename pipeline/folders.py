@@ -97,27 +97,31 @@ class _Folder:
 
 
 class TokenFolder(_Folder):
-    """The token ids of a folder."""
+    """The token ids of a folder.
+
+    Attributes:
+        batches: the ids of each shard, memory-mapped.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._batches = [shard_tokens(shard) for shard in self.shards]
+        self.batches = [shard_tokens(shard) for shard in self.shards]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each row [n]."""
-        return np.concatenate([batch.lengths for batch in self._batches])
+        return np.concatenate([batch.lengths for batch in self.batches])
 
     def select(self, rows: NDArray[np.int64]) -> TokenBatch:
         """The tokens of some rows, in their order."""
-        if len(self._batches) == 1:
-            return self._batches[0].select(rows)
+        if len(self.batches) == 1:
+            return self.batches[0].select(rows)
         where = self._by_shard(rows)
         order = np.argsort(where, kind="stable")
         parts = []
         for index in np.unique(where):
             local = rows[where == index] - self.first_rows[index]
-            parts.append(self._batches[index].select(local))
+            parts.append(self.batches[index].select(local))
         together = TokenBatch(
             np.concatenate([part.tokens for part in parts]), np.concatenate([part.lengths for part in parts])
         )

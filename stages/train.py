@@ -24,8 +24,9 @@ from pipeline.encoders.tokenization import TextTokenizer
 from pipeline.errors import ArtifactError
 from pipeline.folders import TokenFolder
 from pipeline.hashing import folder_hash, identity_hash
-from pipeline.training.build import build_student
+from pipeline.training.build import build_student, set_dropout
 from pipeline.training.devices import make_accelerator
+from pipeline.training.lexicon import LexiconText, start_from_lexicon
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trained, Trainer
 from stages.command import Project, stage_main, write_metrics
@@ -56,6 +57,14 @@ def run(project: Project) -> None:
     tokenizer = student_tokenizer(project, start)
     _check_tokenizer(tokens, tokenizer)
     model = build_student(params.student, tokenizer, start.path if start else None, params.seed, params.teacher)
+    identity = _common_identity(accelerator, project, start)
+    if params.train.dropout is not None:
+        set_dropout(model, params.train.dropout)
+    if start is not None and params.student.kind == "teacher" and params.train.lexicon is not None:
+        text = LexiconText(
+            accelerator, pairs, tokens, params.teacher_languages, params.seed, identity, layout.checkpoints / "lexicon"
+        )
+        start_from_lexicon(model, start.path, tokenizer, text, params.train.lexicon)
     with _series(layout.plots / "train", accelerator.is_main_process) as record:
         trainer = Trainer(
             accelerator=accelerator,
@@ -65,7 +74,7 @@ def run(project: Project) -> None:
             dev=read_dev(project),
             config=params.train,
             seed=params.seed,
-            identity=_common_identity(accelerator, project, start),
+            identity=identity,
             checkpoints=layout.checkpoints,
             record=record,
         )

@@ -17,11 +17,14 @@ from torch import Tensor, nn
 
 from pipeline.encoders.base import TokenBatch
 from pipeline.encoders.linear import use_fast_products
+from pipeline.encoders.packed import can_pack, packed_vectors
 from pipeline.encoders.pooling import Pooling, normalise, pool
 from pipeline.products import row_step
 
 STATIC_TOKENS = 65_536
 """Fewer at once cost a static model more time: of 4,096 tokens 3.8 times as much."""
+STATIC_SCALE = 0.02
+"""Standard deviation of fresh token vectors."""
 GROUP_TOKENS = 256
 """What one more pass through the layers costs on a CPU, forwards and backwards, in tokens of padding: mostly the adding up of
 the parameters' gradients."""
@@ -75,6 +78,12 @@ class StaticModel(SentenceModel):
         return np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(steps)) + 1)
 
 
+def fresh_static(vocabulary: int, dimension: int, seed: int) -> StaticModel:
+    """A static model before training: random token vectors [vocabulary, dimension]."""
+    generator = torch.Generator().manual_seed(seed)
+    return StaticModel(torch.randn(vocabulary, dimension, generator=generator) * STATIC_SCALE)
+
+
 class TransformerModel(SentenceModel):
     """A transformer encoder with pooling.
 
@@ -88,6 +97,7 @@ class TransformerModel(SentenceModel):
         super().__init__()
         use_fast_products(backbone)
         self.backbone, self.pooling, self.pad = backbone, pooling, pad
+        self.packs = can_pack(backbone)
         self.dimension = int(backbone.config.hidden_size)
         self.vocabulary = int(backbone.get_input_embeddings().num_embeddings)
         for name, module in backbone.named_modules():
@@ -101,6 +111,8 @@ class TransformerModel(SentenceModel):
         """See `SentenceModel.forward`; on a CPU sentences of like lengths go together, so that little padding is computed."""
         # Not with other processes: FSDP wants equally many passes of all.
         alone = self.device.type == "cpu" and not torch.distributed.is_initialized()
+        if alone and self.packs and len(batch) and not torch.is_inference_mode_enabled():
+            return normalise(packed_vectors(self.backbone, batch, self.pooling, self.pad))
         groups = alike(batch.lengths, GROUP_TOKENS) if alone else []
         if len(groups) <= 1:
             return self._together(batch)

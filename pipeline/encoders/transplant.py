@@ -75,7 +75,7 @@ def transplant(folder: Path, settings: EncoderSettings, tokenizer: TextTokenizer
         raise InputError(folder, f"has token vectors of a kind that can't be replaced ({type(embedding).__name__})")
     _check_positions(model, settings.max_length, pad)
     old = load_tokenizer(folder, "", settings.max_length, special_tokens=False)
-    vectors = token_vectors(embedding.weight.detach().float(), old, tokenizer, seed)
+    vectors = token_vectors(embedding.weight.detach().float(), token_sources(old, tokenizer), seed)
     fresh = nn.Embedding(len(vectors), vectors.shape[1], padding_idx=pad)
     with torch.no_grad():
         fresh.weight.copy_(vectors)
@@ -87,34 +87,43 @@ def transplant(folder: Path, settings: EncoderSettings, tokenizer: TextTokenizer
     return TransformerModel(backbone, model.pooling, pad)
 
 
-def token_vectors(weight: Tensor, old: TextTokenizer, new: TextTokenizer, seed: int) -> Tensor:
+def token_vectors(weight: Tensor, sources: list[list[int]], seed: int) -> Tensor:
     """A start for the new tokenizer's token vectors [v', e], from the old ones (see the module).
 
     Args:
         weight: the old token vectors [v, e].
-        old: their tokenizer, without special tokens.
-        new: the new tokenizer.
+        sources: for each new token, the old ones that it starts from.
         seed: of random vectors.
     """
-    size = new.backend.get_vocab_size()
+    size = len(sources)
     generator = torch.Generator().manual_seed(seed)
     vectors = torch.randn(size, weight.shape[1], generator=generator) * weight.std(dim=0) + weight.mean(dim=0)
-    known = old.backend.get_vocab()
-    tokens = [new.backend.id_to_token(number) or "" for number in range(size)]
-    pieces = old(tokens)
-    started = 0
-    for number, token in enumerate(tokens):
-        start, length = int(pieces.starts[number]), int(pieces.lengths[number])
-        ids = _source(token, pieces.tokens[start : start + length].tolist(), known, old.unknown)
+    for number, ids in enumerate(sources):
         if ids:
             vectors[number] = weight[ids].mean(dim=0)
-            started += 1
+    started = sum(map(bool, sources))
     log.info("student: %d of %d token vectors start from the teacher's, the others at random", started, size)
     return vectors
 
 
+def token_sources(old: TextTokenizer, new: TextTokenizer) -> list[list[int]]:
+    """The old tokens that each of the new tokenizer's tokens starts from [v']; none for a random start.
+
+    Args:
+        old: the model's tokenizer, without special tokens.
+        new: the new tokenizer.
+    """
+    known = old.backend.get_vocab()
+    tokens = [new.backend.id_to_token(number) or "" for number in range(new.backend.get_vocab_size())]
+    pieces = old(tokens)
+    return [
+        _source(token, pieces.tokens[start : start + length].tolist(), known, old.unknown)
+        for token, start, length in zip(tokens, pieces.starts.tolist(), pieces.lengths.tolist(), strict=True)
+    ]
+
+
 def _source(token: str, pieces: list[int], known: dict[str, int], unknown: int | None) -> list[int]:
-    """The old tokens that a new one starts from; none for a random start."""
+    """The old tokens that one new token starts from."""
     for names in SPECIAL_ROLES.values():
         if token in names:
             return [known[name] for name in names if name in known][:1]

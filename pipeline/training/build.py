@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from pipeline.config import Student, Teacher
 from pipeline.encoders.load import EncoderSettings, is_static, load_static, load_transformer
 from pipeline.encoders.lora import add_adapters
-from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel
+from pipeline.encoders.model import SentenceModel, TransformerModel, fresh_static
 from pipeline.encoders.tokenization import TextTokenizer
 from pipeline.encoders.transplant import transplant
-
-STATIC_SCALE = 0.02
-"""Standard deviation of fresh token vectors."""
 
 
 def build_student(
@@ -39,13 +37,21 @@ def build_student(
     return model
 
 
+def set_dropout(model: SentenceModel, share: float) -> None:
+    """Let all of a transformer's dropout drop this share, in place; a static student has none."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = share
+        for name in ("attention_dropout", "dropout_prob"):  # of models that call torch's function
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, share)
+
+
 def _build(
     student: Student, tokenizer: TextTokenizer, start: Path | None, seed: int, teacher: Teacher | None
 ) -> SentenceModel:
     if student.kind == "static":
-        size = tokenizer.backend.get_vocab_size()
-        generator = torch.Generator().manual_seed(seed)
-        return StaticModel(torch.randn(size, student.dimension, generator=generator) * STATIC_SCALE)
+        return fresh_static(tokenizer.backend.get_vocab_size(), student.dimension, seed)
     if student.kind == "transformer":
         return _transformer(student, tokenizer)
     if start is None:

@@ -95,6 +95,7 @@ class Trainer:
         identity: of this training; checkpoints of another are ignored.
         checkpoints: the folder of its checkpoint.
         record: called with every evaluation's record, those before a resume first.
+        name: what messages and progress call it.
 
     Raises:
         UserError: if it shall stop early by a dev set that is empty, or there are more processes than pairs in a batch.
@@ -110,6 +111,7 @@ class Trainer:
     identity: str
     checkpoints: Path
     record: Callable[[dict[str, float]], None]
+    name: str = "train"
 
     def __post_init__(self) -> None:
         if self.config.patience is not None and not self.dev:
@@ -155,7 +157,7 @@ class Trainer:
     ) -> dict[str, Tensor]:
         """All steps that are left; returns the best parameters, which are saved as well."""
         losses = [torch.tensor(value, device=self.accelerator.device) for value in progress.pending]
-        shown = show_progress("train", self.config.steps, "steps") if self._is_first else nullcontext(_unseen)
+        shown = show_progress(self.name, self.config.steps, "steps") if self._is_first else nullcontext(_unseen)
         with shown as advance, noted_interrupts() as request:
             advance(progress.step)
             while progress.step < self.config.steps and not progress.stopped_early:
@@ -220,7 +222,7 @@ class Trainer:
             return Progress(self.identity), self._whole_student()
         progress, best = found
         if self._is_first:
-            log.info("train: resuming after step %d of %d", progress.step, self.config.steps)
+            log.info("%s: resuming after step %d of %d", self.name, progress.step, self.config.steps)
         if progress.scaler and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(progress.scaler)
         for record in progress.history:

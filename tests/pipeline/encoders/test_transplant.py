@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from pipeline.encoders.load import EncoderSettings, load_transformer, save_encoder
 from pipeline.encoders.model import StaticModel
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
-from pipeline.encoders.transplant import padding_id, token_vectors, transplant
+from pipeline.encoders.transplant import padding_id, token_sources, token_vectors, transplant
 from pipeline.errors import UserError
 
 TEXTS = [sentence(number) for number in range(0, 900, 7)] + ["река камень 물 水", "nowhere else"]
@@ -35,7 +35,7 @@ def test_where_each_token_starts_from():
     old = _words(["<pad>", "<unk>", "<s>", "river", "##s", "s", "##ide", "##к", "к", "и"], "<unk>")
     new = _words(["[PAD]", "[UNK]", "[CLS]", "[MASK]", "river", "s", "riverside", "ки", "к", "quick"], "[UNK]")
     weight = torch.randn(10, 4, generator=torch.Generator().manual_seed(1))
-    found = token_vectors(weight, old, new, seed=5)
+    found = token_vectors(weight, token_sources(old, new), seed=5)
     expected = {
         0: [0],  # special tokens by their role
         1: [1],
@@ -47,7 +47,10 @@ def test_where_each_token_starts_from():
     }
     for number, ids in expected.items():
         torch.testing.assert_close(found[number], weight[ids].mean(dim=0))
-    again, other = token_vectors(weight, old, new, seed=5), token_vectors(weight, old, new, seed=6)
+    again, other = (
+        token_vectors(weight, token_sources(old, new), seed=5),
+        token_vectors(weight, token_sources(old, new), seed=6),
+    )
     assert torch.equal(found, again)
     different = (found != other).any(dim=1).nonzero()[:, 0].tolist()
     assert different == [3, 7, 9]  # no mask there; pieces of another script; unknown to the old tokenizer
@@ -57,7 +60,7 @@ def test_random_starts_have_the_old_vectors_statistics():
     old = _words(["<unk>", "a"], "<unk>")
     new = _words(["[UNK]", *(f"ж{number}" for number in range(4000))], "[UNK]")
     weight = torch.tensor([[1.0, -3.0], [3.0, -3.0]])
-    found = token_vectors(weight, old, new, seed=1)[1:]
+    found = token_vectors(weight, token_sources(old, new), seed=1)[1:]
     torch.testing.assert_close(found.mean(dim=0), weight.mean(dim=0), atol=0.1, rtol=0)
     torch.testing.assert_close(found.std(dim=0), weight.std(dim=0), atol=0.1, rtol=0)
 
