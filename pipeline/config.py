@@ -468,8 +468,8 @@ class Lexicon(Section):
         learning_rate: of that training.
         neighbors: tokens of the teacher's that a token starts from.
         temperature: τ of their weights.
-        share: a token is the teacher's own if at least this share of its occurrences is in the teacher's languages,
-        frequency: and it occurs there as often as this.
+        share: a token is the teacher's own if at least this share of its occurrences is in the teacher's languages.
+        frequency: how often one of the teacher's must occur there for others to start from it.
     """
 
     steps: Positive = 500

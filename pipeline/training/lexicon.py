@@ -91,18 +91,16 @@ def start_from_lexicon(
     old = load_tokenizer(teacher, "", tokenizer.max_length, special_tokens=False)
     sourced = np.array([bool(source) for source in token_sources(old, tokenizer)])
     size = len(sourced)
-    sourced[[number for token in SPECIAL_TOKENS if (number := tokenizer.backend.token_to_id(token)) is not None]] = (
-        False
-    )
     known = token_counts([text.tokens[language] for language in text.teacher_languages], size)
     counts = token_counts(list(text.tokens.values()), size)
-    own = sourced & (known >= lexicon.frequency) & (known >= lexicon.share * counts)
+    kept = sourced & (known > 0) & (known >= lexicon.share * counts)
+    others = ~kept & (counts > 0)
+    # Special tokens mean nothing, and keep the teacher's vectors: they are the tokenizer's first.
+    kept[: len(SPECIAL_TOKENS)] = others[: len(SPECIAL_TOKENS)] = False
+    own = kept & (known >= lexicon.frequency)
     if not own.any():
         log.warning("train: no token is the teacher's own, so there is no lexicon to start from")
         return
-    # Special tokens keep the teacher's vectors: each has its own role.
-    others = ~own & (counts > 0)
-    others[: len(SPECIAL_TOKENS)] = False
     vectors = train_static(text, size, lexicon)
     weight = student.backbone.get_input_embeddings().weight
     rows = torch.from_numpy(np.flatnonzero(others))

@@ -10,12 +10,15 @@ from tiny_project import write_project
 
 from pipeline.artifacts import open_folder
 from pipeline.config import Train
+from pipeline.encoders.load import EncoderSettings, load_transformer
+from pipeline.encoders.tokenization import load_tokenizer
 from pipeline.errors import UserError
 from pipeline.folders import VectorFolder
 from pipeline.hashing import folder_hash, locate
 from pipeline.neighborhoods import label_points, soft_weights
 from pipeline.pairs import PairFolder
 from pipeline.training.batches import BatchPlan
+from pipeline.training.build import set_dropout
 from pipeline.training.checkpoint import TENSORS, Progress, load_checkpoint, save_checkpoint
 from pipeline.training.neighbors import Neighbors
 from pipeline.training.schedule import learning_rate
@@ -342,3 +345,12 @@ def test_every_way_to_train(taught: Path, tmp_path: Path, sections: dict, tiny_x
 def test_locate_of_points_is_by_key(taught: Path):
     points = _points(taught)
     assert (locate(points.keys, points.keys) == np.arange(len(points))).all()
+
+
+def test_dropout_of_every_layer(tiny_teacher: Path):
+
+    model = load_transformer(tiny_teacher, EncoderSettings(max_length=16)).train()
+    tokens = load_tokenizer(tiny_teacher, "", 16)([sentence(3), sentence(9)])
+    assert not torch.equal(model(tokens), model(tokens))
+    set_dropout(model, 0.0)
+    assert torch.equal(model(tokens), model(tokens))

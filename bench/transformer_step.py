@@ -1,0 +1,81 @@
+"""One forward and backward pass of a transformer student on a CPU: packed, in padded groups, and padded to the longest.
+
+    python bench/transformer_step.py --project DIR --pairs 256 --rounds 3
+
+DIR is a project with `student.kind: teacher` (or transformer) that stage tokenize has run in. Each way takes its turn in
+every round; medians and ratios (with their range over rounds) are of these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.encoders import model as models
+from pipeline.encoders.base import TokenBatch
+from pipeline.encoders.model import TransformerModel
+from pipeline.folders import TokenFolder
+from pipeline.tokenize import join
+from pipeline.training.build import build_student, set_dropout
+from stages.command import Project
+from stages.models import resolve_start, student_tokenizer
+
+ONE_GROUP = 1 << 60
+"""As the price of one more group: so much that there is only one."""
+
+
+def seconds(student: TransformerModel, batch: TokenBatch, precision: torch.dtype | None) -> float:
+    """Of one pass forwards and backwards."""
+    student.zero_grad(set_to_none=True)
+    start = time.perf_counter()
+    with torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
+        vectors = student(batch)
+    (vectors @ vectors.T).square().mean().backward()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--project", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--dropout", type=float, default=0.0)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    project = Project.open(options.project)
+    params, start = project.params, resolve_start(project)
+    tokenizer = student_tokenizer(project, start)
+    student = build_student(params.student, tokenizer, start.path if start else None, 0, params.teacher).train()
+    if not isinstance(student, TransformerModel):
+        parser.error("student.kind: found a static student; expected a transformer")
+    set_dropout(student, options.dropout)
+    pair = params.language_pairs[0]
+    generator = np.random.default_rng(0)
+    folders = [TokenFolder(project.layout.tokens / "student" / language) for language in (pair.a, pair.b)]
+    batch = join([folder.select(generator.integers(0, len(folder), options.pairs)) for folder in folders])
+    ways = {"packed": (True, models.GROUP_TOKENS), "groups": (False, models.GROUP_TOKENS), "padded": (False, ONE_GROUP)}
+    print(f"{options.pairs} pairs, {batch.lengths.sum()} tokens, {options.threads} threads, dropout {options.dropout}")
+    for precision in (None, torch.bfloat16):
+        found: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(options.rounds + 1):
+            for name, (packs, cost) in ways.items():
+                student.packs, models.GROUP_TOKENS = packs, cost
+                taken = seconds(student, batch, precision)
+                if number:  # the first round is for warming up
+                    found[name].append(taken)
+        for name, times in found.items():
+            ratios = np.array(times) / np.array(found["packed"])
+            print(
+                f"{'float32' if precision is None else 'bfloat16'} {name}: {options.pairs / np.median(times):.1f} pairs/s, "
+                f"{np.median(ratios):.2f} ({ratios.min():.2f}-{ratios.max():.2f}) times packed's time"
+            )
+
+
+if __name__ == "__main__":
+    main()
