@@ -32,6 +32,16 @@ def test_it_is_the_authors_setting():
     assert [term.name for term in params.train.loss] == ["soft"]
 
 
+def test_the_other_recipe_is_the_default_run_with_another_student():
+    default, layers = (
+        load_params(path).model_dump() for path in (ROOT / "params.yaml", ROOT / "params" / "layers.yaml")
+    )
+    assert layers["student"]["kind"] == "teacher"
+    assert layers["train"]["lexicon"] is not None
+    different = {name for name in default if default[name] != layers[name]}
+    assert different == {"student", "train", "embed", "report"}
+
+
 def _in(text: str, mark: str) -> str:
     """The sentence in a made-up language: every word with letters of another script."""
     return " ".join(word + mark for word in text.split())

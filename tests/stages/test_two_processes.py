@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 SECONDS = 400
 SHORT = {"steps": 12, "eval_every": 6}
 BERT = {"kind": "teacher"}
+LEXICON = {"steps": 8, "batch_size": 33, "frequency": 1}
 
 SETTINGS = {
     "soft": {"train": {"loss": [{"name": "soft"}]}},
@@ -44,11 +45,11 @@ SETTINGS = {
     },
     "transformer, 21 pairs in chunks": {
         "student": BERT,
-        "train": {"batch_size": 21, "chunk": 5, "learning_rate": 0.002},
+        "train": {"batch_size": 21, "chunk": 5, "learning_rate": 0.002, "lexicon": LEXICON},
     },
     "spread": {
         "student": BERT,
-        "train": {"loss": [{"name": "soft"}], "max_grad_norm": 1.0, "learning_rate": 0.002},
+        "train": {"loss": [{"name": "soft"}], "max_grad_norm": 1.0, "learning_rate": 0.002, "lexicon": LEXICON},
     },
     "spread, 21 pairs in chunks": {
         "student": {"kind": "static", "dimension": 16, "vocabulary": 300},
@@ -57,7 +58,10 @@ SETTINGS = {
 }
 STOPPED = {
     "stopped": {"train": {"steps": 40, "checkpoint_every": 10, "loss": [{"name": "soft"}, {"name": "mse"}]}},
-    "spread, stopped": {"student": BERT, "train": {"steps": 12, "checkpoint_every": 4, "learning_rate": 0.002}},
+    "spread, stopped": {
+        "student": BERT,
+        "train": {"steps": 12, "checkpoint_every": 4, "learning_rate": 0.002, "lexicon": None},
+    },
 }
 SPREAD = {name for name in (*SETTINGS, *STOPPED) if name.startswith("spread")}
 READ = "corpus"
@@ -146,10 +150,12 @@ def test_two_processes_train_the_student_of_one(trained: Path, name: str):
     one, two = (Project.open(trained / where / name).layout for where in ("one", "two"))
     expected, found = (load_file(layout.student / "model.safetensors") for layout in (one, two))
     assert expected.keys() == found.keys()
+    # One process packs sentences, and two don't; Adam makes the rounding of near-zero gradients larger.
+    within = 1e-4 if (SETTINGS | STOPPED)[name].get("student") == BERT else 1e-5
     for key, value in expected.items():
         if key.endswith("key.bias"):  # no vector depends on it: its gradient is rounding, which Adam makes steps of
             continue
-        torch.testing.assert_close(found[key], value, atol=1e-5, rtol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(found[key], value, atol=within, rtol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
     assert (two.metrics / "train.json").exists()
 
 

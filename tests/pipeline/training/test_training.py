@@ -312,8 +312,11 @@ def test_a_loss_that_is_no_number_stops_with_one_line(taught: Path, tmp_path: Pa
         {"student": {"kind": "transformer", "transformer": {"hidden_size": 16, "layers": 1, "heads": 2}}},
         {"student": {"kind": "pretrained", "pooling": "mean"}},
         {"student": {"kind": "pretrained", "lora": {"rank": 4}}, "train": {"chunk": 7}},
-        {"student": {"kind": "teacher"}},
-        {"student": {"kind": "teacher", "lora": {"rank": 4, "targets": ["query", "value"]}}},
+        {"student": {"kind": "teacher"}, "train": {"lexicon": {"steps": 9, "frequency": 1}, "dropout": 0.0}},
+        {
+            "student": {"kind": "teacher", "lora": {"rank": 4, "targets": ["query", "value"]}},
+            "train": {"lexicon": {"steps": 9, "frequency": 1}},
+        },
     ],
     ids=[
         "hard",
