@@ -71,6 +71,8 @@ def _shown(params: Params) -> dict[str, Any]:
     student |= {"dimension"} if params.student.kind != "static" else {"lora"}
     student |= {"transformer"} if params.student.kind != "transformer" else set()
     student |= {"vocabulary", "tokenizer_sentences"} if params.student.kind == "pretrained" else set()
+    train = {"chunk", "dev_limit", "eval_every", "checkpoint_every"}
+    train |= {"lexicon"} if params.student.kind != "teacher" else set()
     index = {"index", "index_bytes", "recall", "sample"} if params.mine.search == "exact" else set()
     return {
         "seed": params.seed,
@@ -78,7 +80,7 @@ def _shown(params: Params) -> dict[str, Any]:
         "student": params.student.model_dump(mode="json", exclude=student),
         "labels": params.labels.model_dump(mode="json"),
         "neighborhoods": params.neighborhoods.model_dump(mode="json", exclude={"block_bytes"}),
-        "train": params.train.model_dump(mode="json", exclude={"chunk", "dev_limit", "eval_every", "checkpoint_every"}),
+        "train": params.train.model_dump(mode="json", exclude=train),
         "evaluate": params.evaluate.model_dump(mode="json", exclude_defaults=True),
         "mine": params.mine.model_dump(mode="json", exclude=index | {"memory_bytes"}),
         "corpora": [
