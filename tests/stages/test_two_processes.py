@@ -155,7 +155,9 @@ def test_two_processes_train_the_student_of_one(trained: Path, name: str):
     for key, value in expected.items():
         if key.endswith("key.bias"):  # no vector depends on it: its gradient is rounding, which Adam makes steps of
             continue
-        torch.testing.assert_close(found[key], value, atol=within, rtol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            found[key], value, atol=within, rtol=1e-4, msg=lambda text, key=key: f"{key}: {text}"
+        )
     assert (two.metrics / "train.json").exists()
 
 
