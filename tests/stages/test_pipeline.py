@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
+import resource
 import shutil
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,11 +58,17 @@ def test_everything_is_written(first: Path):
     assert set(scores["mining"]["pairs"]) == {"en-fr"}
 
 
+def _processor_seconds() -> float:
+    """Of all ended child processes: other work on the machine doesn't count."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_nothing_changed_nothing_runs_at_once(project: Path):
     repro(project)  # the copy's files have new times: DVC hashes them once
-    start = time.perf_counter()
+    before = _processor_seconds()
     assert repro(project) == []
-    assert time.perf_counter() - start < 5
+    assert _processor_seconds() - before < 5
 
 
 def test_from_scratch_again_gives_the_same_bytes(first: Path, tmp_path: Path, tiny_teacher: Path):
