@@ -24,6 +24,8 @@ from pipeline.training.build import build_student, set_dropout
 from stages.command import Project
 from stages.models import resolve_start, student_tokenizer
 
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
+"""The weights stay float32; bfloat16 is that of the products (autocast)."""
 ONE_GROUP = 1 << 60
 """As the price of one more group: so much that there is only one."""
 
@@ -46,6 +48,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=list(PRECISIONS))
+    parser.add_argument(
+        "--ways", nargs="+", default=["groups", "padded"], choices=["groups", "padded"], help="beside packed"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     project = Project.open(options.project)
@@ -59,9 +65,15 @@ def main() -> None:
     generator = np.random.default_rng(0)
     folders = [TokenFolder(project.layout.tokens / "student" / language) for language in (pair.a, pair.b)]
     batch = join([folder.select(generator.integers(0, len(folder), options.pairs)) for folder in folders])
-    ways = {"packed": (True, models.GROUP_TOKENS), "groups": (False, models.GROUP_TOKENS), "padded": (False, ONE_GROUP)}
+    possible = {
+        "packed": (True, models.GROUP_TOKENS),
+        "groups": (False, models.GROUP_TOKENS),
+        "padded": (False, ONE_GROUP),
+    }
+    ways = {name: possible[name] for name in ["packed", *options.ways]}
     print(f"{options.pairs} pairs, {batch.lengths.sum()} tokens, {options.threads} threads, dropout {options.dropout}")
-    for precision in (None, torch.bfloat16):
+    for kind in options.precisions:
+        precision = PRECISIONS[kind]
         found: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(options.rounds + 1):
             for name, (packs, cost) in ways.items():
@@ -72,7 +84,7 @@ def main() -> None:
         for name, times in found.items():
             ratios = np.array(times) / np.array(found["packed"])
             print(
-                f"{'float32' if precision is None else 'bfloat16'} {name}: {options.pairs / np.median(times):.1f} pairs/s, "
+                f"{kind} {name}: {options.pairs / np.median(times):.1f} pairs/s, "
                 f"{np.median(ratios):.2f} ({ratios.min():.2f}-{ratios.max():.2f}) times packed's time"
             )
 
