@@ -78,3 +78,8 @@ class Encoder(Protocol):
     def encode_tokens(self, batch: TokenBatch) -> NDArray[np.float32]:
         """Vectors [n, d] of tokenized sentences, L2-normalised (a sentence of no tokens: zero)."""
         ...
+
+
+def padded_lengths(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Lengths [n], at least 1: a sentence without tokens is one token of padding."""
+    return np.maximum(lengths, 1)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.encoders.base import TokenBatch
+from pipeline.encoders.base import TokenBatch, padded_lengths
 from pipeline.encoders.linear import use_fast_products
 from pipeline.encoders.packed import can_pack, packed_vectors
 from pipeline.encoders.pooling import Pooling, normalise, pool
@@ -147,11 +147,6 @@ class TransformerModel(SentenceModel):
                 part = rows[start : start + step]
                 batches.append(np.concatenate([part, np.repeat(part[-1:], -len(part) % unit)]))
         return batches
-
-
-def padded_lengths(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Lengths [n], at least 1: a sentence without tokens is one token of padding."""
-    return np.maximum(lengths, 1)
 
 
 def alike(lengths: NDArray[np.int64], cost: int) -> list[NDArray[np.int64]]:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.encoders.base import TokenBatch
+from pipeline.encoders.base import TokenBatch, padded_lengths
 from pipeline.encoders.pooling import Pooling, pool
 
 ATTENTION = "softalign_packed"
@@ -68,7 +68,7 @@ class Packing:
 
     @cached_property
     def _widths(self) -> NDArray[np.int64]:
-        return np.maximum(self.batch.lengths, 1)
+        return padded_lengths(self.batch.lengths)
 
 
 def can_pack(backbone: nn.Module) -> bool:

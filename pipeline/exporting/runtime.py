@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.encoders.base import TokenBatch
-from pipeline.encoders.model import pad_batch, padded_lengths
+from pipeline.encoders.base import TokenBatch, padded_lengths
+from pipeline.encoders.model import pad_batch
 from pipeline.exporting.graph import INPUTS, VECTORS
 
 BATCH_TOKENS = 4096

@@ -8,6 +8,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from small import WORDS, sentence
 
+from stages import neighborhoods, prepare, teach, tokenize
+from stages.command import Project
+
 OTHER = {word: "".join(reversed(word)).capitalize() for word in WORDS}
 
 
@@ -53,3 +56,9 @@ def write_project(root: Path, teacher: Path, pairs: int = 600, **sections: dict[
     with (root / "params.yaml").open("w", encoding="utf-8") as opened:
         YAML().dump(params, opened)
     return root
+
+
+def run_to_neighborhoods(root: Path) -> None:
+    """All that comes before the stage train, in a project's folder."""
+    for stage in (prepare, tokenize, teach, neighborhoods):
+        stage.run(Project.open(root))

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import sentence
 
-from pipeline.encoders.base import TokenBatch
+from pipeline.encoders.base import TokenBatch, padded_lengths
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, configured_pooling, load_encoder, save_encoder
-from pipeline.encoders.model import StaticModel, TransformerModel, alike, pad_batch, padded_lengths
+from pipeline.encoders.model import StaticModel, TransformerModel, alike, pad_batch
 from pipeline.encoders.pooling import pool
 from pipeline.encoders.resolve import resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer, unknown_share

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
-from tiny_project import write_project
+from tiny_project import run_to_neighborhoods, write_project
 
 from pipeline.config import Train
 from pipeline.errors import UserError
@@ -18,7 +18,7 @@ from pipeline.training import collapse
 from pipeline.training.checkpoint import load_checkpoint, read_progress, trained_state
 from pipeline.training.step import Steps
 from pipeline.training.trainer import BatchPlan, Trainer
-from stages import neighborhoods, prepare, teach, tokenize, train
+from stages import tokenize, train
 from stages.command import Project
 
 
@@ -26,8 +26,7 @@ from stages.command import Project
 def taught(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Path:
     """A project up to and including the stage neighborhoods."""
     root = write_project(tmp_path_factory.mktemp("project"), tiny_teacher, pairs=300)
-    for stage in (prepare, tokenize, teach, neighborhoods):
-        stage.run(Project.open(root))
+    run_to_neighborhoods(root)
     return root
 
 

@@ -8,21 +8,20 @@ import signal
 from pathlib import Path
 
 import pytest
-from tiny_project import write_project
+from tiny_project import run_to_neighborhoods, write_project
 
 from pipeline.hashing import folder_hash
 from pipeline.interrupts import Interrupted, noted_interrupts, raised_interrupts
 from pipeline.training.checkpoint import read_progress
 from pipeline.training.step import Steps
-from stages import neighborhoods, prepare, teach, tokenize, train
+from stages import train
 from stages.command import Project
 
 
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Path:
     root = write_project(tmp_path_factory.mktemp("taught"), tiny_teacher, pairs=300, train={"steps": 25})
-    for stage in (prepare, tokenize, teach, neighborhoods):
-        stage.run(Project.open(root))
+    run_to_neighborhoods(root)
     return root
 
 

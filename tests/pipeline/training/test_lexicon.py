@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from small import WORDS
-from tiny_project import OTHER, write_project
+from tiny_project import OTHER, run_to_neighborhoods, write_project
 from tokenizers import Tokenizer
 
 from pipeline.config import Lexicon
@@ -18,7 +18,7 @@ from pipeline.encoders.model import fresh_static
 from pipeline.folders import TokenFolder
 from pipeline.training.lexicon import glosses, start_from_lexicon, token_counts
 from pipeline.training.trainer import Trainer
-from stages import neighborhoods, prepare, teach, tokenize, train
+from stages import train
 from stages.command import Project
 
 LEXICON = {"steps": 150, "batch_size": 128, "frequency": 1, "learning_rate": 0.02}
@@ -46,8 +46,7 @@ def test_no_tokens_to_gloss():
 def taught(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Path:
     """A project with a student of kind teacher, up to and including the stage neighborhoods."""
     root = write_project(tmp_path_factory.mktemp("project"), tiny_teacher, student={"kind": "teacher"})
-    for stage in (prepare, tokenize, teach, neighborhoods):
-        stage.run(Project.open(root))
+    run_to_neighborhoods(root)
     return root
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from small import sentence
-from tiny_project import write_project
+from tiny_project import run_to_neighborhoods, write_project
 
 from pipeline.artifacts import open_folder
 from pipeline.config import Train
@@ -22,7 +22,7 @@ from pipeline.training.build import set_dropout
 from pipeline.training.checkpoint import TENSORS, Progress, load_checkpoint, save_checkpoint
 from pipeline.training.neighbors import Neighbors
 from pipeline.training.schedule import learning_rate
-from stages import neighborhoods, prepare, teach, tokenize, train
+from stages import tokenize, train
 from stages.command import Project
 
 
@@ -30,8 +30,7 @@ from stages.command import Project
 def taught(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Path:
     """A project up to and including the stage neighborhoods."""
     root = write_project(tmp_path_factory.mktemp("project"), tiny_teacher, labels={"strategy": "average"})
-    for stage in (prepare, tokenize, teach, neighborhoods):
-        stage.run(Project.open(root))
+    run_to_neighborhoods(root)
     return root
 
 
@@ -351,7 +350,6 @@ def test_locate_of_points_is_by_key(taught: Path):
 
 
 def test_dropout_of_every_layer(tiny_teacher: Path):
-
     model = load_transformer(tiny_teacher, EncoderSettings(max_length=16)).train()
     tokens = load_tokenizer(tiny_teacher, "", 16)([sentence(3), sentence(9)])
     assert not torch.equal(model(tokens), model(tokens))
