@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipeline.artifacts.folders import TokenFolder
+from pipeline.embedding.tokenize import join
 from pipeline.encoders import model as models
 from pipeline.encoders.base import TokenBatch
 from pipeline.encoders.model import TransformerModel
-from pipeline.folders import TokenFolder
-from pipeline.tokenize import join
 from pipeline.training.build import build_student, set_dropout
-from stages.command import Project
-from stages.models import resolve_start, student_tokenizer
+from stages.inputs.models import resolve_start, student_tokenizer
+from stages.running.command import Project
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 """The weights stay float32; bfloat16 is that of the products (autocast)."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.neighborhoods import label_points, write_neighborhoods
-from stages.command import Project, stage_main, write_metrics
-from stages.training_data import read_labels
+from pipeline.labels.neighborhoods import label_points, write_neighborhoods
+from stages.inputs.training_data import read_labels
+from stages.running.command import Project, stage_main, write_metrics
 
 
 def run(project: Project) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 import tokenizers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.base import TokenBatch
-from pipeline.errors import InputError, UserError
-from pipeline.hashing import identity_hash
+from pipeline.ground.hashing import identity_hash
 
 TOKENIZER_FILE = "tokenizer.json"
 UNKNOWN = "[UNK]"

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.mining.bucc import BuccSet
+from pipeline.mining.judging.bucc import BuccSet
 from pipeline.mining.retrieval import Rows
 
 Kind = Literal["tatoeba", "flores", "ntrex", "bucc", "bucc-retrieval", "stsb", "korsts", "jsts", "sts", "sts22"]

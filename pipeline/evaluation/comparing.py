@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation.correlation import Floats
 from pipeline.evaluation.results import Result
 from pipeline.evaluation.scoring import Flags, interval

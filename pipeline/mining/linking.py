@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pipeline.mining.candidate_files import CandidateFile, sorted_parts
 from pipeline.mining.margin import CHUNK, Score
-from pipeline.mining.neighbors import Neighbors
 from pipeline.mining.retrieval import Candidates, Means, Retrieval, Rows, proposals, scored
-from pipeline.mining.room import CANDIDATE_BYTES, COPIES, Room
+from pipeline.search.neighbors import Neighbors
+from pipeline.search.scratch import CANDIDATE_BYTES, COPIES, Room
 
 
 class Linker:

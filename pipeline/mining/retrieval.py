@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.mining.margin import CHUNK, Floats, Score, margin, neighborhood_means
-from pipeline.mining.neighbors import Neighbors
-from pipeline.mining.room import Room
+from pipeline.search.neighbors import Neighbors
+from pipeline.search.scratch import Room
 
 Retrieval = Literal["union", "intersection", "forward", "backward"]
 

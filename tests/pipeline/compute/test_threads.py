@@ -12,7 +12,7 @@ from small import sentence
 
 from pipeline.encoders.load import EncoderSettings, load_encoder
 from pipeline.encoders.resolve import resolve_model
-from pipeline.mining.neighbors import mutual_neighbors
+from pipeline.search.neighbors import mutual_neighbors
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ from loss_batches import unit
 from safetensors.torch import load_file
 from torch import nn
 
+from pipeline.embedding.tokenize import join
 from pipeline.encoders.model import StaticModel
-from pipeline.tokenize import join
 from pipeline.training.gradients import backward
 from pipeline.training.randomness import random_state, set_random_state
 
