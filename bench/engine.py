@@ -40,7 +40,7 @@ from pipeline.artifacts.shards import (
 from pipeline.compute.dispatch import Dispatcher
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Count, Crew, Engine, SetUp, Terms, Work
-from pipeline.config.params import Compute
+from pipeline.config.compute import Compute
 from pipeline.embedding.embed import FolderToEmbed, Model, embed_folders, embedding_work
 from pipeline.encoders.load import EncoderSettings
 from pipeline.ground.hashing import file_hash

@@ -37,8 +37,8 @@ from scipy.stats import spearmanr
 
 from pipeline.artifacts.folders import TextFolder, TokenFolder
 from pipeline.artifacts.pairs import HeldOutFolder
-from pipeline.config.params import Train
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.config.train import Train
 from pipeline.encoders.load import load_encoder
 from pipeline.encoders.model import SentenceModel, embed
 from pipeline.evaluation.reading import read_benchmark

@@ -21,7 +21,7 @@ from accelerate import Accelerator
 
 from pipeline.artifacts.folders import TokenFolder
 from pipeline.artifacts.pairs import HeldOutFolder
-from pipeline.config.params import LossTerm, Temperatures, Train
+from pipeline.config.train import LossTerm, Temperatures, Train
 from pipeline.encoders.model import SentenceModel
 from pipeline.search.translation_retrieval import retrieve
 from pipeline.training.build import build_student

@@ -30,7 +30,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.mine import mine
 from pipeline.mining.outputs import Side, write_tsv
 from pipeline.search.neighbors import mutual_neighbors

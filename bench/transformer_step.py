@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from pipeline.artifacts.folders import TokenFolder
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.embedding.tokenize import join
 from pipeline.encoders import model as models
-from pipeline.encoders.base import TokenBatch
 from pipeline.encoders.model import TransformerModel
 from pipeline.training.build import build_student, set_dropout
 from stages.inputs.models import resolve_start, student_tokenizer

@@ -15,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.artifacts.shards import KEY_DTYPE, Shard, all_keys, open_folder
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import ArtifactError
-from pipeline.encoders.base import TokenBatch
 from pipeline.ground.hashing import Keys, locate
 
 FEW = 16

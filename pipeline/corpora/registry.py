@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config.params import Corpus, TextFile
+from pipeline.config.prepare import Corpus, TextFile
 from pipeline.console.errors import UserError
 from pipeline.corpora.base import Reader, Request
 from pipeline.corpora.columnar import ColumnarReader

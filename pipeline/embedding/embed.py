@@ -23,10 +23,10 @@ from pipeline.artifacts.shards import (
     vector_schema,
     write_shard,
 )
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.compute.work import Count, Crew, SetUp, Work
 from pipeline.console.errors import ArtifactError
 from pipeline.console.progress import progress
-from pipeline.encoders.base import TokenBatch
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder
 from pipeline.encoders.resolve import ModelFolder, resolve_model
 from pipeline.ground.atomic import atomic_folder

@@ -22,9 +22,9 @@ from pipeline.artifacts.shards import (
     shard_path,
     write_shard,
 )
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.compute.work import Count, Crew, SetUp, Work
 from pipeline.console.progress import progress
-from pipeline.encoders.base import TokenBatch
 from pipeline.encoders.tokenization import TextTokenizer
 from pipeline.ground.atomic import atomic_folder
 

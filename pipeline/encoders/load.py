@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.base import ENCODER_VERSION, TokenBatch
+from pipeline.encoders.base import ENCODER_VERSION
 from pipeline.encoders.model import (
     SentenceModel,
     StaticModel,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from pipeline.config.params import Lora
+from pipeline.config.models import Lora
 from pipeline.console.errors import UserError
 from pipeline.encoders.model import SentenceModel, TransformerModel
 

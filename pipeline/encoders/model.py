@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.encoders.base import TokenBatch, padded_lengths
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.encoders.base import padded_lengths
 from pipeline.encoders.linear import use_fast_products
 from pipeline.encoders.packed import can_pack, packed_vectors
 from pipeline.encoders.pooling import Pooling, normalise, pool

@@ -15,8 +15,8 @@ import numpy as np
 import tokenizers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.base import TokenBatch
 from pipeline.ground.hashing import identity_hash
 
 TOKENIZER_FILE = "tokenizer.json"

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.evaluation.correlation import Floats
 from pipeline.evaluation.results import Result
 from pipeline.evaluation.scoring import Flags, interval
 from pipeline.evaluation.statistics import Items, Measure, bootstrap
+from pipeline.ground.arrays import Floats
 
 
 @dataclass(frozen=True)

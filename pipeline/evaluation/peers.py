@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.config.params import Peer
+from pipeline.config.evaluate import Peer
 from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation.benchmark import Benchmark
 from pipeline.evaluation.embedded import Model, as_model

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.mining.retrieval import Rows, candidates
+from pipeline.ground.arrays import Rows
+from pipeline.mining.retrieval import candidates
 from pipeline.search.neighbors import mutual_neighbors
 
 XSIM_K = 4

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pipeline.mining.margin import CHUNK, Score, margin, neighborhood_means
-from pipeline.mining.retrieval import Candidates, Rows, ranks
+from pipeline.ground.arrays import CHUNK, Rows
+from pipeline.mining.margin import Score, margin, neighborhood_means
+from pipeline.mining.retrieval import Candidates, ranks
 from pipeline.search.neighbors import Neighbors
 from pipeline.search.vectors import VectorSource, check_pair, gathered
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.console.progress import Advance
+from pipeline.ground.arrays import Rows
 from pipeline.mining.keys import NO_KEY, shuffled_keys
-from pipeline.mining.retrieval import Rows
 from pipeline.search.best import Best
 from pipeline.search.neighbors import Neighbors
 from pipeline.search.tiles import Plan, Tiler, pick_device

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.console.progress import Advance
+from pipeline.ground.arrays import Rows
 from pipeline.ground.atomic import scratch_folder
 from pipeline.mining.documents import Restriction, restricted_neighbors
 from pipeline.mining.linking import link, link_in_files
-from pipeline.mining.retrieval import Candidates, Rows, candidates
+from pipeline.mining.retrieval import Candidates, candidates
 from pipeline.search.clusters import clustered_neighbors, make_clusters
 from pipeline.search.exact_blocks import spread_neighbors
 from pipeline.search.faiss_index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort

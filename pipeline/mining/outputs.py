@@ -25,10 +25,10 @@ import pyarrow.parquet as pq
 
 from pipeline.artifacts.shards import METADATA_KEY
 from pipeline.artifacts.table_rows import take_rows
+from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.ground.atomic import atomic_file
 from pipeline.ground.hashing import canonical_json
-from pipeline.mining.margin import CHUNK
-from pipeline.mining.retrieval import Candidates, Rows
+from pipeline.mining.retrieval import Candidates
 
 BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 """Everything that some reader of text files takes for the end of a line."""

@@ -22,9 +22,10 @@ from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.artifacts.parquet import sealed_metadata
 from pipeline.artifacts.shards import KEY, key_array
 from pipeline.compute.work import Engine
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.console.errors import ArtifactError
 from pipeline.console.progress import progress
+from pipeline.ground.arrays import Rows
 from pipeline.ground.atomic import atomic_file
 from pipeline.ground.file_checksum import seal
 from pipeline.mining.documents import restrict
@@ -45,7 +46,6 @@ from pipeline.search.scratch import Room
 from pipeline.search.vectors import check_same_model
 from pipeline.search.workers import Spread, worth
 
-Rows = NDArray[np.int64]
 CHUNK = 50_000
 SIDE_COLUMNS = ("text", "corpus", "file", "line")
 _SIDE_TYPES = {"id": KEY, "text": pa.string(), "corpus": pa.string(), "file": pa.string(), "line": pa.int64()}

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.config.params import Mine, Neighborhoods, Params
+from pipeline.config.labels import Neighborhoods
+from pipeline.config.mine import Mine
+from pipeline.config.params import Params
 from pipeline.labels.neighborhoods import EXACT_POINTS
 from pipeline.planning.devices import ENCODE_SHARE, SEARCH_SHARE, TRAIN_SHARE, Device
 from pipeline.planning.units import UnitCosts

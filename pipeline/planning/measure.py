@@ -19,8 +19,10 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.config.params import Corpus, HeldOut, Mine, Params
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.config.mine import Mine
+from pipeline.config.params import Params
+from pipeline.config.prepare import Corpus, HeldOut
 from pipeline.encoders.load import ModelEncoder
 from pipeline.encoders.model import SentenceModel, StaticModel, embed
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer

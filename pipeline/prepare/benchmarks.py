@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.config.params import Benchmark, Decontaminate
+from pipeline.config.prepare import Benchmark, Decontaminate
 from pipeline.console.errors import UserError
 from pipeline.corpora.base import Chunk, Reader, Request, Source, Unit
 from pipeline.corpora.columnar import columnar_unit, read_columns

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.artifacts.keys import fractions, text_keys
 from pipeline.compute.work import Count, SetUp, Work
-from pipeline.config.params import Clean, Decontaminate, HeldOut
+from pipeline.config.prepare import Clean, Decontaminate, HeldOut
 from pipeline.prepare.benchmarks import Benchmarks, Removed
 from pipeline.text.identify import language_probability
 from pipeline.text.normalize import clean_text, normal_form

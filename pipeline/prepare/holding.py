@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.config.params import HeldOut
+from pipeline.config.prepare import HeldOut
 from pipeline.ground.hashing import fraction, text_key
 from pipeline.prepare.merging import SecondPass
 from pipeline.prepare.rejects import Rejects

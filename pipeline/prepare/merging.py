@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.artifacts.keys import pair_keys, top_bits
-from pipeline.config.params import Duplicates
+from pipeline.config.prepare import Duplicates
 from pipeline.prepare.account import Account
 from pipeline.prepare.cleaning import TRAIN
 from pipeline.prepare.near import NearDuplicates

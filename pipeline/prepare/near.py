@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipeline.config.params import Duplicates
+from pipeline.config.prepare import Duplicates
 from pipeline.ground.mapped import mapped_array
 from pipeline.prepare.spill import Run, Spill
 from pipeline.text.minhash import band_hashes, band_rows, signatures, similarity

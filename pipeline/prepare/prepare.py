@@ -30,7 +30,8 @@ from pipeline.artifacts.keys import top_bits
 from pipeline.artifacts.shards import HELDOUT, MONOLINGUAL, PAIRS, SENTENCES, shard_path, write_shard
 from pipeline.compute.in_process import Here, here
 from pipeline.compute.work import Crew, Engine, Terms
-from pipeline.config.params import Params, Prepare
+from pipeline.config.params import Params
+from pipeline.config.prepare import Prepare
 from pipeline.console.progress import progress
 from pipeline.corpora.registry import corpus_request, text_request
 from pipeline.ground.atomic import atomic_folder

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.config.params import HeldOut
+from pipeline.config.prepare import HeldOut
 from pipeline.console.errors import UserError
 from pipeline.console.progress import Advance
 from pipeline.corpora.base import NOT_BAD, Chunk, Request, Unit, coalesced
@@ -64,7 +64,7 @@ class FirstPass:
     """Reads and numbers rows.
 
     Args:
-        max_bad_share: see `pipeline.config.params.Prepare`.
+        max_bad_share: see `pipeline.config.prepare.Prepare`.
         account: gets the counts.
         limit: read at most so many units of each corpus (for a dry run); None: all.
     """

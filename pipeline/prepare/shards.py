@@ -23,7 +23,7 @@ def write_shards(run: Run, folder: Path, schema: pa.Schema, made_by: dict[str, A
         folder: where to.
         schema: the artifact's.
         made_by: its metadata.
-        shard_rows: see `pipeline.config.params.Prepare`.
+        shard_rows: see `pipeline.config.prepare.Prepare`.
     """
     count = shard_count(run.rows, shard_rows)
     written = 0

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.mining.margin import CHUNK
+from pipeline.ground.arrays import CHUNK
 from pipeline.search.best import EMPTY, decode_row, decode_similarity
 from pipeline.search.scratch import Room
 

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.console.progress import Advance
+from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.ground.matmul import product
-from pipeline.mining.margin import CHUNK
 from pipeline.search.best import BLOCK, Best
-from pipeline.search.kmeans import Rows, rows_by_cluster, train_centroids
+from pipeline.search.kmeans import rows_by_cluster, train_centroids
 from pipeline.search.neighbors import SelfNeighbors, check_sizes, one_way
 from pipeline.search.scratch import Room
 from pipeline.search.tiles import pick_device

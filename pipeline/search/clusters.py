@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pipeline.compute.in_process import here
 from pipeline.compute.work import Count, Crew
 from pipeline.console.progress import Advance
-from pipeline.mining.retrieval import Rows
+from pipeline.ground.arrays import Rows
 from pipeline.search.best import BLOCK, Best
 from pipeline.search.blocks import Block, BlockBest, Merged, Span, block_rows, cut, row_ranges
 from pipeline.search.int8_vectors import (

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifacts.folders import VectorFolder
-
-Rows = NDArray[np.int64]
+from pipeline.ground.arrays import Rows
 
 
 @dataclass(frozen=True)

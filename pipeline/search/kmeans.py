@@ -7,10 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.mining.margin import CHUNK
+from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.search.scratch import Room
-
-Rows = NDArray[np.int64]
 
 
 def train_centroids(sample: torch.Tensor, count: int, rounds: int, points: int, seed: int) -> torch.Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]
+from pipeline.ground.arrays import Rows
 
 BLOCK_ROWS = 4_096
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifacts.folders import TokenFolder
-from pipeline.labels.neighborhoods import LabelPoints
+from pipeline.labels.points import LabelPoints
 from pipeline.training.neighbors import Neighbors
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.artifacts.folders import TokenFolder
 from pipeline.artifacts.pairs import HeldOutFolder
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.model import SentenceModel, embed
 from pipeline.search.translation_retrieval import retrieve
 from pipeline.training.collapse import Spread, spread

@@ -22,8 +22,8 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.embedding.tokenize import join
-from pipeline.encoders.base import TokenBatch
 from pipeline.training.randomness import random_state, set_random_state
 
 Objective = Callable[[Tensor], Tensor]

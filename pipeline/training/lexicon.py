@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.artifacts.folders import TokenFolder
-from pipeline.config.params import Lexicon, LossTerm, Temperatures, Train
+from pipeline.config.train import Lexicon, LossTerm, Temperatures, Train
 from pipeline.encoders.model import SentenceModel, TransformerModel, fresh_static
 from pipeline.encoders.tokenization import SPECIAL_TOKENS, TextTokenizer, load_tokenizer
 from pipeline.encoders.transplant import token_sources

@@ -11,9 +11,9 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.config.params import Train
+from pipeline.config.train import Train
 from pipeline.encoders.model import SentenceModel
-from pipeline.labels.neighborhoods import LabelPoints
+from pipeline.labels.points import LabelPoints
 from pipeline.losses.batch import Anchors, Batch
 from pipeline.losses.gather import gather, gather_columns
 from pipeline.losses.objective import Loss

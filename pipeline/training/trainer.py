@@ -27,7 +27,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType, broadcast_object_list
 from torch import Tensor
 
-from pipeline.config.params import Train
+from pipeline.config.train import Train
 from pipeline.console.errors import UserError
 from pipeline.console.interrupts import Interrupted, Request, noted_interrupts
 from pipeline.console.progress import progress as show_progress

@@ -61,7 +61,7 @@ def evaluate(
         run_stage("evaluate", run, project, debug)
         return
     with reported_errors(debug):
-        from pipeline.config.params import Peer
+        from pipeline.config.evaluate import Peer
         from pipeline.console.errors import UserError
         from pipeline.evaluation.cleanliness import file_sentences
         from pipeline.evaluation.peers import open_model_folder, open_named

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from pipeline.config.params import Mine
+    from pipeline.config.mine import Mine
     from pipeline.encoders.load import ModelEncoder
     from pipeline.mining.files.text import TextInput
     from pipeline.mining.files.vectors import EmbeddedText
@@ -220,7 +220,7 @@ def mine_options(memory: str, **options: Any) -> Mine:
     """
     from pydantic import ValidationError
 
-    from pipeline.config.params import Mine
+    from pipeline.config.mine import Mine
     from pipeline.console.errors import UserError
 
     size = parse_memory(memory)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.params import Peer
+from pipeline.config.evaluate import Peer
 from pipeline.encoders.base import ENCODER_VERSION
 from pipeline.encoders.load import ModelEncoder, default_device, load_encoder
 from pipeline.encoders.resolve import resolve_model

@@ -6,7 +6,7 @@ from pipeline.artifacts.folders import TokenFolder, VectorFolder
 from pipeline.artifacts.pairs import HeldOutFolder, PairFolder
 from pipeline.artifacts.shards import open_folder
 from pipeline.ground.languages import LanguagePair
-from pipeline.labels.neighborhoods import label_points
+from pipeline.labels.points import label_points
 from pipeline.training.data import TrainingPairs
 from pipeline.training.dev import DevSet, load_dev
 from pipeline.training.neighbors import Neighbors

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import make_transformer
 
-from pipeline.config.params import Mine
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.config.mine import Mine
 from pipeline.encoders.model import StaticModel, embed
 from pipeline.encoders.pooling import normalise, pool
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer

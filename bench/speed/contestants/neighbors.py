@@ -19,7 +19,7 @@ def softalign_exact(options: dict[str, Any]) -> Work:
     """Ours, exact, all points against themselves: half a product."""
     import torch
 
-    from pipeline.config.params import Neighborhoods
+    from pipeline.config.labels import Neighborhoods
     from pipeline.labels.neighborhoods import find_neighborhoods
 
     torch.set_num_threads(options["threads"])
@@ -53,7 +53,7 @@ def softalign_index(options: dict[str, Any]) -> Work:
     import faiss
     import torch
 
-    from pipeline.config.params import Neighborhoods
+    from pipeline.config.labels import Neighborhoods
     from pipeline.labels.neighborhoods import find_neighborhoods
 
     torch.set_num_threads(options["threads"])

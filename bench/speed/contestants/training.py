@@ -119,7 +119,7 @@ class _Own:
 
 
 def _trainer(options: dict[str, Any]) -> _Own:
-    from pipeline.config.params import Train
+    from pipeline.config.train import Train
     from stages.running.command import Project
 
     project = Project.open(Path(options["folder"]) / "project")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.table_rows import take_rows
 from pipeline.console.errors import InputError, UserError
+from pipeline.ground.arrays import CHUNK
 from pipeline.mining.files.gold import GoldResult, against_gold
 from pipeline.mining.files.text import UNKNOWN, OwnText, TextInput, read_text
 from pipeline.mining.judging.bucc import (
@@ -24,7 +25,6 @@ from pipeline.mining.judging.bucc import (
     write_set,
 )
 from pipeline.mining.judging.threshold import tune
-from pipeline.mining.margin import CHUNK
 
 Ids = tuple[str, str]
 

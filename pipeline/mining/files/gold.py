@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ground.arrays import Rows
 from pipeline.mining.files.units import Units
 from pipeline.mining.judging.bucc import read_gold
 from pipeline.mining.judging.threshold import Intervals, Quality, bootstrap, evaluate
-from pipeline.mining.retrieval import Rows
 
 RESAMPLES = 1_000
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.console.errors import InputError
 from pipeline.encoders.load import ModelEncoder
 from pipeline.mining.files.text import TextInput, read_text

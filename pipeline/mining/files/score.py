@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.load import ModelEncoder
+from pipeline.ground.arrays import Rows
 from pipeline.mining.aligned import score_aligned
 from pipeline.mining.files.known import Known, embed_known, known_estimate
 from pipeline.mining.files.mine import Inputs, Result, embed_files, identity_of_run, judged_by, search_units
@@ -19,7 +20,7 @@ from pipeline.mining.files.text import LANGUAGE_INSIDE
 from pipeline.mining.files.units import units_of
 from pipeline.mining.judging.control import shifted_control
 from pipeline.mining.judging.histogram import histogram
-from pipeline.mining.retrieval import Candidates, Rows
+from pipeline.mining.retrieval import Candidates
 from pipeline.search.neighbors import Neighbors
 from pipeline.search.vectors import VectorSource
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.table_rows import take_rows
 from pipeline.console.errors import InputError
+from pipeline.ground.arrays import Rows
 from pipeline.mining.documents import Restriction, restrict
 from pipeline.mining.files.text import OwnText, TextInput, read_text
 from pipeline.mining.files.vectors import EmbeddedText
 from pipeline.mining.judging.bucc import Sentences
 from pipeline.mining.keys import KeyFormatError, day_numbers
-from pipeline.mining.retrieval import Rows
 from pipeline.search.vectors import PickedVectors, VectorSource
 
 Within = Literal["document", "window"]

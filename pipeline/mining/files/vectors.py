@@ -16,10 +16,10 @@ from pipeline.artifacts.table_rows import take_rows
 from pipeline.console.errors import InputError
 from pipeline.console.progress import Advance, progress
 from pipeline.encoders.load import ModelEncoder
+from pipeline.ground.arrays import Rows
 from pipeline.ground.atomic import atomic_file, write_text
 from pipeline.ground.hashing import canonical_json
 from pipeline.mining.files.text import OwnText
-from pipeline.mining.retrieval import Rows
 
 BLOCK = 32_768
 """Sentences that are sorted by length, and embedded, together."""

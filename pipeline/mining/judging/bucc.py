@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.console.errors import InputError
+from pipeline.ground.arrays import Rows
 from pipeline.ground.atomic import write_text
 from pipeline.mining.outputs import one_line
-from pipeline.mining.retrieval import Candidates, Rows
+from pipeline.mining.retrieval import Candidates
 
 GOLD_SHARE = 0.025
 

@@ -15,13 +15,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.console.errors import UserError
+from pipeline.ground.arrays import CHUNK, Floats, Rows
 from pipeline.mining.aligned import score_aligned
 from pipeline.mining.documents import Restriction, restricted_neighbors
-from pipeline.mining.margin import CHUNK, Floats
 from pipeline.mining.mine import Mined, mine, mine_neighbors
-from pipeline.mining.retrieval import Candidates, Rows
+from pipeline.mining.retrieval import Candidates
 from pipeline.search.neighbors import Neighbors
 from pipeline.search.scratch import Room
 from pipeline.search.vectors import VectorSource, gathered_rows

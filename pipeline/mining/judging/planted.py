@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
+from pipeline.ground.arrays import Rows
 from pipeline.mining.judging.control import ControlError
 from pipeline.mining.judging.threshold import Flags, Intervals, Quality, bootstrap, tune
 from pipeline.mining.mine import mine_neighbors
-from pipeline.mining.retrieval import Candidates, Rows
+from pipeline.mining.retrieval import Candidates
 from pipeline.search.neighbors import Neighbors, mutual_neighbors
 from pipeline.search.vectors import VectorSource
 

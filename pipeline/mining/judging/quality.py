@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.params import Mine
-from pipeline.mining.margin import CHUNK, Floats, Score, margin, neighborhood_means
+from pipeline.config.mine import Mine
+from pipeline.ground.arrays import CHUNK, Floats, Rows
+from pipeline.mining.margin import Score, margin, neighborhood_means
 from pipeline.mining.mine import Mined
-from pipeline.mining.retrieval import Rows
 from pipeline.search.faiss_index import neighbor_recall
 from pipeline.search.neighbors import Neighbors, one_way
 from pipeline.search.samples import Sampler

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.console.errors import UserError
-from pipeline.mining.margin import Floats
+from pipeline.ground.arrays import Floats
 
 Flags = NDArray[np.bool_]
 

@@ -10,7 +10,8 @@ from pipeline.compute.engines import open_engine
 from pipeline.compute.in_process import Here
 from pipeline.compute.processes import Processes
 from pipeline.compute.work import ComputeError
-from pipeline.config.params import Compute, check_params
+from pipeline.config.compute import Compute
+from pipeline.config.params import check_params
 from pipeline.console.errors import ParamsError
 
 RAW = {

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.params import LossTerm, Train, check_params, load_params
+from pipeline.config.params import check_params, load_params
+from pipeline.config.train import LossTerm, Train
 from pipeline.console.errors import InputError, ParamsError
 from pipeline.training.objective import training_loss
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import sentence
 
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.base import TokenBatch, padded_lengths
+from pipeline.encoders.base import padded_lengths
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, configured_pooling, load_encoder, save_encoder
 from pipeline.encoders.model import StaticModel, TransformerModel, alike, pad_batch
 from pipeline.encoders.pooling import pool

@@ -9,7 +9,7 @@ import pytest
 import torch
 from small import sentence
 
-from pipeline.config.params import Lora
+from pipeline.config.models import Lora
 from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_transformer, save_encoder
 from pipeline.encoders.lora import add_adapters, merge_adapters

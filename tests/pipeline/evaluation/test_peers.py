@@ -10,7 +10,7 @@ import pytest
 from benchmark_files import encode, lines, write_tatoeba
 from pydantic import ValidationError
 
-from pipeline.config.params import Evaluate, Peer
+from pipeline.config.evaluate import Evaluate, Peer
 from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation.embedded import Model
 from pipeline.evaluation.peers import open_named, open_peer, open_vectors, restricted

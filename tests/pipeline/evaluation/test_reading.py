@@ -221,6 +221,6 @@ def test_the_real_ones(kind: str, folder: str, tasks: int, sizes: set[int]):
 def test_kinds_are_those_of_the_configuration():
     from typing import get_args
 
-    from pipeline.config.params import EvaluationBenchmark
+    from pipeline.config.evaluate import EvaluationBenchmark
 
     assert set(get_args(EvaluationBenchmark.model_fields["kind"].annotation)) == set(KINDS)

@@ -5,8 +5,8 @@ import pytest
 from benchmark_files import DIMENSION, encode, lines, write_bucc, write_flores, write_stsb, write_tatoeba
 from small import make_transformer, sentence
 
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import UserError
-from pipeline.encoders.base import TokenBatch
 from pipeline.encoders.load import EncoderSettings, load_encoder
 from pipeline.encoders.resolve import resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer

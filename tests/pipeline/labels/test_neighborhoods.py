@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config.params import Neighborhoods
+from pipeline.config.labels import Neighborhoods
 from pipeline.labels.neighborhoods import find_neighborhoods, soft_weights
 
 

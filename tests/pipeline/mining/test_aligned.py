@@ -2,7 +2,7 @@ import mining_reference as reference
 import numpy as np
 import pytest
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.aligned import score_aligned
 from pipeline.mining.mine import mine_neighbors
 from pipeline.search.neighbors import mutual_neighbors

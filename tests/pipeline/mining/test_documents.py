@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.documents import restricted_neighbors, same_document, within_window
 from pipeline.mining.mine import mine_neighbors
 from pipeline.search import tiles as module

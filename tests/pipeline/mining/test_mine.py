@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.mine import mine, mine_neighbors
 from pipeline.search import scratch as room
 from pipeline.search.neighbors import Neighbors, mutual_neighbors

@@ -22,7 +22,7 @@ from pipeline.artifacts.shards import (
     vector_schema,
     write_shard,
 )
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.console.errors import ArtifactError
 from pipeline.evaluation.heldout import mining_metrics
 from pipeline.ground.hashing import as_keys, pair_key, text_key

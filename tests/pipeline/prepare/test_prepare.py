@@ -390,7 +390,7 @@ def test_two_sided_formats_are_refused_for_text():
 def test_every_format_has_a_reader():
     from typing import get_args
 
-    from pipeline.config.params import Format
+    from pipeline.config.prepare import Format
     from pipeline.corpora.registry import READERS
 
     assert set(get_args(Format)) == set(READERS)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.mine import find_neighbors
 from pipeline.search import tiles as module
 from pipeline.search.clusters import cluster_count, clustered_neighbors, make_clusters

@@ -11,7 +11,7 @@ import pytest
 from pipeline.artifacts.folders import VectorFolder
 from pipeline.artifacts.shards import fixed_list_array, key_array, shard_path, vector_schema, write_shard
 from pipeline.compute.in_process import Here
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.ground.hashing import as_keys, text_key
 from pipeline.mining.mine import Search, find_neighbors
 from pipeline.search import blocks, clusters

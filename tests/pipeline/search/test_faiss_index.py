@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.console.errors import ParamsError
 from pipeline.mining.mine import find_neighbors, mine
 from pipeline.search.faiss_index import (

@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 import pytest
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.mine import find_neighbors
 from pipeline.search import faiss_index as index
 from pipeline.search import filling

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.judging.quality import exact_sample
 from pipeline.search.neighbors import one_way
 from pipeline.search.samples import sampling

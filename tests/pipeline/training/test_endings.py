@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from tiny_project import run_to_neighborhoods, write_project
 
-from pipeline.config.params import Train
+from pipeline.config.train import Train
 from pipeline.console.errors import UserError
 from pipeline.ground.hashing import folder_hash
 from pipeline.training import collapse

@@ -14,7 +14,7 @@ from tiny_project import OTHER, run_to_neighborhoods, write_project
 from tokenizers import Tokenizer
 
 from pipeline.artifacts.folders import TokenFolder
-from pipeline.config.params import Lexicon
+from pipeline.config.train import Lexicon
 from pipeline.encoders.model import fresh_static
 from pipeline.training.lexicon import glosses, start_from_lexicon, token_counts
 from pipeline.training.trainer import Trainer

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loss_batches import unit
 
-from pipeline.config.params import Train
+from pipeline.config.train import Train
 from pipeline.console.errors import UserError
 from pipeline.training import devices
 from pipeline.training.collapse import Spread, looks_collapsed, mean_spread, refuse_collapse, spread

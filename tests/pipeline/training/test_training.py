@@ -11,12 +11,13 @@ from tiny_project import run_to_neighborhoods, write_project
 from pipeline.artifacts.folders import VectorFolder
 from pipeline.artifacts.pairs import PairFolder
 from pipeline.artifacts.shards import open_folder
-from pipeline.config.params import Train
+from pipeline.config.train import Train
 from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_transformer
 from pipeline.encoders.tokenization import load_tokenizer
 from pipeline.ground.hashing import folder_hash, locate
-from pipeline.labels.neighborhoods import label_points, soft_weights
+from pipeline.labels.neighborhoods import soft_weights
+from pipeline.labels.points import label_points
 from pipeline.training.batches import BatchPlan
 from pipeline.training.build import set_dropout
 from pipeline.training.checkpoint import TENSORS, Progress, load_checkpoint, save_checkpoint

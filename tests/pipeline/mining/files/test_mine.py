@@ -14,7 +14,7 @@ import torch
 import zstandard
 from small import make_transformer, sentence
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.described import ModelOptions, open_model, own_length, own_prompt, positions
 from pipeline.encoders.load import save_encoder

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.console.errors import InputError
 from pipeline.mining.judging.bucc import (
     check_offset,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.documents import restrict
 from pipeline.mining.judging.control import (
     Control,

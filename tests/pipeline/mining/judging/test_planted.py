@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config.params import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.judging.control import ControlError
 from pipeline.mining.judging.planted import choose_planted, estimate_threshold, judged, planted_neighbors
 from pipeline.mining.judging.threshold import tune
