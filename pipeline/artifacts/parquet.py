@@ -1,7 +1,7 @@
 """What a Parquet file says of itself, and whether its bytes are those that were written.
 
-As in the Arrow shards (`pipeline.artifacts.shards`), one entry ``softalign`` of the footer's metadata holds JSON: what made the
-file, the version of its form, its checksum.
+As in the Arrow shards (`pipeline.artifacts.shards`), one entry ``softalign`` of the footer's metadata holds JSON: what made
+the file, the version of its form, its checksum.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def tokenize_shard(tokenizers: Mapping[str, TextTokenizer], item: ShardToTokeniz
     for chunk in _text_chunks(shard):
         batches.append(tokenizer(chunk))
         advance(len(chunk))
-    batch = join(batches)
+    batch = TokenBatch.joined(batches)
     about = {"kind": "tokens", "tokenizer": tokenizer.content, "max_length": tokenizer.max_length}
     write_shard(item.out, tokens_table(shard, batch), {**item.folder.made_by, **about}, item.of)
     return _counted(batch, tokenizer)
@@ -181,15 +181,6 @@ def tokenize_folders(
         for owner, done in zip(owners, crew.map(items, advance), strict=True):
             owner.add(done)
     return counts
-
-
-def join(batches: list[TokenBatch]) -> TokenBatch:
-    """Token batches end to end."""
-    if not batches:
-        return TokenBatch(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64))
-    return TokenBatch(
-        np.concatenate([batch.tokens for batch in batches]), np.concatenate([batch.lengths for batch in batches])
-    )
 
 
 def tokens_table(shard: Shard, batch: TokenBatch) -> pa.Table:

@@ -1,7 +1,8 @@
 """Exact search by way of bytes: products of sketches bound every similarity, and only what may matter is computed.
 
-A CPU with VNNI multiplies bytes several times as fast as float32 (`pipeline.search.int8_vectors`). A vector x of length 1 and its
-sketch x' (rotated, scaled and rounded to a byte a number) differ by e(x) = |x - x'|, which is known, so by Cauchy and Schwarz
+A CPU with VNNI multiplies bytes several times as fast as float32 (`pipeline.search.int8_vectors`). A vector x of length 1
+and its sketch x' (rotated, scaled and rounded to a byte a number) differ by e(x) = |x - x'|, which is known, so by Cauchy
+and Schwarz
 
     |x·y - x'·y'| = |(x - x')·y + x'·(y - y')| <= e(x) + (1 + e(x))·e(y),
 

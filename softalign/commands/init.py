@@ -17,7 +17,7 @@ from pipeline.console.errors import InputError, UserError
 from pipeline.ground.atomic import write_text
 from pipeline.ground.languages import canonical_language
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 
 FILES = {"params.yaml": "params.yaml", "stages.yaml": "dvc.yaml", "gitignore": ".gitignore", "dvcignore": ".dvcignore"}
 """The templates, and what they are called in a project (a template called dvc.yaml would be a pipeline to DVC)."""

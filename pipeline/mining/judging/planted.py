@@ -156,7 +156,7 @@ def estimate_threshold(
     options: Mine,
     seed: int = 0,
 ) -> Estimate:
-    """Plant known pairs, mine with them, and tune the threshold on what touches them (see `pipeline.mining.judging.threshold`).
+    """Plant known pairs, mine with them, and tune the threshold on what touches them (`pipeline.mining.judging.threshold`).
 
     Args:
         x: side a's vectors [n, d].
