@@ -45,6 +45,12 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
         UserError: if there are none.
     """
     languages = tuple(corpus.languages or corpus.files or corpus.columns)
+    known = {language for pair in pairs for language in (pair.a, pair.b)}
+    if unknown := [language for language in corpus.rename.values() if language not in known]:
+        raise UserError(
+            f"corpus {corpus.name}: rename: found {unknown[0]}, expected a language of the pairs "
+            f"({', '.join(pair.name for pair in pairs)})"
+        )
     groups = tuple((pair.a, pair.b) for pair in pairs if not languages or (pair.a in languages and pair.b in languages))
     if not groups:
         raise UserError(
@@ -63,6 +69,8 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
         languages=languages,
         columns=tuple(corpus.columns.items()),
         encoding=corpus.encoding,
+        delimiter=corpus.delimiter,
+        rename=tuple(corpus.rename.items()),
     )
 
 
@@ -77,4 +85,6 @@ def text_request(text: TextFile, root: Path) -> Request:
         languages=(text.language,),
         columns=columns,
         encoding=text.encoding,
+        delimiter=text.delimiter,
+        rename=tuple(text.rename.items()),
     )
