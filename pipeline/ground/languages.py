@@ -177,13 +177,19 @@ class Wanted(tuple[str, ...]):
 
     rename: Mapping[str, str]
     others: dict[str, None]
+    met: set[str]
 
     def __new__(cls, languages: Iterable[str], rename: Iterable[tuple[str, str]] = ()) -> Wanted:
         """See the class."""
         made = super().__new__(cls, languages)
         made.rename = {_spelling(code): language for code, language in rename}
         made.others = {}
+        made.met = set()
         return made
+
+    def unmet(self) -> list[str]:
+        """The corpus' own codes that are renamed and stood nowhere."""
+        return [code for code in self.rename if code not in self.met]
 
 
 def match_language(code: str, wanted: Sequence[str]) -> str | None:
@@ -196,6 +202,7 @@ def match_language(code: str, wanted: Sequence[str]) -> str | None:
     if not isinstance(wanted, Wanted):
         return _matched(code, tuple(wanted))
     if (renamed := wanted.rename.get(_spelling(code))) is not None:
+        wanted.met.add(_spelling(code))
         return renamed if renamed in wanted else None
     found = _matched(code, tuple(wanted))
     if found is None and len(wanted.others) < MAX_OTHERS and (is_language(code) or _near(code, tuple(wanted))):

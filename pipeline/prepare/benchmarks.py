@@ -156,6 +156,7 @@ class BenchmarkAccount:
 
     def __init__(self, benchmarks: Benchmarks) -> None:
         self.names, self.sentences = benchmarks.names, benchmarks.sentences
+        self.unreadable = dict(zip(benchmarks.names, benchmarks.unreadable, strict=True))
         self.removed = [0] * len(self.names)
         self.examples: list[list[dict[str, Any]]] = [[] for _ in self.names]
 

@@ -87,7 +87,7 @@ class FirstPass:
         first_bad, checked = "", False
         for chunk in coalesced(self._chunks(work, advance)):
             bad = chunk.frame.filter(pl.col("reason").is_not_null() & ~pl.col("reason").is_in(NOT_BAD))
-            account.read += chunk.frame.height
+            self.account.read(work.number, chunk.languages, chunk.frame.height)
             account.bad += bad.height
             if bad.height and not first_bad:
                 row = bad.row(0, named=True)
