@@ -12,6 +12,7 @@ from pipeline.corpora.columnar import ColumnarReader
 from pipeline.corpora.huggingface import HuggingFaceReader
 from pipeline.corpora.jsonl import JsonLinesReader
 from pipeline.corpora.moses import MosesReader
+from pipeline.corpora.named import UNLESS, refuse_swapped
 from pipeline.corpora.node_docs import NodeDocsReader
 from pipeline.corpora.opus_zip import OpusZipReader
 from pipeline.corpora.plain import TextReader
@@ -19,7 +20,7 @@ from pipeline.corpora.po import PoReader
 from pipeline.corpora.tabular import CsvReader, TsvReader
 from pipeline.corpora.tmx import TmxReader
 from pipeline.corpora.xliff import XliffReader
-from pipeline.ground.languages import LanguagePair
+from pipeline.ground.languages import LanguagePair, Wanted
 
 READERS: dict[str, Reader] = {
     "moses": MosesReader(),
@@ -74,8 +75,21 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
     )
 
 
-def text_request(text: TextFile, root: Path) -> Request:
-    """What params.yaml asks of one-sided text."""
+def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> Request:
+    """What params.yaml asks of one-sided text.
+
+    Args:
+        text: its entry in params.yaml.
+        root: the folder that paths are relative to.
+        languages: the project's.
+
+    Raises:
+        UserError: if it is a file of lines whose name says another of these languages.
+    """
+    if text.format == "text":
+        wanted = Wanted(dict.fromkeys([text.language, *languages]), text.rename.items())
+        cure = f"correct its language or its path, {UNLESS}"
+        refuse_swapped({text.language: text.path}, wanted, f"text {text.name}", cure)
     columns = () if text.column is None else ((text.language, text.column),)
     return Request(
         name=text.name,

@@ -21,6 +21,7 @@ SHOWN = 3
 """Hubs of a language pair that are named."""
 
 GROUP = ["languages", "side", "h"]
+COUNTS = pl.Schema({"languages": pl.String, "side": pl.String, "h": pl.UInt64, "count": pl.Int64, "k": pl.Binary})
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,20 @@ class CountedSides(Spill):
 
     def __init__(self, folder: Path, memory_bytes: int) -> None:
         super().__init__(folder, pl.col("h"), memory_bytes)
-        self._most = pl.DataFrame()
-        self._read = False
+        self._most = pl.DataFrame(schema=COUNTS)
+        self._counted = False
 
     def partitions(self) -> Iterator[pl.DataFrame]:
         """See `Spill`."""
-        self._read = True
+        self._counted = True
         for frame in super().partitions():
             self._count(frame)
             yield frame
 
     def _count(self, frame: pl.DataFrame) -> None:
         counts = frame.group_by(GROUP).agg(pl.len().alias("count"), pl.col("k").min())
-        counts = counts.filter(pl.col("count") >= FEWEST)
-        self._most = pl.concat([self._most, counts], how="diagonal").sort("count", *GROUP, descending=True).head(KEPT)
+        counts = counts.filter(pl.col("count") >= FEWEST).select(COUNTS.names()).cast(COUNTS)
+        self._most = pl.concat([self._most, counts]).sort("count", *GROUP, descending=True).head(KEPT)
 
     def hubs(self, pairs: dict[str, int]) -> list[Hub]:
         """The hubs of each language pair, those with the most counterparts first; at most `SHOWN` of each.
@@ -74,7 +75,7 @@ class CountedSides(Spill):
         Args:
             pairs: training pairs by the language pair's name.
         """
-        if not self._read:
+        if not self._counted:
             for _ in self.partitions():
                 pass
         found: list[Hub] = []

@@ -60,21 +60,21 @@ def find_notes(
 
 
 def refuse_nothing(metrics: Mapping[str, Any], limit: int | None = None) -> None:
-    """Stop where there is nothing to train on.
+    """Stop where nothing is left of the parallel text.
 
     Args:
         metrics: those of prepare, with its notes.
         limit: how many units of each corpus were looked at; None: all.
 
     Raises:
-        UserError: saying what became of the corpora.
+        UserError: saying what became of the corpora, if no pair is kept for training or held out.
     """
-    if any(metrics["pairs"].values()):
+    if any(metrics["pairs"].values()) or any(count for of in metrics["heldout"].values() for count in of.values()):
         return
     of = "" if limit is None else f" of the first {limit:,} units of each corpus"
     notes = metrics["notes"]
     more = f"; and {len(notes) - SHOWN_NOTES:,} more notes" if len(notes) > SHOWN_NOTES else ""
-    raise UserError(f"prepare: no training pair is kept{of}: {'; '.join(notes[:SHOWN_NOTES])}{more}")
+    raise UserError(f"prepare: no pair is kept{of}: {'; '.join(notes[:SHOWN_NOTES])}{more}")
 
 
 def _corpus_notes(work: Work, account: Account) -> Iterator[str]:

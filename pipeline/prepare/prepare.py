@@ -87,7 +87,7 @@ def prepare(
         held-out pairs and monolingual sentences by language.
 
     Raises:
-        UserError: if an input is missing or damaged, too much of a corpus can't be read, or no training pair is kept.
+        UserError: if an input is missing or damaged, too much of a corpus can't be read, or no pair is kept.
     """
     return _run(params, root, out, None, engine or Here(), shared)
 
@@ -113,7 +113,7 @@ def _run(
             )
             for corpus in config.corpora
         ]
-        + [(text.format, text_request(text, root), None) for text in config.text]
+        + [(text.format, text_request(text, root, params.languages), None) for text in config.text]
     )
     with ExitStack() as stack:
         folders = Outputs(

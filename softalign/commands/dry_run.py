@@ -16,7 +16,7 @@ def dry_run_command(root: Path, limit: int) -> None:
     """Show the account of a project's first units.
 
     Raises:
-        UserError: if none of them would be kept for training.
+        UserError: if none of them would be kept.
     """
     project = Project.open(root)
     metrics = dry_run(project.params, project.layout.root, limit)
