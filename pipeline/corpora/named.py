@@ -14,7 +14,9 @@ from pipeline.console.errors import UserError
 from pipeline.corpora.base import Request, Unit
 from pipeline.ground.languages import Wanted, match_language
 
-NO_LANGUAGE = frozenset({"txt", "gz", "xz", "bz2", "zst", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xlf", "po"})
+NO_LANGUAGE = frozenset(
+    {"txt", "gz", "xz", "bz2", "zst", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xlf", "po"}
+)
 """Ends of names that are a format's or a compression's, whatever language has such a code."""
 
 
@@ -24,8 +26,8 @@ UNLESS = "or, if the name is wrong, say with the corpus' 'rename' what it means"
 def said_language(name: str, wanted: Wanted) -> tuple[str | None, bool]:
     """The wanted language that a name says, and whether it surely is meant as one.
 
-    Sure is a part between dots (``news.fr.txt.gz``), the last one first; else it is a whole folder (``fr/news.txt``) or a part
-    between other signs (``news_fr``), if all such parts say one language.
+    Sure is a part between dots (``news.fr.txt.gz``), the last one first; else it is a whole folder (``fr/news.txt``) or a
+    part between other signs (``news_fr``), if all such parts say one language.
 
     >>> said_language("corpus/news.en-fr.fr", Wanted(["en", "fr"])), said_language("fr_news", Wanted(["en", "fr"]))
     (('fr', True), ('fr', False))

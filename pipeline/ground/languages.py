@@ -34,16 +34,16 @@ SEVERAL_SCRIPTS: Mapping[str, tuple[str, ...]] = {
     # Iranian
     "bal": ("Arab", "Latn"), "ku": ("Latn", "Arab", "Cyrl"), "tg": ("Cyrl", "Latn", "Arab"), "tly": ("Latn", "Cyrl", "Arab"),
     # South Asian
-    "doi": ("Deva", "Arab"), "gom": ("Deva", "Latn"), "kok": ("Deva", "Latn"), "ks": ("Arab", "Deva"), "lah": ("Arab", "Guru"),
-    "mni": ("Beng", "Mtei"), "pa": ("Guru", "Arab"), "rhg": ("Rohg", "Arab", "Latn"), "sat": ("Olck", "Deva", "Latn", "Beng"),
-    "sd": ("Arab", "Deva"),
+    "doi": ("Deva", "Arab"), "gom": ("Deva", "Latn"), "kok": ("Deva", "Latn"), "ks": ("Arab", "Deva"),
+    "lah": ("Arab", "Guru"), "mni": ("Beng", "Mtei"), "pa": ("Guru", "Arab"), "rhg": ("Rohg", "Arab", "Latn"),
+    "sat": ("Olck", "Deva", "Latn", "Beng"), "sd": ("Arab", "Deva"),
     # Mongolian, Sinitic, Malay and its neighbours
     "cdo": ("Hans", "Latn"), "hak": ("Hans", "Latn"), "mn": ("Cyrl", "Mong"), "nan": ("Hans", "Latn"),
     "ace": ("Latn", "Arab"), "bjn": ("Latn", "Arab"), "min": ("Latn", "Arab"), "ms": ("Latn", "Arab"),
     # African
     "bm": ("Latn", "Nkoo"), "dyu": ("Latn", "Nkoo"), "ff": ("Latn", "Adlm"), "ha": ("Latn", "Arab"), "kab": ("Latn", "Tfng"),
-    "kr": ("Latn", "Arab"), "man": ("Latn", "Nkoo"), "rif": ("Latn", "Tfng"), "shi": ("Tfng", "Latn"), "taq": ("Latn", "Tfng"),
-    "tzm": ("Latn", "Tfng"), "vai": ("Vaii", "Latn"),
+    "kr": ("Latn", "Arab"), "man": ("Latn", "Nkoo"), "rif": ("Latn", "Tfng"), "shi": ("Tfng", "Latn"),
+    "taq": ("Latn", "Tfng"), "tzm": ("Latn", "Tfng"), "vai": ("Vaii", "Latn"),
     # Canadian syllabics, Ladino
     "cr": ("Cans", "Latn"), "iu": ("Cans", "Latn"), "oj": ("Cans", "Latn"), "lad": ("Hebr", "Latn"),
 }  # fmt: skip
@@ -135,6 +135,23 @@ def _tag(language: str, script: str | None, territory: str | None, variants: Seq
 
 def _usual_script(language: str, territory: str | None) -> str | None:
     return langcodes.Language.make(language=language, territory=territory).maximize().script
+
+
+def usual_language(code: str) -> str:
+    """The canonical language without a script that is its usual one; a code that no standard knows stays itself.
+
+    >>> usual_language("srp_Cyrl"), usual_language("srp_Latn"), usual_language("qqq")
+    ('sr', 'sr-Latn', 'qqq')
+    """
+    try:
+        tag = canonical_language(code)
+    except ValueError:
+        return code
+    language = langcodes.Language.get(tag)
+    scripts = SEVERAL_SCRIPTS.get(str(language.language), ())
+    if scripts and language.script == scripts[0]:
+        return _tag(str(language.language), None, language.territory, language.variants)
+    return tag
 
 
 def is_language(code: str) -> bool:

@@ -47,7 +47,9 @@ def find_notes(
     notes += _hub_notes(hubs)
     for name, count in benchmarks.items():
         if count:
-            notes.append(f"benchmark {name}: {count:,} of its rows can't be read, and their sentences are not looked for")
+            notes.append(
+                f"benchmark {name}: {count:,} of its rows can't be read, and their sentences are not looked for"
+            )
     languages = [*params.used_languages, *(text.language for text in params.prepare.text)]
     if params.prepare.clean.min_script:
         notes += [

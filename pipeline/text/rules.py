@@ -66,7 +66,7 @@ def _letter_rules(clean: Clean, languages: tuple[str, ...]) -> Iterator[SideRule
     if clean.min_letters:
         yield "letters", [letter_share(text) < clean.min_letters for text in doubtful]
     if clean.min_script and any(scripts):
-        never = pl.lit(False)  # noqa: FBT003 - a literal's value
+        never = pl.lit(False)
         yield (
             "script",
             [
