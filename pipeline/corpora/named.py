@@ -7,7 +7,7 @@ before anything is read: swapped arguments, as a rule, after which a teacher lab
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.console.errors import UserError
@@ -36,11 +36,16 @@ def said_language(name: str, wanted: Wanted) -> tuple[str | None, bool]:
     dotted = [part for part in path.name.split(".") if part.lower() not in NO_LANGUAGE]
     for parts, sure in ((dotted, True), (path.parent.parts, False)):
         for part in reversed(parts):
+            if len(_languages(re.split(r"[-_]", part), wanted)) > 1:  # a pair (en-fr), and not a language with its region
+                continue
             if (language := match_language(part, wanted)) is not None:
                 return language, sure
-    words = [word for part in dotted for word in re.split(r"[^A-Za-z]+", part)]
-    said = {language for word in words if (language := match_language(word, wanted)) is not None}
+    said = _languages([word for part in dotted for word in re.split(r"[^A-Za-z]+", part)], wanted)
     return (said.pop(), False) if len(said) == 1 else (None, False)
+
+
+def _languages(words: Iterable[str], wanted: Wanted) -> set[str]:
+    return {language for word in words if (language := match_language(word, wanted)) is not None}
 
 
 def refuse_swapped(names: Mapping[str, str], wanted: Wanted, where: str, cure: str) -> None:

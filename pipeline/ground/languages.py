@@ -51,8 +51,8 @@ SEVERAL_SCRIPTS: Mapping[str, tuple[str, ...]] = {
 its secondary ones those that corpora have); the usual one first."""
 
 MEANT = {"pbt": "ps", "pbu": "ps", "quy": "qu", "dik": "din"}
-"""Members of macro-languages that corpora mean by the macro-language's code, where CLDR has no alias (it has ``arb``, ``cmn``,
-``zsm``, ``pes``, ``ekk``, ``lvs``, ``swh`` …)."""
+"""Members of macro-languages that corpora mean by the macro-language's code, where CLDR has no alias (it has ``arb``,
+``cmn``, ``zsm``, ``pes``, ``ekk``, ``lvs``, ``swh`` …)."""
 
 SAME_LANGUAGE = {"no": "nb", "nb": "no"}
 """Codes of one language that both stay as the project spells them: Norwegian without more is Bokmål, CLDR says."""
@@ -82,7 +82,7 @@ MAX_OTHERS = 20
 """Codes of a corpus' other languages that are noted."""
 
 NEAR = 10
-"""By CLDR's distances: Bosnian and Croatian, Egyptian and standard Arabic, the scripts of one language are no further apart."""
+"""By CLDR's distances: Bosnian and Croatian, Egyptian and standard Arabic, a language's scripts are no further apart."""
 
 
 @lru_cache(KNOWN_CODES)
@@ -213,8 +213,8 @@ def match_language(code: str, wanted: Sequence[str]) -> str | None:
     """Which of the wanted canonical languages a corpus' own code means, or None.
 
     What the corpus renames counts first, then an exact match; else variant and region are left out (``ca@valencia`` → ``ca``,
-    ``en-US`` → ``en``, ``zh-TW`` → ``zh-Hant``), and the script of a language that has several (``srp_Latn`` → ``sr``). A code
-    that names no script may be the one in the usual script (``uz`` → ``uz-Latn``).
+    ``en-US`` → ``en``, ``zh-TW`` → ``zh-Hant``), and the script of a language that has several (``srp_Latn`` → ``sr``). A
+    code that names no script may be the one in the usual script (``uz`` → ``uz-Latn``).
     """
     if not isinstance(wanted, Wanted):
         return _matched(code, tuple(wanted))
@@ -245,11 +245,10 @@ def _more_general(tag: str) -> list[str]:
     language = langcodes.Language.get(tag)
     name, script, territory = str(language.language), language.script, language.territory
     found = [tag, _tag(name, script, territory)]
-    if territory is not None:
-        found.append(canonical_language(_tag(name, language.maximize().script, None)))
-    found.append(_tag(name, script, None))
+    # A region may say the script (zh-TW), which then isn't lost.
+    found.append(canonical_language(_tag(name, language.maximize().script if territory else script, None)))
     if name in SEVERAL_SCRIPTS:
-        found += [name] if script else [_tag(name, SEVERAL_SCRIPTS[name][0], None)]
+        found += [name] if script or territory else [_tag(name, SEVERAL_SCRIPTS[name][0], None)]
     if name in SAME_LANGUAGE:
         found += [found_tag.replace(name, SAME_LANGUAGE[name], 1) for found_tag in found]
     return list(dict.fromkeys(found))
