@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import polars as pl
 
 from pipeline.console.errors import InputError, UserError
+from pipeline.ground.languages import Wanted, other_languages
 
 SCHEMA = pl.Schema(
     {
@@ -84,6 +86,8 @@ class Request:
         groups: the language pairs wanted, each in the project's order; of one-sided text, its one language.
         columns: the column of each language.
         encoding: of text files.
+        delimiter: what is between columns of TSV and CSV; None: the format's own.
+        rename: from the corpus' own language codes to the project's.
     """
 
     name: str
@@ -97,11 +101,13 @@ class Request:
     languages: tuple[str, ...] = ()
     columns: tuple[tuple[str, str | int], ...] = ()
     encoding: str = "utf-8"
+    delimiter: str | None = None
+    rename: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """All languages of the groups, in order of first appearance."""
-        return tuple(dict.fromkeys(language for group in self.groups for language in group))
+    @cached_property
+    def wanted(self) -> Wanted:
+        """All languages of the groups, in order of first appearance; notes what other languages the corpus holds."""
+        return Wanted(dict.fromkeys(language for group in self.groups for language in group), self.rename)
 
 
 @dataclass(frozen=True)
@@ -215,11 +221,15 @@ def require_languages(request: Request, units: list[Unit], where: str) -> list[U
     Raises:
         UserError: otherwise.
     """
+    others = other_languages(request.wanted)
+    more = f"; {others}" if others else ""
     if not units:
         pairs = ", ".join("-".join(group) for group in request.groups)
-        raise UserError(f"corpus {request.name}: {where}: nothing found for {pairs}")
+        raise UserError(f"corpus {request.name}: {where}: nothing found for {pairs}{more}")
     found = {language for unit in units for group in unit.groups for language in group}
     asked = set(request.languages) & set(request.wanted)
     if missing := sorted(asked - found):
-        raise UserError(f"corpus {request.name}: {where}: nothing found for the language {missing[0]}, which it lists")
+        raise UserError(
+            f"corpus {request.name}: {where}: nothing found for the language {missing[0]}, which it lists{more}"
+        )
     return units

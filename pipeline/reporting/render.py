@@ -97,6 +97,7 @@ def render(inputs: ReportInputs) -> str:
             dev_plot=_dev_plot(inputs),
             train=inputs.train,
             corpora=facts.corpus_rows(inputs),
+            text_notes=facts.text_notes(inputs),
             rejections=facts.rejection_rows(inputs),
             texts=facts.text_rows(inputs),
             sentences=facts.sentence_rows(inputs),

@@ -92,7 +92,7 @@ def test_what_is_kept_and_where_it_stood(tmp_path):
         ("x.tsv", "3", "en-fr", "duplicate-normalized", "of x.tsv:1"),
         ("x.tsv", "4", "en-fr", "copy", ""),
         ("x.tsv", "5", "en-fr", "missing-column", "1 columns, expected 2"),
-        ("x.tsv", "7", "en-fr", "too-short", ""),
+        ("x.tsv", "7", "en-fr", "too-short", "en"),
     ]
     assert rejects(out, "y") == [("y.tsv", "1", "en-fr", "duplicate", "of x.tsv:1", "Hello world", "Bonjour le monde")]
 
