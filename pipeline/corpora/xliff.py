@@ -172,14 +172,14 @@ class _SegmentRows:
         segment = self.segment
         texts = {"source": self._text(segment.source), "target": self._text(segment.target)}
         a, b = texts[order[0]] or "", (texts[order[1]] or "") if len(order) > 1 else None
-        shown = [texts["source"] or "", ""] if len(order) > 1 else [a, None]
+        shown: tuple[str | None, str | None] = (texts["source"] or "", "") if len(order) > 1 else (a, None)
         if texts[order[0]] is None or (len(order) > 1 and texts[order[1]] is None):
             lacking = "target" if "target" in order and texts["target"] is None else "source"
             return self._row(*shown, "untranslated" if lacking == "target" else "missing-side", f"no {lacking}")
         if texts["target"] == "" and texts["source"] and "target" in order:
             return self._row(*shown, "untranslated", "an empty target")
         if found := next((found for text in (a, b) if text and (found := damage(text))), None):
-            return self._row("", "", *found)
+            return self._row("", "", found[0], found[1])
         if "target" in order:
             return self._row(a, b, *left_out(segment.marks, self.request, self._where()))
         return self._row(a, b, None, None)

@@ -72,7 +72,7 @@ def read_xml_text(source: Source, notes: Notes, encoding: str = "utf-8") -> Iter
 
 def _decoded(source: Source, notes: Notes, encoding: str) -> Iterator[str]:
     """The text in pieces; the XML declaration, and white space before it, become spaces."""
-    place, first = _Place(), True
+    place, head = _Place(), _Head()
     decoder: codecs.IncrementalDecoder | None = None
     name = ""
     for block in read_blocks(source):
@@ -81,14 +81,28 @@ def _decoded(source: Source, notes: Notes, encoding: str) -> Iterator[str]:
             decoder = codecs.getincrementaldecoder(name)()
         for start in range(0, len(block), PIECE):
             text = _decode(decoder, block[start : start + PIECE], place, source.name, name)
-            if first and text:
-                first = False
-                if declaration := _DECLARATION.match(text):
-                    text = re.sub(r"[^\n]", " ", declaration[0]) + text[declaration.end() :]
             place.add(text)
-            yield text
+            yield head.blanked(text)
     if decoder is not None:
-        yield _decode(decoder, b"", place, source.name, name, final=True)
+        yield head.blanked(_decode(decoder, b"", place, source.name, name, final=True), final=True)
+
+
+class _Head:
+    """Puts spaces in place of the XML declaration, which may come in pieces."""
+
+    def __init__(self) -> None:
+        self._held: str | None = ""
+
+    def blanked(self, text: str, final: bool = False) -> str:
+        """The next piece, without a declaration; empty while more is needed."""
+        if self._held is None:
+            return text
+        self._held += text
+        if ">" not in self._held and len(self._held) < TAIL and not final:
+            return ""
+        text, self._held = self._held, None
+        declaration = _DECLARATION.match(text)
+        return text if declaration is None else re.sub(r"[^\n]", " ", declaration[0]) + text[declaration.end() :]
 
 
 class _Place:

@@ -7,7 +7,7 @@ from pipeline.corpora.inline import ROLES, stands_for_space
 
 BR = "&lt;br/&gt;"
 TMX = [
-    ("bpt", f'one<bpt i="1">&lt;p&gt;</bpt>two<ept i="1"/>', "one two"),
+    ("bpt", 'one<bpt i="1">&lt;p&gt;</bpt>two<ept i="1"/>', "one two"),
     ("bpt", 'one<bpt i="1">&lt;b&gt;</bpt>two<ept i="1"/>', "onetwo"),
     ("ept", 'one<bpt i="1"/>two<ept i="1">&lt;/p&gt;</ept>three', "onetwo three"),
     ("ept", 'one<bpt i="1"/>two<ept i="1">&lt;/b&gt;</ept>three', "onetwothree"),
@@ -82,8 +82,8 @@ FILES = {
     "</body></tmx>",
     "xliff1": '<xliff version="1.2"><file source-language="en" target-language="fr"><body><trans-unit id="1"><source>{0}'
     "</source><target>x</target></trans-unit></body></file></xliff>",
-    "xliff2": '<xliff version="2.1" srcLang="en" trgLang="fr"><file id="f"><unit id="1"><originalData><data id="br">&lt;br&gt;'
-    '</data><data id="b">&lt;b&gt;</data><data id="p">&lt;p&gt;</data><data id="q">&lt;/p&gt;</data><data id="vt"><cp '
+    "xliff2": '<xliff version="2.1" srcLang="en" trgLang="fr"><file id="f"><unit id="1"><originalData>'
+    '<data id="br">&lt;br&gt;</data><data id="b">&lt;b&gt;</data><data id="p">&lt;p&gt;</data><data id="q">&lt;/p&gt;</data><data id="vt"><cp '
     'hex="000B"/></data></originalData><segment><source>{0}</source><target>x</target></segment></unit></file></xliff>',
 }
 ROWS = [(kind, *row) for kind, rows in (("tmx", TMX), ("xliff1", XLIFF1), ("xliff2", XLIFF2)) for row in rows]
@@ -164,8 +164,9 @@ SDL = """<xliff xmlns="urn:oasis:names:tc:xliff:document:1.2" xmlns:sdl="http://
 <file original="a.docx" source-language="en-US" target-language="fr-FR"><header>
 <reference><internal-file form="base64">QUJD</internal-file></reference>
 <tag-defs xmlns="http://sdl.com/FileTypes/SdlXliff/1.0"><tag id="1"><bpt name="cf">&lt;cf bold="True"&gt;</bpt><ept
-name="cf">&lt;/cf&gt;</ept></tag><tag id="2"><ph name="br">&lt;br/&gt;</ph></tag><tag id="3"><st name="td">&lt;td/&gt;</st></tag>
-</tag-defs></header><body><trans-unit id="u"><source>one</source><seg-source><g id="1"><mrk mtype="seg" mid="1">First<x id="2"/>line.</mrk>
+name="cf">&lt;/cf&gt;</ept></tag><tag id="2"><ph name="br">&lt;br/&gt;</ph></tag>
+<tag id="3"><st name="td">&lt;td/&gt;</st></tag></tag-defs></header><body><trans-unit id="u"><source>one</source>
+<seg-source><g id="1"><mrk mtype="seg" mid="1">First<x id="2"/>line.</mrk>
 </g><mrk mtype="seg" mid="2">A<x id="3"/>B <g id="1">bold</g>.</mrk></seg-source><target><g id="1"><mrk mtype="seg"
 mid="1">Première<x id="2"/>ligne.</mrk></g><mrk mtype="seg" mid="2">A<x id="3"/>B <g id="1">gras</g>.</mrk></target>
 </trans-unit></body></file></xliff>"""
@@ -179,9 +180,10 @@ def test_sdlxliff_codes_stand_in_the_header(tmp_path):
 
 
 MXLIFF = """<xliff version="1.2" xmlns="urn:oasis:names:tc:xliff:document:1.2" xmlns:m="http://www.memsource.com/mxlf/2.0">
-<file source-language="en" target-language="fr"><body><trans-unit id="1" m:confirmed="1"><source>First{{1}}line {{2&gt;is&lt;2}} {{3}}</source>
-<target>Une{{1}}ligne {{2&gt;est&lt;2}} {{3}}</target><m:tunit-metadata><m:mark id="1"><m:content>&lt;br/&gt;</m:content></m:mark>
-<m:mark id="2"><m:content>&lt;b&gt;</m:content></m:mark></m:tunit-metadata></trans-unit></body></file></xliff>"""
+<file source-language="en" target-language="fr"><body><trans-unit id="1" m:confirmed="1">
+<source>First{{1}}line {{2&gt;is&lt;2}} {{3}}</source>
+<target>Une{{1}}ligne {{2&gt;est&lt;2}} {{3}}</target><m:tunit-metadata>
+<m:mark id="1"><m:content>&lt;br/&gt;</m:content></m:mark><m:mark id="2"><m:content>&lt;b&gt;</m:content></m:mark></m:tunit-metadata></trans-unit></body></file></xliff>"""
 
 
 def test_mxliff_codes_stand_in_the_text(tmp_path):
