@@ -97,6 +97,8 @@ def spaced(text: str) -> str:
     >>> spaced(f"one{BREAK}two{BREAK} three{BREAK}"), spaced(f"一。{BORDER}二。")
     ('one two three', '一。二。')
     """
+    if BREAK not in text and BORDER not in text:
+        return text
     return _SPACING.sub(lambda found: _space(found, text), text)
 
 

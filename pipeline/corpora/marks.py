@@ -48,6 +48,7 @@ ORDER = ("not-to-translate", "untranslated", "rejected", "fuzzy", "unapproved", 
 """Of several marks, the first is a unit's."""
 
 YES, NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0"})
+MAKERS = ("creationid", "changeid")
 MACHINES = frozenset({"MT", "MT!"})
 """Whom tools name as the maker of what a machine translated."""
 
@@ -135,13 +136,13 @@ def tmx_marks(unit: Any, variants: Iterable[Any]) -> tuple[tuple[str, str], ...]
     """
     marks: list[Said] = []
     for element in (unit, *variants):
-        makers = {name: element.get(name) or "" for name in ("creationid", "changeid")}
-        marks += [("machine", f"{name} {maker}") for name, maker in makers.items() if maker.strip().upper() in MACHINES]
-        for prop in element:
-            if isinstance(prop.tag, str) and prop.tag.rpartition("}")[2] == "prop":
-                kind, value = prop.get("type") or "", "".join(prop.itertext()).strip()
-                marks.append((_prop_mark(kind, value), f"{kind} {value}".strip()))
-    return marks_of(marks)
+        for name in MAKERS:
+            if (maker := element.get(name)) and maker.strip().upper() in MACHINES:
+                marks.append(("machine", f"{name} {maker}"))
+        for prop in element.iterchildren("{*}prop"):
+            kind, value = prop.get("type") or "", "".join(prop.itertext()).strip()
+            marks.append((_prop_mark(kind, value), f"{kind} {value}".strip()))
+    return marks_of(marks) if marks else ()
 
 
 def _prop_mark(kind: str, value: str) -> str | None:

@@ -83,8 +83,9 @@ FILES = {
     "xliff1": '<xliff version="1.2"><file source-language="en" target-language="fr"><body><trans-unit id="1"><source>{0}'
     "</source><target>x</target></trans-unit></body></file></xliff>",
     "xliff2": '<xliff version="2.1" srcLang="en" trgLang="fr"><file id="f"><unit id="1"><originalData>'
-    '<data id="br">&lt;br&gt;</data><data id="b">&lt;b&gt;</data><data id="p">&lt;p&gt;</data><data id="q">&lt;/p&gt;</data><data id="vt"><cp '
-    'hex="000B"/></data></originalData><segment><source>{0}</source><target>x</target></segment></unit></file></xliff>',
+    '<data id="br">&lt;br&gt;</data><data id="b">&lt;b&gt;</data><data id="p">&lt;p&gt;</data><data id="q">&lt;/p&gt;</data>'
+    '<data id="vt"><cp hex="000B"/></data></originalData><segment><source>{0}</source><target>x</target>'
+    "</segment></unit></file></xliff>",
 }
 ROWS = [(kind, *row) for kind, rows in (("tmx", TMX), ("xliff1", XLIFF1), ("xliff2", XLIFF2)) for row in rows]
 
@@ -183,7 +184,8 @@ MXLIFF = """<xliff version="1.2" xmlns="urn:oasis:names:tc:xliff:document:1.2" x
 <file source-language="en" target-language="fr"><body><trans-unit id="1" m:confirmed="1">
 <source>First{{1}}line {{2&gt;is&lt;2}} {{3}}</source>
 <target>Une{{1}}ligne {{2&gt;est&lt;2}} {{3}}</target><m:tunit-metadata>
-<m:mark id="1"><m:content>&lt;br/&gt;</m:content></m:mark><m:mark id="2"><m:content>&lt;b&gt;</m:content></m:mark></m:tunit-metadata></trans-unit></body></file></xliff>"""
+<m:mark id="1"><m:content>&lt;br/&gt;</m:content></m:mark><m:mark id="2"><m:content>&lt;b&gt;</m:content></m:mark>
+</m:tunit-metadata></trans-unit></body></file></xliff>"""
 
 
 def test_mxliff_codes_stand_in_the_text(tmp_path):

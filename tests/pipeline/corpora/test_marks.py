@@ -37,12 +37,15 @@ def seg_defs(seg):
 
 STATES = [
     ("new", "untranslated"), ("needs-translation", "untranslated"), ("needs-l10n", "untranslated"),
-    ("needs-adaptation", None), ("needs-review-translation", None), ("needs-review-adaptation", None), ("needs-review-l10n", None), ("translated", None),
+    ("needs-adaptation", None), ("needs-review-translation", None), ("needs-review-adaptation", None),
+    ("needs-review-l10n", None),
+    ("translated", None),
     ("signed-off", None), ("final", None), ("x-own", None),
 ]  # fmt: skip
 QUALIFIERS = [
     ("exact-match", None), ("id-match", None), ("fuzzy-match", "fuzzy"), ("mt-suggestion", "fuzzy"),
-    ("tm-suggestion", "fuzzy"), ("leveraged-mt", None), ("leveraged-tm", None), ("leveraged-glossary", None), ("leveraged-inherited", None),
+    ("tm-suggestion", "fuzzy"), ("leveraged-mt", None), ("leveraged-tm", None), ("leveraged-glossary", None),
+    ("leveraged-inherited", None),
     ("leveraged-repository", None), ("rejected-grammar", "rejected"), ("rejected-inaccurate", "rejected"),
     ("rejected-length", "rejected"), ("rejected-spelling", "rejected"),
 ]  # fmt: skip
