@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,15 @@ from pipeline.config.base import (
 
 PLACEHOLDERS = ("__NULL__", "[NULL]", "<NULL>", "NULL", "null", "\\N", "N/A", "#N/A", "<NA>", "NaN", "nan")
 """What wide files, database dumps and data frames write for nothing."""
+
+Mark = Literal[
+    "untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate", "unapproved", "machine"
+]  # fmt: skip
+MARKS: tuple[str, ...] = get_args(Mark)
+"""What the marks of TMX, XLIFF and PO say of a translation: docs/corpora.md has a table of them."""
+
+LEFT_OUT: tuple[Mark, ...] = ("untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate")
+"""Marks that say that a text is no translation of its source, or not yet."""
 
 Format = Literal[
     "moses",
@@ -73,6 +82,9 @@ class Corpus(Section):
         delimiter: what is between the columns of TSV (``" ||| "``; a tab if not given) and CSV (one character; a comma).
         rename: the corpus' own language codes (in file names, columns and documents) and the project's languages that they
             mean there: ``{sr: sr-Latn, jp: ja}``.
+        leave_out: which units of TMX, XLIFF and PO are left out for the format's own marks of quality (docs/corpora.md). A
+            unit without a translation is left out whatever stands here. Units with a mark that isn't listed are taken, and
+            counted.
         heldout: whether documents of it are held out.
         licence: an SPDX expression, for the report and the model card.
         weight: how much more often than others its pairs are drawn in training.
@@ -90,6 +102,7 @@ class Corpus(Section):
     encoding: Encoding = "utf-8"
     delimiter: str | None = None
     rename: dict[str, Language] = {}
+    leave_out: list[Mark] = list(LEFT_OUT)
     heldout: bool = True
     licence: str = "unknown"
     weight: Annotated[float, Field(gt=0)] = 1.0
@@ -109,6 +122,8 @@ class Corpus(Section):
         if self.format == "text":
             raise ValueError("format 'text' is one-sided; for two aligned files use 'moses'")
         check_delimiter(self.delimiter, self.format)
+        if "leave_out" in self.model_fields_set and self.format not in {"tmx", "xliff", "po"}:
+            raise ValueError(f"'leave_out' is only for the formats tmx, xliff and po, not {self.format}")
         return self
 
 

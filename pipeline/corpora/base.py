@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import polars as pl
 
+from pipeline.config.prepare import LEFT_OUT, MARKS
 from pipeline.console.errors import InputError, UserError
 from pipeline.ground.languages import Wanted, other_languages
 
@@ -30,7 +31,7 @@ SCHEMA = pl.Schema(
 not be read, the reason and what exactly was found; then the sides hold what could be shown of them. Last, where side b stands
 if that is another place; null: where the row stands."""
 
-NOT_BAD = ("untranslated", "fuzzy", "obsolete", "missing-side")
+NOT_BAD = (*MARKS, "missing-side", "plural-form")
 """Reasons that readers give for units that are well-formed and have no pair to offer; all their other ones are damage."""
 
 CHUNK_ROWS = 65_536
@@ -70,6 +71,29 @@ class Source:
     size: int
 
 
+class Notes:
+    """What a reader did that no row's reason tells: counted by kind, with the first place of each."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._first: dict[str, str] = {}
+
+    def add(self, what: str, where: str, count: int = 1) -> None:
+        """Count something that was done.
+
+        Args:
+            what: its kind, after which the first place is told.
+            where: the file, with the line if that is known.
+            count: how often.
+        """
+        self._counts[what] = self._counts.get(what, 0) + count
+        self._first.setdefault(what, where)
+
+    def lines(self) -> list[str]:
+        """A line for each kind."""
+        return [f"{count:,} {what} (the first: {self._first[what]})" for what, count in self._counts.items()]
+
+
 @dataclass(frozen=True)
 class Request:
     """What is asked of a reader.
@@ -88,6 +112,8 @@ class Request:
         encoding: of text files.
         delimiter: what is between columns of TSV and CSV; None: the format's own.
         rename: from the corpus' own language codes to the project's.
+        leave_out: see `pipeline.config.prepare.Corpus`.
+        notes: what the reader did that no row's reason tells; filled while it reads.
     """
 
     name: str
@@ -103,6 +129,8 @@ class Request:
     encoding: str = "utf-8"
     delimiter: str | None = None
     rename: tuple[tuple[str, str], ...] = ()
+    leave_out: tuple[str, ...] = LEFT_OUT
+    notes: Notes = field(default_factory=Notes, compare=False)
 
     @cached_property
     def wanted(self) -> Wanted:

@@ -72,6 +72,7 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
         encoding=corpus.encoding,
         delimiter=corpus.delimiter,
         rename=tuple(corpus.rename.items()),
+        leave_out=tuple(corpus.leave_out),
     )
 
 

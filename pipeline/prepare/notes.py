@@ -82,6 +82,7 @@ def refuse_nothing(metrics: Mapping[str, Any], limit: int | None = None) -> None
 def _corpus_notes(work: Work, account: Account) -> Iterator[str]:
     """What is to be said of one corpus (or one-sided text)."""
     request, found = work.request, account.corpora[work.number]
+    yield from (f"{request.name}: {line}" for line in request.notes.lines())
     others = other_languages(request.wanted)
     aside = f"; {others}" if others else ""
     if not found.read:
