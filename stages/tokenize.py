@@ -15,7 +15,7 @@ from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_t
 from pipeline.encoders.transplant import padding_id
 from pipeline.tokenize import FolderToTokenize, tokenize_folders, tokenizing_work, training_texts
 from stages.command import Project, stage_main, write_metrics
-from stages.models import resolve_student, resolve_teacher
+from stages.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
 
 
 def run(project: Project) -> None:
@@ -25,7 +25,10 @@ def run(project: Project) -> None:
     teacher = resolve_teacher(project)
     tokenizers = {
         "teacher": load_tokenizer(
-            teacher.path, params.teacher.prefix, params.teacher.max_length, special_tokens=not is_static(teacher.path)
+            teacher.path,
+            teacher_settings(project).prefix,
+            params.teacher.max_length,
+            special_tokens=not is_static(teacher.path),
         ),
         "student": _student_tokenizer(project, teacher),
     }
@@ -51,18 +54,17 @@ def run(project: Project) -> None:
 def _student_tokenizer(project: Project, teacher: ModelFolder) -> TextTokenizer:
     """Train or load the student's tokenizer, and write it; ``teacher`` is where a student of its layers starts."""
     params, layout = project.params, project.layout
-    student = params.student
-    if (source := resolve_student(project)) is not None:
-        tokenizer = load_tokenizer(
-            source.path, student.prefix, student.max_length, special_tokens=not is_static(source.path)
-        )
+    student, source = params.student, resolve_student(project)
+    prefix = student_prefix(project, source)
+    if source is not None:
+        tokenizer = load_tokenizer(source.path, prefix, student.max_length, special_tokens=not is_static(source.path))
     else:
         texts = training_texts(
             [layout.sentences / language for language in params.used_languages], student.tokenizer_sentences
         )
         pad = padding_id(teacher.path) if student.kind == "teacher" else 0
         trained = train_tokenizer(texts, student.vocabulary, pad)
-        tokenizer = TextTokenizer(trained, student.prefix, student.max_length, special_tokens=student.kind != "static")
+        tokenizer = TextTokenizer(trained, prefix, student.max_length, special_tokens=student.kind != "static")
     with atomic_folder(layout.tokenizer) as folder:
         tokenizer.backend.save(str(folder / TOKENIZER_FILE))
     return tokenizer
