@@ -23,13 +23,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.atomic import atomic_folder, write_text
-from pipeline.checksums import CHECKSUMS, check_folder, write_checksums
+from pipeline.console.errors import DamagedError, InputError, UserError
 from pipeline.encoders.kept_models import FOLDER, USED_FILE
 from pipeline.encoders.q4 import Q4File
 from pipeline.encoders.tokenization import TOKENIZER_FILE
-from pipeline.errors import DamagedError, InputError, UserError
-from pipeline.hashing import file_hash, identity_hash
+from pipeline.ground.atomic import atomic_folder, write_text
+from pipeline.ground.folder_checksums import CHECKSUMS, check_folder, write_checksums
+from pipeline.ground.hashing import file_hash, identity_hash
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.console.errors import InputError
 
 MAGIC, VERSION = b"E5S1", 1
 BLOCK = 32

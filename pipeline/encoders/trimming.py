@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import nn
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.load import is_static, read_config
 from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel
 from pipeline.encoders.tokenization import TextTokenizer, load_tokenizer
-from pipeline.errors import InputError, UserError
 
 MARKS = re.compile(r"^(##|▁|Ġ)|(</w>)$")
 """How vocabularies mark a token at a word's start, inside a word, or at its end."""

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from q4_files import HIDDEN, PIECES, ROWS, Q4Writer, write_tokenizer
 
+from pipeline.console.errors import InputError, UserError
+from pipeline.encoders.described import ModelOptions, open_model
 from pipeline.encoders.kept_models import list_models, prune_models
 from pipeline.encoders.package_models import PACKAGE_MODELS, PackageModel, converted_model, user_cache
 from pipeline.encoders.q4 import Q4File, widen
 from pipeline.encoders.resolve import resolve_model
-from pipeline.errors import InputError, UserError
-from pipeline.hashing import file_hash
-from pipeline.mining.own_model import ModelOptions, open_model
+from pipeline.ground.hashing import file_hash
 
 
 def _model(folder: Path) -> PackageModel:

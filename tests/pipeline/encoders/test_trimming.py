@@ -15,6 +15,7 @@ from small import WORDS, make_transformer, sentence
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from pipeline.config import Student
+from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_encoder, load_transformer, save_encoder
 from pipeline.encoders.model import StaticModel, embed
 from pipeline.encoders.resolve import resolve_model
@@ -27,7 +28,6 @@ from pipeline.encoders.trimming import (
     trimmed,
     vocabulary_use,
 )
-from pipeline.errors import UserError
 from pipeline.training.build import build_student
 
 SPECIAL = ["<s>", "<pad>", "</s>", UNKNOWN := "<unk>"]
