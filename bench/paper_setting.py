@@ -7,7 +7,8 @@ Sentences, tokens, the teacher's vectors and neighbourhoods are made once, in ``
 project of its own below it: ``before`` (the student as it starts), ``hard`` and ``soft`` (the parameters' own loss), trained
 on the same batches with the same number of steps. Each embeds and mines the held-out documents; the table compares them.
 
-Paths in the parameters are relative to ``--out``. What is finished is not done again while parameters and code are the same, and a training that was stopped goes on.
+Paths in the parameters are relative to ``--out``. What is finished is not done again while parameters and code are the same,
+and a training that was stopped goes on.
 """
 
 from __future__ import annotations
