@@ -196,7 +196,7 @@ def _init(
 
 @store_app.command("list")
 def _store_list(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
-    """Show what the store holds of each encoder, and which mining indexes."""
+    """Show what the store holds of each encoder, and which mining indexes and converted models."""
     from stages.running.command import reported_errors
 
     with reported_errors(debug):
@@ -212,7 +212,7 @@ def _store_prune(
     project: ProjectOption = Path(),
     debug: DebugOption = False,
 ) -> None:
-    """Delete the vectors of encoders and the mining indexes that nothing used for some days."""
+    """Delete the vectors of encoders, mining indexes and converted models that nothing used for some days."""
     from stages.running.command import reported_errors
 
     with reported_errors(debug):

@@ -67,7 +67,9 @@ def _neighborhoods(project: Project) -> list[Neighborhood]:
 
 def _shown(params: Params) -> dict[str, Any]:
     """The parameters that results depend on; those of memory and machines say nothing of them."""
-    student = {"model", "revision", "pooling", "prefix"} if params.student.kind != "pretrained" else set()
+    student = (
+        {"model", "revision", "pooling", "prefix", "trim_vocabulary"} if params.student.kind != "pretrained" else set()
+    )
     student |= {"dimension"} if params.student.kind != "static" else {"lora"}
     student |= {"transformer"} if params.student.kind != "transformer" else set()
     student |= {"vocabulary", "tokenizer_sentences"} if params.student.kind == "pretrained" else set()

@@ -212,7 +212,19 @@ def load_model(
     """
     from pipeline.encoders.described import ModelOptions, open_model
 
-    return open_model(ModelOptions(model, revision, prefix, max_length, pooling, dtype), Path())
+    return open_model(ModelOptions(model, revision, prefix, max_length, pooling, dtype, store=own_store()), Path())
+
+
+def own_store() -> Path | None:
+    """The store of the project in the working folder, or what ``SOFTALIGN_STORE`` names; None where there is neither."""
+    import os
+
+    from pipeline.store.remote import is_url
+    from stages.running.layout import Layout
+
+    named = os.environ.get("SOFTALIGN_STORE")
+    here = Layout(Path())
+    return here.store if here.params.is_file() or (named and not is_url(named)) else None
 
 
 def mine_options(memory: str, **options: Any) -> Mine:
