@@ -136,9 +136,8 @@ def tmx_marks(unit: Any, variants: Iterable[Any]) -> tuple[tuple[str, str], ...]
     """
     marks: list[Said] = []
     for element in (unit, *variants):
-        for name in MAKERS:
-            if (maker := element.get(name)) and maker.strip().upper() in MACHINES:
-                marks.append(("machine", f"{name} {maker}"))
+        made = ((name, element.get(name) or "") for name in MAKERS)
+        marks.extend(("machine", f"{name} {maker}") for name, maker in made if maker.strip().upper() in MACHINES)
         for prop in element.iterchildren("{*}prop"):
             kind, value = prop.get("type") or "", "".join(prop.itertext()).strip()
             marks.append((_prop_mark(kind, value), f"{kind} {value}".strip()))

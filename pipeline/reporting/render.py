@@ -13,6 +13,8 @@ from pipeline.ground.languages import LanguagePair
 from pipeline.reporting import facts, plots, space_plots
 from pipeline.reporting.costs import cost_rows
 from pipeline.reporting.inputs import MinedPair, ReportInputs
+from pipeline.reporting.judged_plot import precision_plot
+from pipeline.reporting.judged_precision import JudgedPrecision
 from pipeline.reporting.mining_notes import mining_notes
 from pipeline.reporting.model_tables import benchmark_tables
 from pipeline.reporting.models import SIGNIFICANT, STUDENT, Models
@@ -75,6 +77,8 @@ def render(inputs: ReportInputs) -> str:
             known_shown=any(
                 sample.gold is not None for mined in inputs.mined for kind in mined.samples.values() for sample in kind
             ),
+            judged=_judged(inputs),
+            judged_stale=inputs.judged.stale,
             histograms_left_out=max(0, len(inputs.mined) - HISTOGRAMS),
             tables=benchmark_tables(inputs.models),
             significant=SIGNIFICANT,
@@ -105,6 +109,11 @@ def render(inputs: ReportInputs) -> str:
         )
     )
     return page.rstrip() + "\n"
+
+
+def _judged(inputs: ReportInputs) -> list[tuple[JudgedPrecision, Markup]]:
+    thresholds = {found.pair: found.threshold for found in inputs.mined}
+    return [(found, _markup(precision_plot(found, thresholds.get(found.pair)))) for found in inputs.judged.pairs]
 
 
 def _sections(inputs: ReportInputs) -> list[PairSection]:

@@ -58,7 +58,9 @@ def node_docs(root: Path, code: str) -> str:
 
 
 def tmx(root: Path, code: str) -> str:
-    variants = "".join(f'<tuv xml:lang="{lang}"><seg>{text}</seg></tuv>' for lang, text in (("en", "one"), (code, "jedan")))
+    variants = "".join(
+        f'<tuv xml:lang="{lang}"><seg>{text}</seg></tuv>' for lang, text in (("en", "one"), (code, "jedan"))
+    )
     (root / "x.tmx").write_text(f'<tmx version="1.4"><body><tu>{variants}</tu></body></tmx>')
     return "x.tmx"
 

@@ -91,7 +91,10 @@ def test_which_codes_meet(code, wanted, expected):
 def test_what_does_not_meet_is_asked_about(code, wanted, meant):
     asked = Wanted(wanted.split())
     assert match_language(code, asked) is None
-    assert other_languages(asked) == f"found {code}; did you mean {meant}? then give the corpus 'rename: {{{code}: {meant}}}'"
+    assert (
+        other_languages(asked)
+        == f"found {code}; did you mean {meant}? then give the corpus 'rename: {{{code}: {meant}}}'"
+    )
 
 
 def test_other_peoples_languages_are_only_named():
@@ -128,4 +131,6 @@ def test_scripts():
 @pytest.mark.parametrize("language", SEVERAL_SCRIPTS)
 def test_languages_of_several_scripts_are_spelled_as_the_table_has_them(language):
     assert canonical_language(language) == language
-    assert all(canonical_language(f"{language}-{script}") == f"{language}-{script}" for script in SEVERAL_SCRIPTS[language])
+    assert all(
+        canonical_language(f"{language}-{script}") == f"{language}-{script}" for script in SEVERAL_SCRIPTS[language]
+    )
