@@ -47,7 +47,9 @@ def run(project: Project) -> None:
 
             benchmarks = run_benchmarks(project, folder)
     if not retrieval and not benchmarks:
-        log.warning("evaluate: nothing is measured: no pair is held out for the test, and evaluate.benchmarks names none")
+        log.warning(
+            "evaluate: nothing is measured: no pair is held out for the test, and evaluate.benchmarks names none"
+        )
     write_metrics(layout.metrics / "heldout.json", metrics)
     write_metrics(layout.metrics / "evaluate.json", _main(metrics) | benchmarks)
 

@@ -48,9 +48,7 @@ def check_delimiter(delimiter: str | None, format_name: str) -> None:
     if not delimiter or "\n" in delimiter or "\r" in delimiter:
         raise ValueError(f"delimiter: found {delimiter!r}, expected at least one character, and no line end")
     if format_name == "csv" and (len(delimiter) != 1 or delimiter == '"'):
-        raise ValueError(
-            f"delimiter: found {delimiter!r}, expected one character that is no quote; tsv takes several"
-        )
+        raise ValueError(f"delimiter: found {delimiter!r}, expected one character that is no quote; tsv takes several")
 
 
 class Corpus(Section):

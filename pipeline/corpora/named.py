@@ -36,7 +36,9 @@ def said_language(name: str, wanted: Wanted) -> tuple[str | None, bool]:
     dotted = [part for part in path.name.split(".") if part.lower() not in NO_LANGUAGE]
     for parts, sure in ((dotted, True), (path.parent.parts, False)):
         for part in reversed(parts):
-            if len(_languages(re.split(r"[-_]", part), wanted)) > 1:  # a pair (en-fr), and not a language with its region
+            if (
+                len(_languages(re.split(r"[-_]", part), wanted)) > 1
+            ):  # a pair (en-fr), and not a language with its region
                 continue
             if (language := match_language(part, wanted)) is not None:
                 return language, sure

@@ -149,7 +149,5 @@ def one_a_language(found: Iterable[tuple[str, Source]], request: Request) -> dic
         language = match_language(code, request.wanted)
         if language is not None and code not in chosen:
             other = next(sources[best] for best, of in chosen.items() if of == language)
-            log.warning(
-                "corpus %s: %s is not read: %s says %s better", request.name, source.name, other.name, language
-            )
+            log.warning("corpus %s: %s is not read: %s says %s better", request.name, source.name, other.name, language)
     return {language: sources[code] for code, language in chosen.items()}

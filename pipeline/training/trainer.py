@@ -119,7 +119,9 @@ class Trainer:
 
     def __post_init__(self) -> None:
         if not any(len(part.rows_a) for part in self.pairs):
-            raise UserError("train: there is no training pair; all are held out or were left out (metrics/prepare.json)")
+            raise UserError(
+                "train: there is no training pair; all are held out or were left out (metrics/prepare.json)"
+            )
         if self.config.patience is not None and not self.dev:
             raise UserError(
                 f"train.patience: found {self.config.patience}, but there is no dev set to stop by; expected null, or a "

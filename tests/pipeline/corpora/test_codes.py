@@ -58,15 +58,18 @@ def node_docs(root: Path, code: str) -> str:
 
 
 def tmx(root: Path, code: str) -> str:
-    variants = "".join(f'<tuv xml:lang="{lang}"><seg>{text}</seg></tuv>' for lang, text in (("en", "one"), (code, "jedan")))
+    variants = "".join(
+        f'<tuv xml:lang="{lang}"><seg>{text}</seg></tuv>' for lang, text in (("en", "one"), (code, "jedan"))
+    )
     (root / "x.tmx").write_text(f'<tmx version="1.4"><body><tu>{variants}</tu></body></tmx>')
     return "x.tmx"
 
 
 def xliff(root: Path, code: str) -> str:
     unit = '<trans-unit id="1"><source>one</source><target>jedan</target></trans-unit>'
+    languages = f'source-language="en" target-language="{code}"'
     (root / "x.xlf").write_text(
-        f'<xliff version="1.2"><file original="f" source-language="en" target-language="{code}"><body>{unit}</body></file></xliff>'
+        f'<xliff version="1.2"><file original="f" {languages}><body>{unit}</body></file></xliff>'
     )
     return "x.xlf"
 

@@ -77,7 +77,8 @@ def test_one_sided(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "delimiter", "line"),
     [
-        ("tsv", " ||| ", 'one "x" ||| un'), ("tsv", "|||", 'one "x"|||un'), ("tsv", ",", 'one "x",un'), ("tsv", None, 'one "x"\tun'),
+        ("tsv", " ||| ", 'one "x" ||| un'), ("tsv", "|||", 'one "x"|||un'), ("tsv", ",", 'one "x",un'),
+        ("tsv", None, 'one "x"\tun'),
         ("csv", ";", '"one ""x""";un'), ("csv", "\t", '"one ""x"""\tun'), ("csv", None, '"one ""x""",un'),
     ],
 )  # fmt: skip
@@ -99,7 +100,9 @@ def test_other_delimiters(tmp_path, kind, delimiter, line, header):
 def test_the_likely_delimiter_is_named(tmp_path, kind, line, advice):
     (tmp_path / "x").write_text(f"{line}\n")
     (row,) = read(kind, ask(tmp_path, "x", "en-fr", columns=(("en", 0), ("fr", 1))))
-    said = "" if advice is None else f"; is it separated by '{advice[1:-1]}'? then give the corpus 'delimiter: {advice}'"
+    said = (
+        "" if advice is None else f"; is it separated by '{advice[1:-1]}'? then give the corpus 'delimiter: {advice}'"
+    )
     assert (row["reason"], row["detail"]) == ("missing-column", f"1 columns, expected 2{said}".replace("\\\\", "\\"))
     with pytest.raises(InputError, match="has no column 'en'"):
         read(kind, ask(tmp_path, "x", "en-fr", columns=(("en", "en"), ("fr", "fr"))))

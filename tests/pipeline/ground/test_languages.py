@@ -64,7 +64,8 @@ def test_pairs_in_any_spelling():
     [
         # either script, unless the project names one
         ("sr@latin", "en sr", "sr"), ("srp_Cyrl", "sr", "sr"), ("sr_Latn_RS", "sr", "sr"), ("sh", "sr", "sr"),
-        ("sr@latin", "sr-Latn", "sr-Latn"), ("sr@latin", "sr-Cyrl", None), ("sr", "sr-Latn", None), ("sr", "sr-Cyrl", "sr-Cyrl"),
+        ("sr@latin", "sr-Latn", "sr-Latn"), ("sr@latin", "sr-Cyrl", None), ("sr", "sr-Latn", None),
+        ("sr", "sr-Cyrl", "sr-Cyrl"),
         ("sr-Latn", "sr sr-Latn", "sr-Latn"), ("uzn_Latn", "uz", "uz"), ("uz", "uz-Latn", "uz-Latn"), ("uz", "uz-Cyrl", None),
         ("pa-PK", "pa", "pa"), ("kk", "kk-Cyrl", "kk-Cyrl"),
         # regions and variants
@@ -91,7 +92,10 @@ def test_which_codes_meet(code, wanted, expected):
 def test_what_does_not_meet_is_asked_about(code, wanted, meant):
     asked = Wanted(wanted.split())
     assert match_language(code, asked) is None
-    assert other_languages(asked) == f"found {code}; did you mean {meant}? then give the corpus 'rename: {{{code}: {meant}}}'"
+    assert (
+        other_languages(asked)
+        == f"found {code}; did you mean {meant}? then give the corpus 'rename: {{{code}: {meant}}}'"
+    )
 
 
 def test_other_peoples_languages_are_only_named():
@@ -128,4 +132,6 @@ def test_scripts():
 @pytest.mark.parametrize("language", SEVERAL_SCRIPTS)
 def test_languages_of_several_scripts_are_spelled_as_the_table_has_them(language):
     assert canonical_language(language) == language
-    assert all(canonical_language(f"{language}-{script}") == f"{language}-{script}" for script in SEVERAL_SCRIPTS[language])
+    assert all(
+        canonical_language(f"{language}-{script}") == f"{language}-{script}" for script in SEVERAL_SCRIPTS[language]
+    )

@@ -1,4 +1,4 @@
-"""What prepare says of corpora and pairs of which nothing, or less than half, is left; and that nothing at all is an error."""
+"""What prepare says of corpora and pairs of which nothing, or little, is left; and that nothing at all is an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pipeline.prepare.hubs import FEWEST
 from pipeline.prepare.prepare import Outputs, dry_run, prepare
 
 FOLDERS = ("sentences", "pairs", "monolingual", "heldout", "rejects")
-GOOD = [(f"an English sentence, the {word} one", f"une phrase française, la {word}") for word in ("ab", "cd", "ef", "gh")]
+GOOD = [
+    (f"an English sentence, the {word} one", f"une phrase française, la {word}") for word in ("ab", "cd", "ef", "gh")
+]
 
 
 def lines(path: Path, rows: list[tuple[str, ...]]) -> None:
@@ -104,13 +106,17 @@ def test_a_sentence_opposite_very_many_others(tmp_path):
     assert notes(tmp_path, params([corpus()])) == []
     lines(tmp_path / "c.tsv", GOOD + filler[:FEWEST] + filler[:FEWEST])
     (note,) = [note for note in notes(tmp_path, params([corpus()])) if "opposite" in note]
-    assert note.startswith(f"en-fr: 'à traduire plus tard' (fr) stands opposite {FEWEST} different sentences; if it says that")
+    assert note.startswith(f"en-fr: 'à traduire plus tard' (fr) stands opposite {FEWEST} different sentences; if it")
 
 
 @pytest.mark.parametrize("memory", [1 << 20, 256 << 20])
 def test_hubs_do_not_depend_on_memory_or_held_out_documents(tmp_path, memory):
-    rows = [(f"sentence {'abcdefgh'[n % 8]}{'klmnopqr'[n // 8 % 8]} {n}", f"rien de tout cela {n}") for n in range(3_000)]
-    rows += [(f"{en} again", f"encore rien {len(en)}") for en, _ in rows[:1]] + [(f"{en} x", "rien") for en, _ in rows[:120]]
+    rows = [
+        (f"sentence {'abcdefgh'[n % 8]}{'klmnopqr'[n // 8 % 8]} {n}", f"rien de tout cela {n}") for n in range(3_000)
+    ]
+    rows += [(f"{en} again", f"encore rien {len(en)}") for en, _ in rows[:1]] + [
+        (f"{en} x", "rien") for en, _ in rows[:120]
+    ]
     lines(tmp_path / "c.tsv", rows)
     clean = {"min_number_overlap": 0.0, "max_length_ratio": 0.0}
     config = params([corpus(heldout=True)], clean=clean, memory_bytes=memory, heldout={"share": 0.2})
