@@ -18,8 +18,8 @@ from pipeline.prepare.reading import plan
     ("name", "said"),
     [
         ("mine.fr", ("fr", True)), ("news.fr.txt.gz", ("fr", True)), ("B.en-fr.en", ("en", True)),
-        ("x.fra_Latn.tsv", ("fr", True)), ("x.en.fr", ("fr", True)), ("fr/news.txt", ("fr", False)), ("en/x.fr", ("fr", True)), 
-        ("news_fr.txt", ("fr", False)),
+        ("x.fra_Latn.tsv", ("fr", True)), ("x.en.fr", ("fr", True)), ("fr/news.txt", ("fr", False)),
+        ("en/x.fr", ("fr", True)), ("news_fr.txt", ("fr", False)),
         ("fr-news", ("fr", False)), ("en-fr.txt", (None, False)), ("train.txt", (None, False)), ("x.de", (None, False)),
     ],
 )  # fmt: skip
