@@ -168,3 +168,18 @@ def test_rejects_stand_where_the_side_to_blame_does(tmp_path, place):
         rows = [line.split("\t")[:5] for line in reader.read().decode().splitlines()[1:]]
     name, language = ("x.en", "en") if place == "a" else ("x.fr", "fr")
     assert rows == [["x.en", "1", "en-fr", "empty", "en"], [name, "3", "en-fr", "script", language]]
+
+
+def test_a_benchmarks_sentence_is_rejected_where_it_stands(tmp_path):
+    (tmp_path / "x.en").write_text("a sentence of the benchmark\nanother good sentence\nsome other text here\n")
+    (tmp_path / "x.fr").write_text("une phrase française\nphrase de référence\nencore du texte\n")
+    (tmp_path / "b").write_text("A sentence of the benchmark.\nPhrase de référence!\n")
+    decontaminate = {"benchmarks": [{"name": "b", "path": "b"}]}
+    config = params(
+        [{"name": "c", "format": "moses", "path": "x.{lang}", "heldout": False}], decontaminate=decontaminate
+    )
+    prepare(config, tmp_path, Outputs(*(tmp_path / "data" / folder for folder in FOLDERS)))
+    packed = (tmp_path / "data" / "rejects" / "c.tsv.zst").read_bytes()
+    with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as reader:
+        rows = [line.split("\t")[:5] for line in reader.read().decode().splitlines()[1:]]
+    assert sorted(rows) == [["x.en", "1", "en-fr", "benchmark", "b"], ["x.fr", "2", "en-fr", "benchmark", "b"]]
