@@ -217,10 +217,12 @@ def match_language(code: str, wanted: Sequence[str]) -> str | None:
     code that names no script may be the one in the usual script (``uz`` → ``uz-Latn``).
     """
     if not isinstance(wanted, Wanted):
-        return _matched(code, tuple(wanted))
+        return _matched(code, tuple(wanted)) if len(code) <= MAX_CODE_CHARS else None
     if (renamed := wanted.rename.get(_spelling(code))) is not None:
         wanted.met.add(_spelling(code))
         return renamed if renamed in wanted else None
+    if len(code) > MAX_CODE_CHARS:
+        return None
     found = _matched(code, tuple(wanted))
     if found is None and len(wanted.others) < MAX_OTHERS and (is_language(code) or _near(code, tuple(wanted))):
         wanted.others[code] = None

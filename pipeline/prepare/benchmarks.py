@@ -115,8 +115,8 @@ class Benchmarks:
                 self._near(frame[f"n{side}"], hits)
         only_b = ~by_side["a"].any(axis=1)
         marked, removed = self._marked(frame, np.logical_or.reduce(list(by_side.values())), exact)
-        side = pl.when(pl.col("reason").is_not_null()).then(pl.when(pl.lit(pl.Series(only_b))).then(pl.lit("b")))
-        return marked.with_columns(side=side), removed
+        in_b = pl.col("reason").is_not_null() & pl.lit(pl.Series(only_b))
+        return marked.with_columns(side=pl.when(in_b).then(pl.lit("b"))), removed
 
     def _near(self, texts: pl.Series, hits: Flags) -> None:
         rows = np.flatnonzero((texts.str.len_chars() >= MIN_GRAMS).to_numpy())

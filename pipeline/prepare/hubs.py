@@ -12,7 +12,7 @@ import polars as pl
 from pipeline.prepare.spill import Spill
 
 FEWEST = 10
-"""Different counterparts that make a hub, at least; in larger corpora a hundredth of the pairs, or their square root if less."""
+"""Different counterparts that make a hub; in larger corpora a hundredth of the pairs, or if less their root."""
 
 KEPT = 100
 """Hubs that are remembered, those with the most counterparts."""

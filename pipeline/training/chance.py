@@ -9,9 +9,9 @@ good the student; the number is about Poisson's with mean 1. A student is called
 
 A student that has learned nothing yet is at chance too, whatever the files. So training ends in an error only if the student
 has come to know the pairs that it was trained on, and knows nothing of those of the dev set: it has learned by heart what
-can't be understood. What it knows is measured more finely than by retrieval, by how far the cosines of pairs stand above those
-of sentences that are no pair, in standard errors: `KNOWN` of the training pairs, not even `HINT` of as many dev pairs. A
-student that learns slowly, from files that are aligned, moves both alike.
+can't be understood. What it knows is measured more finely than by retrieval, by how far the cosines of pairs stand above
+those of sentences that are no pair, in standard errors: `KNOWN` of the training pairs, not even `HINT` of as many dev pairs.
+A student that learns slowly, from files that are aligned, moves both alike.
 """
 
 from __future__ import annotations

@@ -67,8 +67,9 @@ def tmx(root: Path, code: str) -> str:
 
 def xliff(root: Path, code: str) -> str:
     unit = '<trans-unit id="1"><source>one</source><target>jedan</target></trans-unit>'
+    languages = f'source-language="en" target-language="{code}"'
     (root / "x.xlf").write_text(
-        f'<xliff version="1.2"><file original="f" source-language="en" target-language="{code}"><body>{unit}</body></file></xliff>'
+        f'<xliff version="1.2"><file original="f" {languages}><body>{unit}</body></file></xliff>'
     )
     return "x.xlf"
 

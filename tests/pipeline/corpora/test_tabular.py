@@ -77,7 +77,8 @@ def test_one_sided(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "delimiter", "line"),
     [
-        ("tsv", " ||| ", 'one "x" ||| un'), ("tsv", "|||", 'one "x"|||un'), ("tsv", ",", 'one "x",un'), ("tsv", None, 'one "x"\tun'),
+        ("tsv", " ||| ", 'one "x" ||| un'), ("tsv", "|||", 'one "x"|||un'), ("tsv", ",", 'one "x",un'),
+        ("tsv", None, 'one "x"\tun'),
         ("csv", ";", '"one ""x""";un'), ("csv", "\t", '"one ""x"""\tun'), ("csv", None, '"one ""x""",un'),
     ],
 )  # fmt: skip

@@ -64,7 +64,8 @@ def test_pairs_in_any_spelling():
     [
         # either script, unless the project names one
         ("sr@latin", "en sr", "sr"), ("srp_Cyrl", "sr", "sr"), ("sr_Latn_RS", "sr", "sr"), ("sh", "sr", "sr"),
-        ("sr@latin", "sr-Latn", "sr-Latn"), ("sr@latin", "sr-Cyrl", None), ("sr", "sr-Latn", None), ("sr", "sr-Cyrl", "sr-Cyrl"),
+        ("sr@latin", "sr-Latn", "sr-Latn"), ("sr@latin", "sr-Cyrl", None), ("sr", "sr-Latn", None),
+        ("sr", "sr-Cyrl", "sr-Cyrl"),
         ("sr-Latn", "sr sr-Latn", "sr-Latn"), ("uzn_Latn", "uz", "uz"), ("uz", "uz-Latn", "uz-Latn"), ("uz", "uz-Cyrl", None),
         ("pa-PK", "pa", "pa"), ("kk", "kk-Cyrl", "kk-Cyrl"),
         # regions and variants

@@ -1,4 +1,4 @@
-"""What prepare says of corpora and pairs of which nothing, or less than half, is left; and that nothing at all is an error."""
+"""What prepare says of corpora and pairs of which nothing, or little, is left; and that nothing at all is an error."""
 
 from __future__ import annotations
 
@@ -106,9 +106,7 @@ def test_a_sentence_opposite_very_many_others(tmp_path):
     assert notes(tmp_path, params([corpus()])) == []
     lines(tmp_path / "c.tsv", GOOD + filler[:FEWEST] + filler[:FEWEST])
     (note,) = [note for note in notes(tmp_path, params([corpus()])) if "opposite" in note]
-    assert note.startswith(
-        f"en-fr: 'à traduire plus tard' (fr) stands opposite {FEWEST} different sentences; if it says that"
-    )
+    assert note.startswith(f"en-fr: 'à traduire plus tard' (fr) stands opposite {FEWEST} different sentences; if it")
 
 
 @pytest.mark.parametrize("memory", [1 << 20, 256 << 20])
@@ -170,3 +168,18 @@ def test_rejects_stand_where_the_side_to_blame_does(tmp_path, place):
         rows = [line.split("\t")[:5] for line in reader.read().decode().splitlines()[1:]]
     name, language = ("x.en", "en") if place == "a" else ("x.fr", "fr")
     assert rows == [["x.en", "1", "en-fr", "empty", "en"], [name, "3", "en-fr", "script", language]]
+
+
+def test_a_benchmarks_sentence_is_rejected_where_it_stands(tmp_path):
+    (tmp_path / "x.en").write_text("a sentence of the benchmark\nanother good sentence\nsome other text here\n")
+    (tmp_path / "x.fr").write_text("une phrase française\nphrase de référence\nencore du texte\n")
+    (tmp_path / "b").write_text("A sentence of the benchmark.\nPhrase de référence!\n")
+    decontaminate = {"benchmarks": [{"name": "b", "path": "b"}]}
+    config = params(
+        [{"name": "c", "format": "moses", "path": "x.{lang}", "heldout": False}], decontaminate=decontaminate
+    )
+    prepare(config, tmp_path, Outputs(*(tmp_path / "data" / folder for folder in FOLDERS)))
+    packed = (tmp_path / "data" / "rejects" / "c.tsv.zst").read_bytes()
+    with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as reader:
+        rows = [line.split("\t")[:5] for line in reader.read().decode().splitlines()[1:]]
+    assert sorted(rows) == [["x.en", "1", "en-fr", "benchmark", "b"], ["x.fr", "2", "en-fr", "benchmark", "b"]]

@@ -352,7 +352,7 @@ def test_language_identification_is_an_option(tmp_path):
 
 @pytest.mark.slow
 def test_real_text_if_it_is_there(tmp_path):
-    folder = Path(__file__).parents[3] / "shared" / "corpora" / "train"
+    folder = Path(__file__).parents[4] / "shared" / "corpora" / "train"
     if not folder.is_dir():
         pytest.skip("../shared/corpora is not here")
     corpus = {"name": "train", "format": "tsv", "path": f"{folder}/{{a}}-{{b}}/tatoeba_challenge_test.tsv.zst"}

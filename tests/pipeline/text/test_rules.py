@@ -104,10 +104,12 @@ def test_letter_rules_are_what_their_definitions_say(pairs):
     [
         ("sr", "Lampa je na stolu", None), ("sr", "Лампа је на столу", None), ("sr-Latn", "Лампа је на столу", "script"),
         ("sr-Cyrl", "Lampa je na stolu", "script"), ("sr", "灯在桌子上的", "script"), ("uz", "Чироқ стол устида", None),
-        ("pa", "ਦੀਵਾ ਮੇਜ਼ ਤੇ ਹੈ", None), ("pa", "دیوا میز تے اے", None), ("az", "چیراغ میزین اوستونده", None), ("ks", "चराग मेज़ पेठ", None),
+        ("pa", "ਦੀਵਾ ਮੇਜ਼ ਤੇ ਹੈ", None), ("pa", "دیوا میز تے اے", None), ("az", "چیراغ میزین اوستونده", None),
+        ("ks", "चराग मेज़ पेठ", None),
         ("mn", "ᠮᠣᠩᠭᠣᠯ ᠪᠢᠴᠢᠭ", None), ("uz-Latn", "Чироқ стол устида", "script"),
         # no data names azb's script, so nothing is said of it
-        ("azb", "چیراغ میزین اوستونده", None), ("azb", "Chiraq mizin ustunda", None), ("azb-Arab", "Chiraq mizin ustunda", "script"),
+        ("azb", "چیراغ میزین اوستونده", None), ("azb", "Chiraq mizin ustunda", None),
+        ("azb-Arab", "Chiraq mizin ustunda", "script"),
     ],
 )  # fmt: skip
 def test_languages_of_several_scripts(language, text, expected):
@@ -126,8 +128,10 @@ def test_placeholders_stand_for_a_side_that_is_not_there(text):
 @pytest.mark.parametrize(
     ("a", "b", "side"),
     [
-        (EN, "", "b"), ("", FR, "a"), ("", "", "a"), (EN, "a", "b"), ("a", FR, "a"), (EN, "a b " * 600, "b"), (EN, "NULL", "b"),
-        ("?! * ( ) - + # 1", FR, "a"), (EN, "?! * ( ) - + # 1", "b"), (EN, "это предложение", "b"), ("это предложение", FR, "a"),
+        (EN, "", "b"), ("", FR, "a"), ("", "", "a"), (EN, "a", "b"), ("a", FR, "a"), (EN, "a b " * 600, "b"),
+        (EN, "NULL", "b"),
+        ("?! * ( ) - + # 1", FR, "a"), (EN, "?! * ( ) - + # 1", "b"), (EN, "это предложение", "b"),
+        ("это предложение", FR, "a"),
         (EN, "A good, sentence!", None), ("12 of 15 pages", "13 des 16 livres de", None), (EN, FR, None),
     ],
 )  # fmt: skip
