@@ -22,6 +22,7 @@ from pipeline.training.build import set_dropout
 from pipeline.training.checkpoint import TENSORS, Progress, load_checkpoint, save_checkpoint
 from pipeline.training.neighbors import Neighbors
 from pipeline.training.schedule import learning_rate
+from pipeline.training.trainer import Trainer
 from stages import tokenize, train
 from stages.command import Project
 
@@ -355,3 +356,18 @@ def test_dropout_of_every_layer(tiny_teacher: Path):
     assert not torch.equal(model(tokens), model(tokens))
     set_dropout(model, 0.0)
     assert torch.equal(model(tokens), model(tokens))
+
+
+def test_the_weights_of_params_yaml_reach_the_batches(taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class StopError(Exception):
+        pass
+
+    def stop(trainer: Trainer) -> None:
+        raise StopError(trainer.plan.drawn)
+
+    corpora = [{"name": "made-up", "format": "moses", "path": "text.{lang}", "weight": 3.0}]
+    project = _with(taught, tmp_path / "p", prepare={"corpora": corpora})
+    monkeypatch.setattr(Trainer, "run", stop)
+    with pytest.raises(StopError) as stopped:
+        train.run(project)
+    assert stopped.value.args == ([3 * len(PairFolder(project.layout.pairs / "en-fr"))],)
