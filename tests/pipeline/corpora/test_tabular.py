@@ -1,6 +1,7 @@
 import pytest
 from corpus_reading import ask, read, reasons, sides
 
+from pipeline.corpora import tabular
 from pipeline.errors import InputError, UserError
 
 
@@ -72,3 +73,13 @@ def test_one_sided(tmp_path):
     assert [r["a"] for r in read("text", ask(tmp_path, "y", "en"))] == ["one", "two"]
     with pytest.raises(UserError, match=r"one-sided"):
         read("text", ask(tmp_path, "y", "en-fr"))
+
+
+def test_the_limit_is_a_csv_record_s_not_the_file_s(tmp_path, monkeypatch):
+    monkeypatch.setattr(tabular, "MAX_RECORD_CHARS", 20)
+    (tmp_path / "x.csv").write_text("one,un\n" * 10 + '"two\nlines",deux\n' * 3)
+    request = ask(tmp_path, "x.csv", "en-fr", languages=("en", "fr"))
+    assert sides(read("csv", request)) == [("one", "un")] * 10 + [("two\nlines", "deux")] * 3
+    (tmp_path / "x.csv").write_text("one,un\n" * 10 + '"two\nvery\nlong\nlines",deux\n')
+    with pytest.raises(InputError, match=r"x.csv:11: a record of over 20 characters; a quote never closed"):
+        read("csv", request)
