@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.compute.engines import open_engine
-from pipeline.prepare import Outputs, prepare
-from stages.command import Project, stage_main, write_metrics
+from pipeline.prepare.prepare import Outputs, prepare
+from stages.running.command import Project, stage_main, write_metrics
 
 
 def run(project: Project) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.artifacts import iterate_shards
+from pipeline.artifacts.shards import iterate_shards
 from pipeline.corpora.base import file_source
 from pipeline.corpora.lines import read_lines
 from pipeline.evaluation.scoring import BenchmarkScore, TaskScore
-from pipeline.hashing import Keys, as_keys, locate, text_key
-from pipeline.preparing.benchmarks import MIN_GRAMS, PERMUTATIONS
+from pipeline.ground.hashing import Keys, as_keys, locate, text_key
+from pipeline.prepare.benchmarks import MIN_GRAMS, PERMUTATIONS
 from pipeline.text.minhash import Signatures, band_hashes, band_rows, signatures, similarity
 from pipeline.text.normalize import clean_text, normal_form
 

@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from tiny_project import write_project
 
-from pipeline.artifacts import (
+from pipeline.artifacts.folders import TextFolder, VectorFolder
+from pipeline.artifacts.pairs import HeldOutFolder
+from pipeline.artifacts.shards import (
     HELDOUT,
     KEY,
     MONOLINGUAL,
@@ -21,13 +23,11 @@ from pipeline.artifacts import (
     vector_schema,
     write_shard,
 )
-from pipeline.folders import TextFolder, VectorFolder
-from pipeline.hashing import as_keys, pair_key, text_key
+from pipeline.ground.hashing import as_keys, pair_key, text_key
+from pipeline.mining.judging.threshold import tune
 from pipeline.mining.texts import Side, heldout_set, mine_set
-from pipeline.mining.threshold import tune
-from pipeline.pairs import HeldOutFolder
 from stages import mine
-from stages.command import Project
+from stages.running.command import Project
 
 COUNT = 120
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from small import sentence
 from tiny_project import translation, write_project
 
-from pipeline.artifacts import open_folder
+from pipeline.artifacts.shards import open_folder
 from stages import prepare, tokenize
-from stages.command import Project
+from stages.running.command import Project
 
 PAIRS = 150
 MARKS = [

@@ -1,8 +1,8 @@
 import pytest
 from corpus_reading import ask, read, reasons, sides
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.corpora import tabular
-from pipeline.errors import InputError, UserError
 
 
 def test_tsv_by_the_order_of_languages(tmp_path):

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import InputError
+from pipeline.artifacts.folders import TextFolder
+from pipeline.console.errors import InputError
 from pipeline.exporting.sample import SIZE, sample_of_file, sample_of_folders, sample_of_vocabulary
 from pipeline.exporting.source import open_source
-from pipeline.folders import TextFolder
-from pipeline.hashing import as_keys, text_key
+from pipeline.ground.hashing import as_keys, text_key
 
 
 def test_lines_of_a_file(tmp_path: Path):

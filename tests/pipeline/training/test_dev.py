@@ -6,7 +6,7 @@ import numpy as np
 from gradient_worker import tiny_bert, tokens
 
 from pipeline.encoders.model import embed
-from pipeline.evaluation.retrieval import retrieve
+from pipeline.search.translation_retrieval import retrieve
 from pipeline.training.collapse import spread
 from pipeline.training.dev import DevScore, DevSet, dev_scores
 

@@ -12,7 +12,7 @@ from gradient_worker import tokens
 from loss_batches import unit
 from torch import nn
 
-from pipeline.config import Train
+from pipeline.config.train import Train
 from pipeline.encoders.model import StaticModel
 from pipeline.losses import Batch
 from pipeline.training.batches import BatchPlan

@@ -9,17 +9,18 @@ from safetensors.torch import load_file
 from small import sentence
 from tiny_project import run_to_neighborhoods, write_project
 
-from pipeline.artifacts import open_folder
-from pipeline.config import Train
+from pipeline.artifacts.folders import TokenFolder, VectorFolder
+from pipeline.artifacts.pairs import HeldOutFolder, PairFolder
+from pipeline.artifacts.shards import open_folder
+from pipeline.config.train import Train
+from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_transformer
 from pipeline.encoders.tokenization import load_tokenizer
-from pipeline.errors import UserError
-from pipeline.folders import TokenFolder, VectorFolder
-from pipeline.hashing import folder_hash, locate
+from pipeline.ground.hashing import folder_hash, locate
+from pipeline.labels.neighborhoods import soft_weights
+from pipeline.labels.points import label_points
 from pipeline.losses import Term, build_loss
 from pipeline.losses.batch import Anchors
-from pipeline.neighborhoods import label_points, soft_weights
-from pipeline.pairs import HeldOutFolder, PairFolder
 from pipeline.training.batches import BatchPlan
 from pipeline.training.build import set_dropout
 from pipeline.training.checkpoint import TENSORS, Progress, load_checkpoint, save_checkpoint
@@ -28,8 +29,8 @@ from pipeline.training.objective import training_loss
 from pipeline.training.schedule import learning_rate
 from pipeline.training.trainer import Trainer
 from stages import tokenize, train
-from stages.command import Project
-from stages.training_data import read_dev
+from stages.inputs.training_data import read_dev
+from stages.running.command import Project
 
 
 @pytest.fixture(scope="module")
