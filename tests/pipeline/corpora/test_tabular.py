@@ -2,6 +2,7 @@ import pytest
 from corpus_reading import ask, read, reasons, sides
 
 from pipeline.console.errors import InputError, UserError
+from pipeline.corpora import tabular
 
 
 def test_tsv_by_the_order_of_languages(tmp_path):
@@ -106,3 +107,13 @@ def test_the_likely_delimiter_is_named(tmp_path, kind, line, advice):
     assert (row["reason"], row["detail"]) == ("missing-column", f"1 columns, expected 2{said}".replace("\\\\", "\\"))
     with pytest.raises(InputError, match="has no column 'en'"):
         read(kind, ask(tmp_path, "x", "en-fr", columns=(("en", "en"), ("fr", "fr"))))
+
+
+def test_the_limit_is_a_csv_record_s_not_the_file_s(tmp_path, monkeypatch):
+    monkeypatch.setattr(tabular, "MAX_RECORD_CHARS", 20)
+    (tmp_path / "x.csv").write_text("one,un\n" * 10 + '"two\nlines",deux\n' * 3)
+    request = ask(tmp_path, "x.csv", "en-fr", languages=("en", "fr"))
+    assert sides(read("csv", request)) == [("one", "un")] * 10 + [("two\nlines", "deux")] * 3
+    (tmp_path / "x.csv").write_text("one,un\n" * 10 + '"two\nvery\nlong\nlines",deux\n')
+    with pytest.raises(InputError, match=r"x.csv:11: a record of over 20 characters; a quote never closed"):
+        read("csv", request)
