@@ -95,13 +95,7 @@ def test_one_file_for_both_sides(folder, en, fr):
 def test_text_to_be_mined(folder):
     corpus = {"files": {"en": "one", "fr": "two"}}
     planned(folder, corpus, text=[{"name": "t", "language": "en", "path": "x.en"}])
-<<<<<<< HEAD
-    with pytest.raises(
-        UserError, match=r"text t: x\.fr is given for en, but its name says fr; correct its language or its path"
-    ):
-=======
     with pytest.raises(UserError, match=r"text t: x\.fr is given for en, but its name says fr; correct its"):
->>>>>>> w/intake
         planned(folder, corpus, text=[{"name": "t", "language": "en", "path": "x.fr"}])
     planned(folder, corpus, text=[{"name": "t", "language": "en", "path": "x.fr", "rename": {"fr": "en"}}])
 
