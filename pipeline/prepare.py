@@ -16,6 +16,7 @@ language pair).
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -35,14 +36,17 @@ from pipeline.corpora.registry import corpus_request, text_request
 from pipeline.preparing.account import Account
 from pipeline.preparing.benchmarks import BenchmarkAccount, Benchmarks
 from pipeline.preparing.cleaning import ChunkToClean, CleanChunk, Cleaner, clean_chunk, cleaner_identity, cleaning_work
-from pipeline.preparing.holding import SETS, choose
+from pipeline.preparing.holding import SETS, NearAccount, choose, sift_near
 from pipeline.preparing.keys import top_bits
 from pipeline.preparing.merging import SecondPass
+from pipeline.preparing.near import NearHeldOut
 from pipeline.preparing.reading import FirstPass, Work, plan
 from pipeline.preparing.rejects import Rejects
 from pipeline.preparing.shards import write_shards
 from pipeline.preparing.spill import Run, Spill
 from pipeline.progress import progress
+
+log = logging.getLogger(__name__)
 
 CHUNK_GUESS = 4 << 20
 """Bytes of a file that make a chunk, about: only for how many workers are worth starting."""
@@ -123,16 +127,18 @@ def _run(
         benchmarks = Benchmarks(config.decontaminate, root)
         found = BenchmarkAccount(benchmarks)
         first = FirstPass(config.max_bad_share, account, limit)
-        second = SecondPass(spilled, config.duplicates, config.memory_bytes, account, rejects)
+        second = SecondPass(
+            spilled, config.duplicates, config.memory_bytes, account, rejects, mask_digits=bool(config.heldout.near)
+        )
         with _crew(config, benchmarks, root, engine, _size(works), shared) as crew:
             _read(works, first, crew, second, writer, rejects, found)
         second.run()
-        heldout = choose(second, config.heldout, rejects)
-        if heldout.height:
-            account.heldout(heldout)
-        metrics = writer.write(second, heldout, account, rejects)
+        heldout, near = choose(second, config.heldout, rejects)
+        metrics = writer.write(second, NearHeldOut(heldout, config.heldout.near), near, account, rejects)
         rejects.write(folders.rejects, first.order)
         _remove(spilled)
+        for line in near.lines():
+            log.warning(line)
         return {"corpora": account.as_dict(), "benchmarks": found.as_dict(), **metrics}
 
 
@@ -203,14 +209,26 @@ class _Writer:
             )
         )  # fmt: skip
 
-    def write(self, second: SecondPass, heldout: pl.DataFrame, account: Account, rejects: Rejects) -> dict[str, Any]:
+    def write(
+        self, second: SecondPass, near: NearHeldOut, near_account: NearAccount, account: Account, rejects: Rejects
+    ) -> dict[str, Any]:
         """Write all artifacts but the rejects; returns the counts of rows."""
         pairs = [pair.name for pair in self.params.language_pairs]
+
+        def sentence_rows(frame: pl.DataFrame) -> pl.DataFrame:
+            unique = _unique_sentences(frame)
+            near.look(unique)
+            return unique
+
         metrics: dict[str, Any] = {
             "pairs": self._shards(second.pairs, "pairs", pairs, self._pair_rows),
-            "sentences": self._shards(second.sentences, "sentences", self.params.used_languages, _unique_sentences),
-            "heldout": self._heldout(heldout),
+            "sentences": self._shards(second.sentences, "sentences", self.params.used_languages, sentence_rows),
         }
+        heldout = sift_near(near, near_account, rejects)
+        if heldout.height:
+            account.heldout(heldout)
+        metrics["heldout"] = self._heldout(heldout)
+        metrics["heldout_near"] = near_account.as_dict()
         self._add_heldout_text(heldout)
         metrics["monolingual"] = self._shards(
             self.text, "monolingual", self.languages, lambda frame: self._text_rows(frame, account, rejects)

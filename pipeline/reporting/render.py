@@ -16,6 +16,7 @@ from pipeline.reporting.inputs import MinedPair, ReportInputs
 from pipeline.reporting.mining_notes import mining_notes
 from pipeline.reporting.model_tables import benchmark_tables
 from pipeline.reporting.models import SIGNIFICANT, STUDENT, Models
+from pipeline.reporting.near_copies import most_left_out, near_copies
 from pipeline.reporting.peer_verdict import peer_verdict
 from pipeline.reporting.space import HeatMap, benchmark_heat_map
 from pipeline.reporting.unknown import unknown_languages
@@ -93,6 +94,8 @@ def render(inputs: ReportInputs) -> str:
             costs=cost_rows(inputs.costs),
             benchmarks=facts.benchmark_rows(inputs),
             heldout_seen=facts.heldout_seen(inputs),
+            near_copies=near_copies(inputs.prepare),
+            most_left_out=most_left_out(inputs.prepare),
             loss_plot=_loss_plot(inputs),
             dev_plot=_dev_plot(inputs),
             train=inputs.train,
