@@ -1,8 +1,9 @@
 """Near-duplicate pairs, out of memory; and held-out pairs that are near to training sentences.
 
-For near-duplicates every pair gets a MinHash signature of both sides' normal forms. Signatures lie in a file on disk; bands of them are spilled
-by their hash, so pairs that agree in a band meet in one partition. There each is compared with the first of them (training
-before held-out, then in order of the corpora), and is left out if their estimated similarity reaches the threshold.
+Near-duplicates: every pair gets a MinHash signature of both sides' normal forms. Signatures lie in a file on disk; bands of
+them are spilled by their hash, so pairs that agree in a band meet in one partition. There each is compared with the first of
+them (training before held-out, then in order of the corpora), and is left out if their estimated similarity reaches the
+threshold.
 """
 
 from __future__ import annotations

@@ -69,9 +69,7 @@ def verdict(inputs: ReportInputs) -> list[str]:
     pairs: Mapping[str, Any] = retrieval.get("pairs", {})
     most = most_left_out(inputs.prepare)
     if not pairs and most:
-        return [
-            f"Nothing could be measured: {most}. Text that repeats itself but for numbers has little that is new to test on."
-        ]
+        return [f"Nothing could be measured: {most}. Text that only repeats itself has nothing new to test on."]
     if not pairs:
         return [
             "Nothing could be measured: no document is held out from training, so there are no translations that the "

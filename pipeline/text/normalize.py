@@ -42,7 +42,7 @@ def normal_form(text: pl.Expr) -> pl.Expr:
 
 
 def digits_masked(form: pl.Expr) -> pl.Expr:
-    """A normal form with one digit in the place of each number: equal for texts that differ in numbers only; null without any.
+    """A normal form with one digit for each number: the same for texts that differ in numbers only; null without any.
 
     >>> forms = pl.Series("text", ["page10of12", "page9of9", "page"])
     >>> forms.to_frame().select(digits_masked(pl.col("text")))["text"].to_list()
