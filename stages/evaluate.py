@@ -12,10 +12,13 @@ from pipeline.folders import VectorFolder
 from pipeline.pairs import HeldOutFolder
 from pipeline.parquet_files import read_made_by
 from stages.command import Project, stage_main, write_metrics
+from stages.declared import check_declared
+from stages.inputs import named_inputs
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
+    check_declared(project, lambda: named_inputs(project, "evaluate"))
     params, layout = project.params, project.layout
     retrieval: dict[str, Any] = {}
     mining: dict[str, Any] = {}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pipeline.compute.engines import open_engine
 from pipeline.prepare import Outputs, prepare
 from stages.command import Project, stage_main, write_metrics
+from stages.corpus_inputs import corpus_inputs
+from stages.declared import check_declared
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
+    check_declared(project, lambda: corpus_inputs(project))
     layout = project.layout
     outputs = Outputs(
         sentences=layout.sentences,

@@ -7,11 +7,14 @@ from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Terms
 from pipeline.embedding import FolderToEmbed, Model, embed_folders, embedding_work
 from stages.command import Project, stage_main, write_metrics
+from stages.declared import check_declared
+from stages.inputs import named_inputs
 from stages.models import teacher_settings
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
+    check_declared(project, lambda: named_inputs(project, "teach"))
     params, layout = project.params, project.layout
     teacher, engine = params.teacher, open_engine(params.compute)
     model = Model(

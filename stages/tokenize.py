@@ -15,11 +15,14 @@ from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_t
 from pipeline.encoders.transplant import padding_id
 from pipeline.tokenize import FolderToTokenize, tokenize_folders, tokenizing_work, training_texts
 from stages.command import Project, stage_main, write_metrics
+from stages.declared import check_declared
+from stages.inputs import named_inputs
 from stages.models import resolve_student, resolve_teacher
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
+    check_declared(project, lambda: named_inputs(project, "tokenize"))
     params, layout = project.params, project.layout
     engine = open_engine(params.compute)
     teacher = resolve_teacher(project)

@@ -30,6 +30,8 @@ from pipeline.training.lexicon import LexiconText, start_from_lexicon
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trained, Trainer
 from stages.command import Project, stage_main, write_metrics
+from stages.declared import check_declared
+from stages.inputs import named_inputs
 from stages.launching import launch_again
 from stages.models import resolve_start, student_tokenizer
 from stages.training_data import read_dev, read_training_pairs
@@ -49,6 +51,7 @@ class _Live(Live):  # type: ignore[misc]
 def run(project: Project) -> None:
     """Run the stage in a project; with an Accelerate configuration, through `accelerate launch`."""
     launch_again(project, "train")
+    check_declared(project, lambda: named_inputs(project, "train"))
     params, layout = project.params, project.layout
     accelerator = make_accelerator(params.train.mixed_precision)
     tokens = {language: TokenFolder(layout.tokens / "student" / language) for language in params.used_languages}

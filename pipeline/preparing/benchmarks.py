@@ -31,6 +31,11 @@ ANY = "und"
 EXAMPLES = 5
 
 
+def benchmark_request(benchmark: Benchmark, root: Path) -> Request:
+    """What params.yaml asks of a benchmark's files."""
+    return Request(benchmark.name, root, ((ANY,),), path=benchmark.path, encoding=benchmark.encoding)
+
+
 @dataclass(frozen=True)
 class Removed:
     """What one benchmark took of a chunk.
@@ -68,7 +73,7 @@ class Benchmarks:
 
     def _normal_forms(self, number: int, benchmark: Benchmark, root: Path) -> pl.Series:
         """The unique normal forms of a benchmark's sentences; rows that can't be read are counted."""
-        request = Request(benchmark.name, root, ((ANY,),), path=benchmark.path, encoding=benchmark.encoding)
+        request = benchmark_request(benchmark, root)
         forms = []
         for found in find_files(request):
             columns: list[str | int | None] = [*benchmark.columns] or [None]

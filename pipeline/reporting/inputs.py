@@ -133,6 +133,7 @@ class ReportInputs:
         neighborhoods: some of the first language pair that has any.
         costs: of each stage.
         tokenize: metrics of the stage.
+        left_over: what lies in the project and is not in the report, as params.yaml names it no more; empty if nothing.
     """
 
     title: str
@@ -148,6 +149,7 @@ class ReportInputs:
     space: Space = field(default_factory=Space)
     neighborhoods: Sequence[Neighborhood] = ()
     costs: Sequence[Cost] = ()
+    left_over: str = ""
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

@@ -103,6 +103,7 @@ def render(inputs: ReportInputs) -> str:
             rejections=facts.rejection_rows(inputs),
             texts=facts.text_rows(inputs),
             sentences=facts.sentence_rows(inputs),
+            left_over=inputs.left_over,
             makers=facts.maker_groups(inputs),
         )
     )
