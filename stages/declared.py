@@ -129,6 +129,8 @@ def check_declared(project: Project, inputs: Callable[[], Sequence[Input]]) -> N
 
 def undeclared(project: Project, entry: StageEntry, inputs: Sequence[Input]) -> Iterator[Undeclared]:
     """What a stage reads and DVC doesn't know: at most one finding for what decides, what doesn't, and new files."""
+    if not inputs:
+        return
     known = entry.known()
     for decides in (True, False):
         lacking = [one for one in inputs if one.decides == decides and not _covered(one.files, known)]

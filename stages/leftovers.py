@@ -82,7 +82,7 @@ class LeftOvers:
         prepare = params.prepare
         used, taught = frozenset(params.used_languages), frozenset(params.teacher_languages)
         pairs = frozenset(params.pairs)
-        corpora = frozenset(one.name for one in [*prepare.corpora, *prepare.text])
+        corpora = frozenset([*(one.name for one in prepare.corpora), *(one.name for one in prepare.text)])
         models = frozenset(["student", *(peer.name for peer in params.evaluate.peers)])
         mined = layout.plots / "train" / "plots" / "metrics" / "dev"
         self._rules: list[tuple[Path, Rule]] = [

@@ -46,7 +46,7 @@ def current_prepare(metrics: Mapping[str, Any], params: Params) -> dict[str, Any
     prepare, found = params.prepare, dict(metrics)
     text = [one.language for one in prepare.text]
     wanted: dict[str, Collection[str]] = {
-        "corpora": [one.name for one in [*prepare.corpora, *prepare.text]],
+        "corpora": [*(one.name for one in prepare.corpora), *(one.name for one in prepare.text)],
         "benchmarks": [one.name for one in prepare.decontaminate.benchmarks],
         "pairs": params.pairs,
         "sentences": params.used_languages,
