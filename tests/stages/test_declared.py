@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -389,15 +390,13 @@ def test_what_prepare_opens_is_what_it_names(tmp_path: Path, tiny_teacher: Path,
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if listening and event == "open" and isinstance(args[0], str | os.PathLike):
-            seen.add(Path(os.path.abspath(args[0])))
-
-    import sys
+            seen.add(Path(args[0]).resolve())
 
     sys.addaudithook(hook)
     stage.run(opened)
     listening = False
     inside = {path for path in seen if path.is_relative_to(tmp_path) and not path.is_relative_to(root / "data")}
-    named = {Path(os.path.abspath(file)) for one in corpus_inputs(opened) for file in one.files}
+    named = {file.resolve() for one in corpus_inputs(opened) for file in one.files}
     assert {path for path in inside if path.is_file()} - {
         root / "params.yaml",
         root / "metrics" / "prepare.json",
