@@ -76,7 +76,8 @@ class Undeclared:
         keys = [one.key for one in self.inputs]
         more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
         named = f"{', '.join(keys[:SHOWN])}{more}"
-        place = f"{self.entry.file}: stage {self.entry.name}"
+        here, file = Path.cwd(), self.entry.file
+        place = f"{file.relative_to(here) if file.is_relative_to(here) else file}: stage {self.entry.name}"
         if self.new_files and not self.lines:
             return (
                 f"{place}: a new file for {named} would not be seen by DVC, and its folder can't be a dep (what stages write "

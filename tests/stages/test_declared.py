@@ -8,13 +8,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 from tiny_project import write_project
 from typer.testing import CliRunner
 
+from pipeline.config import Params
 from pipeline.errors import UserError
 from softalign.cli import app
 from stages.command import Project, reported_errors
@@ -198,7 +200,7 @@ def test_what_dvc_does_not_know_is_told_and_then_known(
     with pytest.raises(UserError) as error:
         check_declared(opened, lambda: inputs_of(opened, stage))
     said = str(error.value).splitlines()
-    assert said[0].startswith(f"{root / 'dvc.yaml'}: stage {stage} reads what its deps don't name (")
+    assert said[0].startswith(f"dvc.yaml: stage {stage} reads what its deps don't name (")
     told = YAML(typ="safe").load("\n".join(line for line in said if line.startswith(" ")))
     assert [line.replace(r"\${", "${") for line in told] == lines
     write_dvc_yaml(root, stage, told)  # as they were told
@@ -370,6 +372,55 @@ def test_init_names_what_its_project_reads(tmp_path: Path):
     assert len(stages) == 9
     for name, entry in stages.items():
         assert not list(undeclared(opened, entry, inputs_of(opened, name)))
+
+
+FILES = {
+    *("prepare.corpora.path", "prepare.corpora.files", "prepare.text.path", "prepare.decontaminate.benchmarks.path"),
+    *("teacher.model", "student.model", "evaluate.benchmarks.path", "evaluate.peers.model", "evaluate.peers.vectors"),
+    "compute.accelerate_config",
+}
+NO_FILES = {
+    *(
+        "softalign",
+        "languages",
+        "pairs",
+        "prepare.text.language",
+        "prepare.text.column",
+        "report.title",
+        "student.lora.targets",
+    ),
+    *(
+        f"prepare.corpora.{key}"
+        for key in ("package", "dataset", "revision", "languages", "columns", "encoding", "licence")
+    ),
+    *(f"prepare.{kind}.{key}" for kind in ("corpora", "text") for key in ("name", "encoding")),
+    *(f"prepare.decontaminate.benchmarks.{key}" for key in ("name", "columns", "encoding")),
+    *("prepare.heldout.near", "prepare.clean.length_ratios", "teacher.revision", "teacher.prefix", "teacher.sha256"),
+    *("student.revision", "student.prefix", "neighborhoods.index", "mine.index", "compute.ray_address"),
+    *(f"evaluate.{kind}.{key}" for kind in ("benchmarks", "peers") for key in ("name", "languages")),
+    *("evaluate.peers.revision", "evaluate.peers.prefix"),
+}
+
+
+def texts(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """The parameters that may hold text of the user's, by their dotted names; those of lists without their places."""
+    found: set[str] = set()
+    for name, field in model.model_fields.items():
+        waiting: list[Any] = [field.annotation]
+        while waiting:
+            kind = waiting.pop()
+            if kind is str:
+                found.add(f"{prefix}{name}")
+            elif isinstance(kind, type) and issubclass(kind, BaseModel):
+                found |= texts(kind, f"{prefix}{name}.")
+            elif get_origin(kind) is not Literal:
+                waiting.extend(get_args(kind))
+    return found
+
+
+def test_every_parameter_that_is_text_is_a_file_here_or_none():
+    """A new one that names files belongs into stages/inputs.py or stages/corpus_inputs.py, and into NAMED above."""
+    assert texts(Params) == FILES | NO_FILES
 
 
 def test_what_prepare_opens_is_what_it_names(tmp_path: Path, tiny_teacher: Path, monkeypatch: pytest.MonkeyPatch):
