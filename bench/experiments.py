@@ -35,23 +35,23 @@ from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 
-from pipeline.atomic import write_text
-from pipeline.config import Train
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.folders import TextFolder, TokenFolder
+from pipeline.artifacts.pairs import HeldOutFolder
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.config.train import Train
 from pipeline.encoders.load import load_encoder
 from pipeline.encoders.model import SentenceModel, embed
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.scoring import score_benchmark
-from pipeline.folders import TextFolder, TokenFolder
-from pipeline.pairs import HeldOutFolder
+from pipeline.ground.atomic import write_text
 from pipeline.training.build import build_student, set_dropout
 from pipeline.training.devices import make_accelerator
 from pipeline.training.lexicon import LexiconText, start_from_lexicon
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trainer
-from stages.command import Project
-from stages.models import resolve_start, resolve_teacher, student_tokenizer, teacher_settings
-from stages.training_data import read_training_pairs
+from stages.inputs.models import resolve_start, resolve_teacher, student_tokenizer, teacher_settings
+from stages.inputs.training_data import read_training_pairs
+from stages.running.command import Project
 
 EVAL_TOKENS = 65_536
 NEAR = 5

@@ -19,17 +19,17 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from pipeline.config import LossTerm, Temperatures, Train
+from pipeline.artifacts.folders import TokenFolder
+from pipeline.artifacts.pairs import HeldOutFolder
+from pipeline.config.train import LossTerm, Temperatures, Train
 from pipeline.encoders.model import SentenceModel
-from pipeline.evaluation.retrieval import retrieve
-from pipeline.folders import TokenFolder
-from pipeline.pairs import HeldOutFolder
+from pipeline.search.translation_retrieval import retrieve
 from pipeline.training.build import build_student
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trainer
-from stages.command import Project
-from stages.models import student_tokenizer
-from stages.training_data import read_dev, read_training_pairs
+from stages.inputs.models import student_tokenizer
+from stages.inputs.training_data import read_dev, read_training_pairs
+from stages.running.command import Project
 
 EVAL_TOKENS = 65_536
 SHARP = Temperatures(teacher=0.05, student=0.05)

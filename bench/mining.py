@@ -30,10 +30,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.config import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.mine import mine
-from pipeline.mining.neighbors import mutual_neighbors
 from pipeline.mining.outputs import Side, write_tsv
+from pipeline.search.neighbors import mutual_neighbors
 
 DIMENSION = 384
 K = 4

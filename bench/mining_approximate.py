@@ -24,7 +24,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.config import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.mine import find_neighbors, mine_neighbors
 
 

@@ -29,7 +29,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipeline.config import Mine
+from pipeline.config.mine import Mine
 from pipeline.mining.mine import mine
 
 NOISE = 0.5

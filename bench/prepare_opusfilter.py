@@ -69,8 +69,8 @@ def spaced(text: str) -> str:
 
 def prepare_here(folder: Path, a: str, b: str) -> None:
     """Filter with softalign."""
-    from pipeline.config import check_params
-    from pipeline.prepare import Outputs, prepare
+    from pipeline.config.params import check_params
+    from pipeline.prepare.prepare import Outputs, prepare
 
     clean = {
         "normalization": "none", "control_characters": False, "copies": False, "max_length_ratio": RATIO,
@@ -88,7 +88,7 @@ def prepare_here(folder: Path, a: str, b: str) -> None:
 
 def kept_here(folder: Path, a: str, b: str) -> set[tuple[str, str]]:
     """What softalign kept."""
-    from pipeline.artifacts import open_folder
+    from pipeline.artifacts.shards import open_folder
 
     def load(kind: str, name: str) -> pl.DataFrame:
         return pl.concat([pl.DataFrame(pl.from_arrow(s.table)) for s in open_folder(folder / "out" / kind / name)])

@@ -40,8 +40,8 @@ def repeat(source: Path, target: Path, times: int) -> None:
 
 def prepare_once(folder: Path, near: float, share: float, heldout_near: str) -> None:
     """Prepare the corpora in a folder; print the account, seconds and the peak memory of this process as JSON."""
-    from pipeline.config import check_params
-    from pipeline.prepare import Outputs, prepare
+    from pipeline.config.params import check_params
+    from pipeline.prepare.prepare import Outputs, prepare
 
     params = check_params(
         {

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from transformers import BertConfig, BertModel
 
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.model import TransformerModel
 from pipeline.training.gradients import backward
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.artifacts import fixed_list_array, key_array, open_folder, shard_path, vector_schema, write_shard
-from pipeline.atomic import atomic_folder
-from pipeline.embedding import vector_metadata
+from pipeline.artifacts.shards import fixed_list_array, key_array, open_folder, shard_path, vector_schema, write_shard
+from pipeline.embedding.embed import vector_metadata
 from pipeline.evaluation.peers import USE_DIMENSION, open_use
-from stages.command import Project
+from pipeline.ground.atomic import atomic_folder
+from stages.running.command import Project
 
 
 def main() -> None:

@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipeline.artifacts.folders import TokenFolder
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders import model as models
-from pipeline.encoders.base import TokenBatch
 from pipeline.encoders.model import TransformerModel
-from pipeline.folders import TokenFolder
-from pipeline.tokenize import join
 from pipeline.training.build import build_student, set_dropout
-from stages.command import Project
-from stages.models import resolve_start, student_tokenizer
+from stages.inputs.models import resolve_start, student_tokenizer
+from stages.running.command import Project
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 """The weights stay float32; bfloat16 is that of the products (autocast)."""
@@ -64,7 +63,7 @@ def main() -> None:
     pair = params.language_pairs[0]
     generator = np.random.default_rng(0)
     folders = [TokenFolder(project.layout.tokens / "student" / language) for language in (pair.a, pair.b)]
-    batch = join([folder.select(generator.integers(0, len(folder), options.pairs)) for folder in folders])
+    batch = TokenBatch.joined([folder.select(generator.integers(0, len(folder), options.pairs)) for folder in folders])
     possible = {
         "packed": (True, models.GROUP_TOKENS),
         "groups": (False, models.GROUP_TOKENS),

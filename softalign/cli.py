@@ -12,14 +12,14 @@ from typing import Annotated
 
 import typer
 
-from softalign.benchmarks_command import benchmarks_app
-from softalign.bucc_command import bucc_app
-from softalign.compare_command import compare
-from softalign.evaluate_command import evaluate
-from softalign.export_command import export
-from softalign.mine_command import mine
-from softalign.plan_command import plan
-from softalign.score_command import score
+from softalign.commands.benchmarks import benchmarks_app
+from softalign.commands.bucc import bucc_app
+from softalign.commands.compare import compare
+from softalign.commands.evaluate import evaluate
+from softalign.commands.export import export
+from softalign.commands.mine import mine
+from softalign.commands.plan import plan
+from softalign.commands.score import score
 
 ProjectOption = Annotated[Path, typer.Option("--project", help="The folder that holds params.yaml.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")]
@@ -50,7 +50,7 @@ STAGE_HELP = "(One stage, outside DVC; `dvc repro` runs what has changed.)"
 
 def _stage_command(name: str) -> Callable[[Path, bool], None]:
     def command(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
-        from stages.command import reported_errors, run_stage
+        from stages.running.command import reported_errors, run_stage
 
         with reported_errors(debug):  # a stage's imports take seconds, and may be interrupted
             run = importlib.import_module(f"stages.{name}").run
@@ -70,10 +70,10 @@ def _prepare(
     if dry_run is None:
         _stage_command("prepare")(project, debug)
         return
-    from stages.command import reported_errors
+    from stages.running.command import reported_errors
 
     with reported_errors(debug):
-        from softalign.dry_run import dry_run_command
+        from softalign.commands.dry_run import dry_run_command
 
         dry_run_command(project, dry_run)
 
@@ -101,10 +101,10 @@ def _inspect(
     debug: DebugOption = False,
 ) -> None:
     """Look into an artifact: what made it, rows, size, schema, and samples in words."""
-    from stages.command import reported_errors
+    from stages.running.command import reported_errors
 
     with reported_errors(debug):
-        from softalign.inspect_command import inspect_command
+        from softalign.commands.inspect import inspect_command
 
         inspect_command(path, rows, query)
 
@@ -119,10 +119,10 @@ def _verify(
     debug: DebugOption = False,
 ) -> None:
     """Check every artifact, the store and DVC's record of them for what is damaged, missing, misplaced or stale."""
-    from stages.command import reported_errors
+    from stages.running.command import reported_errors
 
     with reported_errors(debug):
-        from softalign.verify_command import verify_command
+        from softalign.commands.verify import verify_command
 
         verify_command(path, repair)
 
@@ -130,10 +130,10 @@ def _verify(
 @app.command("results")
 def _results(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
     """Show the scores by language pair, the cost by stage, and where the report is."""
-    from stages.command import reported_errors
+    from stages.running.command import reported_errors
 
     with reported_errors(debug):
-        from softalign.results import results_command
+        from softalign.commands.results import results_command
 
         results_command(project)
 
@@ -141,10 +141,10 @@ def _results(project: ProjectOption = Path(), debug: DebugOption = False) -> Non
 @app.command("mend")
 def _mend(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
     """Delete what a killed DVC left half-written and can't run with; nothing while a DVC runs."""
-    from stages.command import reported_errors
+    from stages.running.command import reported_errors
 
     with reported_errors(debug):
-        from softalign.mend_command import mend_command
+        from softalign.commands.mend import mend_command
 
         mend_command(project)
 
@@ -166,10 +166,10 @@ def _experiments(
     debug: DebugOption = False,
 ) -> None:
     """Compare DVC experiments: mean and spread over seeds by what they vary, as a table and plots."""
-    from stages.command import reported_errors
+    from stages.running.command import reported_errors
 
     with reported_errors(debug):
-        from softalign.experiments_command import experiments_command
+        from softalign.commands.experiments import experiments_command
 
         experiments_command(project, metric or [], group_by or [], out or [], csv, all_commits)
 
@@ -184,10 +184,10 @@ def _init(
     debug: DebugOption = False,
 ) -> None:
     """Write params.yaml and dvc.yaml for two aligned text files of your own; nothing is overwritten."""
-    from stages.command import reported_errors
+    from stages.running.command import reported_errors
 
     with reported_errors(debug):
-        from softalign.init import init_command
+        from softalign.commands.init import init_command
 
         init_command(folder, src, trg, languages, dvc)
 
@@ -195,10 +195,10 @@ def _init(
 @store_app.command("list")
 def _store_list(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
     """Show what the store holds of each encoder, and which mining indexes."""
-    from stages.command import reported_errors
+    from stages.running.command import reported_errors
 
     with reported_errors(debug):
-        from softalign.store_commands import list_command
+        from softalign.commands.store import list_command
 
         list_command(project)
 
@@ -211,10 +211,10 @@ def _store_prune(
     debug: DebugOption = False,
 ) -> None:
     """Delete the vectors of encoders and the mining indexes that nothing used for some days."""
-    from stages.command import reported_errors
+    from stages.running.command import reported_errors
 
     with reported_errors(debug):
-        from softalign.store_commands import prune_command
+        from softalign.commands.store import prune_command
 
         prune_command(project, unused_days, yes)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.artifacts import count_shards
+from pipeline.artifacts.shards import count_shards
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Terms
-from pipeline.embedding import FolderToEmbed, Model, embed_folders, embedding_work
-from stages.command import Project, stage_main, write_metrics
-from stages.models import student_settings
+from pipeline.embedding.embed import FolderToEmbed, Model, embed_folders, embedding_work
+from stages.inputs.models import student_settings
+from stages.running.command import Project, stage_main, write_metrics
 
 
 def run(project: Project) -> None:

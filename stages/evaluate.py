@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.atomic import atomic_folder
+from pipeline.artifacts.folders import VectorFolder
+from pipeline.artifacts.pairs import HeldOutFolder
+from pipeline.artifacts.parquet import read_made_by
 from pipeline.evaluation.heldout import heldout_retrieval, mining_metrics, retrieval_metrics
-from pipeline.folders import VectorFolder
-from pipeline.pairs import HeldOutFolder
-from pipeline.parquet_files import read_made_by
-from stages.command import Project, stage_main, write_metrics
-from stages.declared import check_declared
-from stages.inputs import named_inputs
+from pipeline.ground.atomic import atomic_folder
+from stages.running.command import Project, stage_main, write_metrics
+from stages.inputs.declared import check_declared
+from stages.inputs.named import named_inputs
 
 
 def run(project: Project) -> None:
@@ -43,7 +43,7 @@ def run(project: Project) -> None:
     benchmarks: dict[str, Any] = {}
     with atomic_folder(layout.evaluation) as folder:
         if params.evaluate.benchmarks:
-            from stages.benchmarks import run_benchmarks  # imports torch, which held-out documents do not need
+            from stages.inputs.benchmarks import run_benchmarks  # imports torch, which held-out documents do not need
 
             benchmarks = run_benchmarks(project, folder)
     write_metrics(layout.metrics / "heldout.json", metrics)

@@ -9,16 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.atomic import scratch_folder
+from pipeline.artifacts.folders import TextFolder, VectorFolder
+from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.compute.engines import open_engine
-from pipeline.errors import ParamsError
-from pipeline.folders import TextFolder, VectorFolder
-from pipeline.languages import LanguagePair
-from pipeline.mining.histogram import histogram
-from pipeline.mining.kept_indexes import FOLDER as INDEXES
+from pipeline.console.errors import ParamsError
+from pipeline.ground.atomic import scratch_folder
+from pipeline.ground.languages import LanguagePair
+from pipeline.mining.judging.histogram import histogram
 from pipeline.mining.texts import MinedSet, Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
-from pipeline.pairs import HeldOutFolder
-from stages.command import Project, run_stage, write_metrics
+from pipeline.search.kept_indexes import FOLDER as INDEXES
+from stages.running.command import Project, run_stage, write_metrics
 
 log = logging.getLogger(__name__)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.neighborhoods import label_points, write_neighborhoods
-from stages.command import Project, stage_main, write_metrics
-from stages.training_data import read_labels
+from pipeline.labels.neighborhoods import write_neighborhoods
+from pipeline.labels.points import label_points
+from stages.inputs.labels import read_labels
+from stages.running.command import Project, stage_main, write_metrics
 
 
 def run(project: Project) -> None:

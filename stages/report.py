@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.atomic import write_text
-from pipeline.config import Params
+from pipeline.config.params import Params
+from pipeline.ground.atomic import write_text
 from pipeline.inspecting.surroundings import Surroundings
 from pipeline.reporting.costs import read_costs
 from pipeline.reporting.current import current_evaluation, current_prepare
@@ -14,8 +14,8 @@ from pipeline.reporting.label_neighborhoods import Neighborhood, read_neighborho
 from pipeline.reporting.models import STUDENT, Models
 from pipeline.reporting.render import render
 from pipeline.reporting.space import read_space
-from stages.command import Project, stage_main
-from stages.leftovers import LeftOvers, in_words
+from stages.running.command import Project, stage_main
+from stages.running.leftovers import LeftOvers, in_words
 
 
 def run(project: Project) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pipeline.artifacts import count_shards
+from pipeline.artifacts.shards import count_shards
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Terms
-from pipeline.embedding import FolderToEmbed, Model, embed_folders, embedding_work
-from stages.command import Project, stage_main, write_metrics
-from stages.declared import check_declared
-from stages.inputs import named_inputs
-from stages.models import teacher_settings
+from pipeline.embedding.embed import FolderToEmbed, Model, embed_folders, embedding_work
+from stages.inputs.models import teacher_settings
+from stages.running.command import Project, stage_main, write_metrics
+from stages.inputs.declared import check_declared
+from stages.inputs.named import named_inputs
 
 
 def run(project: Project) -> None:

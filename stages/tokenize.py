@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import count_shards
-from pipeline.atomic import atomic_folder
+from pipeline.artifacts.shards import count_shards
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Terms
+from pipeline.embedding.tokenize import FolderToTokenize, tokenize_folders, tokenizing_work, training_texts
 from pipeline.encoders.load import is_static
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
 from pipeline.encoders.transplant import padding_id
-from pipeline.tokenize import FolderToTokenize, tokenize_folders, tokenizing_work, training_texts
-from stages.command import Project, stage_main, write_metrics
-from stages.declared import check_declared
-from stages.inputs import named_inputs
-from stages.models import resolve_student, resolve_teacher
+from pipeline.ground.atomic import atomic_folder
+from stages.inputs.models import resolve_student, resolve_teacher
+from stages.running.command import Project, stage_main, write_metrics
+from stages.inputs.declared import check_declared
+from stages.inputs.named import named_inputs
 
 
 def run(project: Project) -> None:

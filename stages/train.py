@@ -15,29 +15,29 @@ from dvclive import Live
 from scmrepo.exceptions import SCMError
 
 import pipeline
-from pipeline.atomic import atomic_folder
-from pipeline.checksums import write_checksums
+from pipeline.artifacts.folders import TokenFolder
+from pipeline.console.errors import ArtifactError
 from pipeline.encoders.load import save_encoder
 from pipeline.encoders.lora import merge_adapters
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import TextTokenizer
-from pipeline.errors import ArtifactError
-from pipeline.folders import TokenFolder
-from pipeline.hashing import folder_hash, identity_hash
+from pipeline.ground.atomic import atomic_folder
+from pipeline.ground.folder_checksums import write_checksums
+from pipeline.ground.hashing import code_hash, folder_hash, identity_hash
 from pipeline.training.build import build_student, set_dropout
 from pipeline.training.devices import make_accelerator
 from pipeline.training.lexicon import LexiconText, start_from_lexicon
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trained, Trainer
-from stages.command import Project, stage_main, write_metrics
-from stages.declared import check_declared
-from stages.inputs import named_inputs
-from stages.launching import launch_again
-from stages.models import resolve_start, student_tokenizer
-from stages.training_data import read_dev, read_training_pairs
+from stages.inputs.models import resolve_start, student_tokenizer
+from stages.inputs.training_data import read_dev, read_training_pairs
+from stages.running.command import Project, stage_main, write_metrics
+from stages.running.launching import launch_again
+from stages.inputs.declared import check_declared
+from stages.inputs.named import named_inputs
 
-CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "*.py")
-"""The code of `pipeline` that a checkpoint depends on."""
+CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "labels/points.py", "config/train.py", "ground/matmul.py")
+"""The code of `pipeline` that a step of training depends on; only a change of what it does discards a checkpoint."""
 
 
 class _Live(Live):  # type: ignore[misc]
@@ -155,7 +155,7 @@ def _identity(project: Project, start: ModelFolder | None) -> str:
             "weights": {corpus.name: corpus.weight for corpus in params.prepare.corpora},
             "heldout": folder_hash(layout.heldout),
             "neighborhoods": folder_hash(layout.neighborhoods),
-            "code": folder_hash(Path(pipeline.__file__).parent, CODE),
+            "code": code_hash(Path(pipeline.__file__).parent, CODE),
         }
     )
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import settings
 from small import make_transformer
 
-from pipeline.artifacts import SENTENCES, key_array, shard_path, write_shard
-from pipeline.hashing import as_keys, shard_count, shard_of, text_key
+from pipeline.artifacts.shards import SENTENCES, key_array, shard_path, write_shard
+from pipeline.ground.hashing import as_keys, shard_count, shard_of, text_key
 
 # A busy machine is no defect: no example has a deadline. The same examples everywhere, so that a contributor's run fails
 # for what was changed; HYPOTHESIS_PROFILE=search looks for new ones.

@@ -36,10 +36,10 @@ def read_sentences(source: Path | None, pairs: tuple[str, ...], side: int = 0) -
 
 def _documentation(a: str, b: str) -> list[tuple[str, str]]:
     """The default run's text, as stage prepare makes it."""
-    from pipeline.config import check_params
-    from pipeline.folders import TextFolder
-    from pipeline.pairs import PairFolder
-    from pipeline.prepare import Outputs, prepare
+    from pipeline.artifacts.folders import TextFolder
+    from pipeline.artifacts.pairs import PairFolder
+    from pipeline.config.params import check_params
+    from pipeline.prepare.prepare import Outputs, prepare
 
     corpus = {"name": "node-docs", "format": "node-docs", "package": "comfyui_embedded_docs", "heldout": False}
     raw = {"languages": [a, b], "pairs": [f"{a}-{b}"], "prepare": {"corpora": [corpus]}, "teacher": {"model": "none"}}

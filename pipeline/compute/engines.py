@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.compute.here import Here
+from pipeline.compute.in_process import Here
 from pipeline.compute.processes import Processes
 from pipeline.compute.work import ComputeError, Engine
-from pipeline.config import Compute
+from pipeline.config.compute import Compute
 
 
 def open_engine(compute: Compute) -> Engine:

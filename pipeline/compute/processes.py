@@ -19,7 +19,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from pipeline.compute.dispatch import Dispatcher
-from pipeline.compute.here import Here
+from pipeline.compute.in_process import Here
 from pipeline.compute.sharing import assigned
 from pipeline.compute.work import ComputeError, Crew, Engine, Item, Result, State, Terms, Work
 from pipeline.compute.worker import Assignment, Failed, Lost, Message, Progress, Worker, portable, thread_environment

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.atomic import scratch_folder
 from pipeline.compute.work import Work
 from pipeline.compute.worker import Assignment
+from pipeline.ground.atomic import scratch_folder
 
 MARKER = "here"
 

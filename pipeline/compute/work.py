@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 
 State = TypeVar("State")
 Item = TypeVar("Item")

@@ -20,7 +20,7 @@ from typing import Any
 
 import pipeline
 from pipeline.compute.work import Count, Work
-from pipeline.hashing import folder_hash
+from pipeline.ground.hashing import folder_hash
 
 LIBRARIES = ("numpy", "polars", "pyarrow", "torch", "transformers", "tokenizers", "faiss-cpu")
 """Those whose other versions may give other results."""

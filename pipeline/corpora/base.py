@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 import polars as pl
 
-from pipeline.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError
 
 SCHEMA = pl.Schema(
     {
@@ -76,10 +76,10 @@ class Request:
         name: the corpus.
         root: the folder that paths are relative to.
         path: as in params.yaml.
-        files: see `pipeline.config.Corpus`; empty: ``path`` says where they are.
-        package: see `pipeline.config.Corpus`.
-        dataset: see `pipeline.config.Corpus`.
-        revision: see `pipeline.config.Corpus`.
+        files: see `pipeline.config.prepare.Corpus`; empty: ``path`` says where they are.
+        package: see `pipeline.config.prepare.Corpus`.
+        dataset: see `pipeline.config.prepare.Corpus`.
+        revision: see `pipeline.config.prepare.Corpus`.
         languages: the languages that the user listed for this corpus, in his order; empty: all.
         groups: the language pairs wanted, each in the project's order; of one-sided text, its one language.
         columns: the column of each language.

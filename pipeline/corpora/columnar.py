@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.console.errors import InputError
 from pipeline.corpora.base import Chunk, Request, Source, Unit, complete, require_languages
 from pipeline.corpora.lines import MAX_LINE_BYTES, SHOWN_BYTES
 from pipeline.corpora.places import find_files
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO
-from pipeline.errors import InputError
-from pipeline.languages import match_language
+from pipeline.ground.languages import match_language
 
 BATCH_ROWS = 512
 """Rows unpacked at once: with texts of at most `MAX_LINE_BYTES` in a dictionary, 512 MiB a column."""

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, Reader, Request, Source, Unit, file_source, require_languages
 from pipeline.corpora.columnar import columnar_unit, read_columns
 from pipeline.corpora.jsonl import JsonLinesReader
 from pipeline.corpora.places import display_name
 from pipeline.corpora.tabular import CsvReader, TsvReader
-from pipeline.errors import InputError, UserError
-from pipeline.languages import match_language
+from pipeline.ground.languages import match_language
 
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 LINE_READERS: dict[str, Reader] = {"jsonl": JsonLinesReader(), "csv": CsvReader(), "tsv": TsvReader()}

@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.console.plain_text import has_surrogate
 from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, require_languages
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
-from pipeline.languages import match_language
-from pipeline.plain_text import has_surrogate
+from pipeline.ground.languages import match_language
 
 SHOWN_CHARS = 500
 

@@ -7,11 +7,11 @@ from itertools import groupby
 
 import polars as pl
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, Request, Source, Unit, complete, file_source, require_languages
 from pipeline.corpora.drift import explain_drift
 from pipeline.corpora.lines import read_lines, zip_frames
 from pipeline.corpora.places import display_name, find_files
-from pipeline.errors import InputError, UserError
 
 
 class MosesReader:

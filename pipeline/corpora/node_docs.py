@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, file_source, require_languages
 from pipeline.corpora.markdown import Block, difference, parse_blocks
 from pipeline.corpora.places import display_name, encodable
-from pipeline.errors import InputError, UserError
-from pipeline.languages import match_language
+from pipeline.ground.languages import match_language
 
 MAX_BYTES = 1 << 20
 """Larger pages are refused: a parser of Markdown may take time that grows with their square."""

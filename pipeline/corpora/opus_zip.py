@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
+from pipeline.console.errors import InputError
 from pipeline.corpora.base import Chunk, Request, Source, Unit, require_languages
 from pipeline.corpora.moses import read_aligned
 from pipeline.corpora.places import encodable, find_files
 from pipeline.corpora.plain import read_text
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO, DAMAGE
-from pipeline.errors import InputError
-from pipeline.languages import match_language
+from pipeline.ground.languages import match_language
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How OPUS packs. The library unpacks other methods a whole mebibyte at a time, however much that becomes."""

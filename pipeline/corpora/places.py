@@ -1,7 +1,7 @@
 """From a path in params.yaml to files: globs, and templates that hold languages.
 
 ``{a}`` and ``{b}`` in a template stand for the two languages of a pair, ``{lang}`` for the language of the file. They are
-matched against what is there and unified by `pipeline.languages`, so ``{a}-{b}`` finds ``en-fr``, ``fr-en`` and
+matched against what is there and unified by `pipeline.ground.languages`, so ``{a}-{b}`` finds ``en-fr``, ``fr-en`` and
 ``eng_Latn-fra_Latn`` alike.
 """
 
@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Request, Source, file_source
-from pipeline.errors import InputError, UserError
-from pipeline.languages import match_language
+from pipeline.ground.languages import match_language
 
 PLACEHOLDER = re.compile(r"\{(a|b|lang)\}")
 CODE = r"[A-Za-z]{2,3}(?:[-_][A-Za-z]{4})?(?:[-_](?:[A-Za-z]{2}|[0-9]{3}))?"

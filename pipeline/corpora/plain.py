@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from pipeline.console.errors import UserError
 from pipeline.corpora.base import Chunk, Request, Unit, complete
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
-from pipeline.errors import UserError
 
 
 class TextReader:

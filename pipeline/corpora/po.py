@@ -10,11 +10,11 @@ from typing import Any
 
 import polib
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, require_languages
 from pipeline.corpora.places import Found, find_files
 from pipeline.corpora.streams import read_utf8
-from pipeline.errors import InputError, UserError
-from pipeline.languages import match_language
+from pipeline.ground.languages import match_language
 
 MAX_BYTES = 64 << 20
 Row = tuple[tuple[str, ...], tuple[Any, ...]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.config import Corpus, TextFile
+from pipeline.config.prepare import Corpus, TextFile
+from pipeline.console.errors import UserError
 from pipeline.corpora.base import Reader, Request
 from pipeline.corpora.columnar import ColumnarReader
 from pipeline.corpora.huggingface import HuggingFaceReader
@@ -18,8 +19,7 @@ from pipeline.corpora.po import PoReader
 from pipeline.corpora.tabular import CsvReader, TsvReader
 from pipeline.corpora.tmx import TmxReader
 from pipeline.corpora.xliff import XliffReader
-from pipeline.errors import UserError
-from pipeline.languages import LanguagePair
+from pipeline.ground.languages import LanguagePair
 
 READERS: dict[str, Reader] = {
     "moses": MosesReader(),

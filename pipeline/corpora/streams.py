@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 import zstandard
 
+from pipeline.console.errors import InputError
 from pipeline.corpora.base import Source
-from pipeline.errors import InputError
 
 BLOCK = 1 << 20
 ZSTD_INPUT = 4096

@@ -12,10 +12,10 @@ from itertools import chain
 
 import polars as pl
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, Request, Source, Unit, chunked_groups, complete, require_languages
 from pipeline.corpora.lines import MAX_LINE_BYTES, read_lines
 from pipeline.corpora.places import Found, find_files
-from pipeline.errors import InputError, UserError
 
 MAX_RECORD_CHARS = 16 << 20
 """Of a CSV record, whose fields may each hold any number of lines."""

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, require_languages
 from pipeline.corpora.places import find_files
 from pipeline.corpora.xml import XML_LANG, elements, inline_text, local_name
-from pipeline.languages import match_language
+from pipeline.ground.languages import match_language
 
 CODES = frozenset({"bpt", "ept", "it", "ph", "ut", "sub"})
 MAX_PAIRS = 1_000

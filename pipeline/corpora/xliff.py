@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.console.errors import InputError
 from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, require_languages
 from pipeline.corpora.places import find_files
 from pipeline.corpora.xml import elements, inline_text, local_name
-from pipeline.errors import InputError
-from pipeline.languages import match_language
+from pipeline.ground.languages import match_language
 
 CODES = frozenset({"bpt", "ept", "it", "ph", "x", "bx", "ex", "sub", "sc", "ec", "cp"})
 Row = tuple[tuple[str, ...], tuple[Any, ...]]

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, cast
 
 from lxml import etree
 
+from pipeline.console.errors import InputError
 from pipeline.corpora.base import Source
 from pipeline.corpora.streams import read_blocks
-from pipeline.errors import InputError
 
 MAX_UNIT_BYTES = 16 << 20
 """XML between two ends of units: the tree is held from one to the next, and what is larger is no translation unit."""

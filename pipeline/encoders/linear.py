@@ -1,10 +1,10 @@
-"""A transformer's linear layers, multiplied by the fastest kernels (`pipeline.products`)."""
+"""A transformer's linear layers, multiplied by the fastest kernels (`pipeline.ground.matmul`)."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from pipeline.products import product
+from pipeline.ground.matmul import product
 
 
 class Linear(nn.Linear):

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from pipeline.atomic import write_text
-from pipeline.encoders.base import ENCODER_VERSION, TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.console.errors import InputError, UserError
+from pipeline.encoders.base import ENCODER_VERSION
 from pipeline.encoders.model import (
     SentenceModel,
     StaticModel,
@@ -25,7 +26,7 @@ from pipeline.encoders.model import (
 from pipeline.encoders.pooling import Pooling
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import SPECIAL_ROLES, TOKENIZER_FILE, TextTokenizer, load_tokenizer
-from pipeline.errors import InputError, UserError
+from pipeline.ground.atomic import write_text
 
 STATIC_WEIGHT = "embedding.weight"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

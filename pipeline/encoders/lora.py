@@ -8,9 +8,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from pipeline.config import Lora
+from pipeline.config.models import Lora
+from pipeline.console.errors import UserError
 from pipeline.encoders.model import SentenceModel, TransformerModel
-from pipeline.errors import UserError
 
 
 def add_adapters(model: SentenceModel, lora: Lora, train_tokens: bool = False) -> None:

@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.encoders.base import TokenBatch, padded_lengths
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.encoders.base import padded_lengths
 from pipeline.encoders.linear import use_fast_products
 from pipeline.encoders.packed import can_pack, packed_vectors
 from pipeline.encoders.pooling import Pooling, normalise, pool
-from pipeline.products import row_step
+from pipeline.ground.matmul import row_step
 
 STATIC_TOKENS = 65_536
 """Fewer at once cost a static model more time: of 4,096 tokens 3.8 times as much."""

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.encoders.base import TokenBatch, padded_lengths
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.encoders.base import padded_lengths
 from pipeline.encoders.pooling import Pooling, pool
 
 ATTENTION = "softalign_packed"

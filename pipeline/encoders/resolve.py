@@ -11,9 +11,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.checksums import check_folder
-from pipeline.errors import UserError
-from pipeline.hashing import file_hash, folder_hash
+from pipeline.console.errors import UserError
+from pipeline.ground.folder_checksums import check_folder
+from pipeline.ground.hashing import file_hash, folder_hash
 
 WANTED_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors")
 """What is downloaded of a hub model and hashed of a folder: configuration, weights, tokenizer."""

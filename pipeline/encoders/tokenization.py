@@ -15,9 +15,9 @@ import numpy as np
 import tokenizers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from pipeline.encoders.base import TokenBatch
-from pipeline.errors import InputError, UserError
-from pipeline.hashing import identity_hash
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.console.errors import InputError, UserError
+from pipeline.ground.hashing import identity_hash
 
 TOKENIZER_FILE = "tokenizer.json"
 UNKNOWN = "[UNK]"

@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.load import EncoderSettings, is_static, load_transformer, read_config
 from pipeline.encoders.model import TransformerModel
 from pipeline.encoders.tokenization import SPECIAL_ROLES, SPECIAL_TOKENS, TextTokenizer, load_tokenizer
-from pipeline.errors import InputError, UserError
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.console.errors import InputError
 from pipeline.evaluation.benchmark import Bitext
 from pipeline.evaluation.lines import choose_languages, read_lines, same_length
 

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.mining.bucc import BuccSet
-from pipeline.mining.retrieval import Rows
+from pipeline.ground.arrays import Rows
+from pipeline.mining.judging.bucc import BuccSet
 
 Kind = Literal["tatoeba", "flores", "ntrex", "bucc", "bucc-retrieval", "stsb", "korsts", "jsts", "sts", "sts22"]
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 from pipeline.evaluation.aligned import NTREX
 from pipeline.evaluation.benchmark import Kind
-from pipeline.evaluation.judged import STSB
 from pipeline.evaluation.lines import choose_languages
+from pipeline.evaluation.sts import STSB
 
 FLORES_NAME = re.compile(r"([a-z]{3}_[A-Z][a-z]{3})\.(?:dev|devtest)")
 

@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.artifacts import iterate_shards
+from pipeline.artifacts.shards import iterate_shards
 from pipeline.corpora.base import file_source
 from pipeline.corpora.lines import read_lines
 from pipeline.evaluation.scoring import BenchmarkScore, TaskScore
-from pipeline.hashing import Keys, as_keys, locate, text_key
+from pipeline.ground.hashing import Keys, as_keys, locate, text_key
 from pipeline.text.near import NearIndex
 from pipeline.text.normalize import clean_text, normal_form
 

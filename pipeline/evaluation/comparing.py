@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError, UserError
-from pipeline.evaluation.correlation import Floats
+from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation.results import Result
 from pipeline.evaluation.scoring import Flags, interval
 from pipeline.evaluation.statistics import Items, Measure, bootstrap
+from pipeline.ground.arrays import Floats
 
 
 @dataclass(frozen=True)

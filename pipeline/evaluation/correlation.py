@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from pipeline.ground.arrays import Floats
 
 
 def weighted_pearson(x: Floats, y: Floats, weights: Floats) -> Floats:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.console.errors import UserError
+from pipeline.console.progress import Advance
 from pipeline.encoders.base import Encoder
 from pipeline.encoders.tokenization import TextTokenizer, unknown_share
-from pipeline.errors import UserError
-from pipeline.hashing import Keys, as_keys, locate, text_key
-from pipeline.progress import Advance
-from pipeline.store import VectorStore
+from pipeline.ground.hashing import Keys, as_keys, locate, text_key
+from pipeline.store.local import VectorStore
 
 Encode = Callable[[list[str]], NDArray[np.floating]]
 """Sentences to vectors [n, d], of any length; a zero vector means that the model makes nothing of a sentence."""

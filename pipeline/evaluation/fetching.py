@@ -17,11 +17,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from pipeline.atomic import atomic_file
-from pipeline.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError
+from pipeline.console.progress import progress
 from pipeline.evaluation.catalogue import PinnedArchive, PinnedFile, Source
-from pipeline.hashing import file_hash
-from pipeline.progress import progress
+from pipeline.ground.atomic import atomic_file
+from pipeline.ground.hashing import file_hash
 
 SCHEMES = ("https",)
 SECONDS = 60

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline.evaluation.retrieval import Retrieval, retrieve
-from pipeline.folders import VectorFolder
-from pipeline.mining.threshold import bootstrap, evaluate
-from pipeline.pairs import HeldOutFolder
+from pipeline.artifacts.folders import VectorFolder
+from pipeline.artifacts.pairs import HeldOutFolder
+from pipeline.mining.judging.threshold import bootstrap, evaluate
+from pipeline.search.translation_retrieval import Retrieval, retrieve
 
 LEVEL = 0.95
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline.errors import InputError
-from pipeline.languages import canonical_language, match_language
+from pipeline.console.errors import InputError
+from pipeline.ground.languages import canonical_language, match_language
 
 
 def read_lines(path: Path) -> list[str]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import Mine
-from pipeline.errors import UserError
+from pipeline.config.mine import Mine
+from pipeline.console.errors import UserError
 from pipeline.evaluation.benchmark import Mining
 from pipeline.evaluation.embedded import Embedded
 from pipeline.evaluation.statistics import Items
-from pipeline.mining.bucc import BuccSet, gold_flags
+from pipeline.ground.arrays import Rows
+from pipeline.mining.judging.bucc import BuccSet, gold_flags
+from pipeline.mining.judging.threshold import tune
 from pipeline.mining.mine import mine
-from pipeline.mining.retrieval import Candidates, Rows
-from pipeline.mining.threshold import tune
+from pipeline.mining.retrieval import Candidates
 
 
 def mining_items(task: Mining, embedded: Embedded, options: Mine, model: str) -> tuple[Items, dict[str, float]]:

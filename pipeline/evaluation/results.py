@@ -17,14 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import pipeline
-from pipeline.artifacts import KEY
-from pipeline.atomic import atomic_file, write_text
-from pipeline.errors import InputError
+from pipeline.artifacts.parquet import FORMAT, read_made_by, sealed_metadata
+from pipeline.artifacts.shards import KEY
+from pipeline.console.errors import InputError
 from pipeline.evaluation.scoring import BenchmarkScore, TaskScore
 from pipeline.evaluation.statistics import STATISTICS, Items
-from pipeline.hashing import pair_key, text_key
-from pipeline.parquet_files import FORMAT, read_made_by, sealed_metadata
-from pipeline.seal import seal
+from pipeline.ground.atomic import atomic_file, write_text
+from pipeline.ground.file_checksum import seal
+from pipeline.ground.hashing import pair_key, text_key
 
 KIND = "evaluation"
 INTEGERS = ("target", "found", "found_back", "margin", "margin_back", "row", "extracted", "correct", "wanted")

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import Mine
+from pipeline.config.mine import Mine
+from pipeline.console.errors import UserError
+from pipeline.console.progress import progress
 from pipeline.encoders.base import Encoder
-from pipeline.errors import UserError
 from pipeline.evaluation.benchmark import Benchmark, Bitext, Mining, Similarity, Task, TopOne
-from pipeline.evaluation.correlation import Floats
 from pipeline.evaluation.embedded import Embedded, Encode, Model, as_model, embed_texts, unknown_shares
 from pipeline.evaluation.mined import mining_items
-from pipeline.evaluation.retrieval import nearest
 from pipeline.evaluation.statistics import Items, bootstrap
 from pipeline.evaluation.xsim import nearest_by_margin
-from pipeline.progress import progress
+from pipeline.ground.arrays import Floats
+from pipeline.search.translation_retrieval import nearest
 
 LEVEL = 0.95
 FEWEST = 3

@@ -11,12 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import InputError
+from pipeline.console.errors import InputError
 from pipeline.evaluation.benchmark import Similarity
-from pipeline.evaluation.judged import SCALE
-from pipeline.evaluation.judged_rows import Judged, json_rows, judged_task, table_rows
 from pipeline.evaluation.lines import read_lines, same_length
-from pipeline.languages import match_language
+from pipeline.evaluation.sts import SCALE
+from pipeline.evaluation.sts_rows import Judged, json_rows, judged_task, table_rows
+from pipeline.ground.languages import match_language
 
 TRACK = re.compile(r"track[0-9]+[a-z]?\.(?P<a>[a-z]{2})-(?P<b>[a-z]{2})")
 NEWS = re.compile(r"(?P<a>[a-z]{2})(?:-(?P<b>[a-z]{2}))?\.(?P<form>jsonl|jsonl\.gz|parquet|csv|tsv)")

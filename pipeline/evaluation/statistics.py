@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.correlation import Floats, weighted_pearson, weighted_ranks
+from pipeline.evaluation.correlation import weighted_pearson, weighted_ranks
+from pipeline.ground.arrays import Floats
 
 Columns = Mapping[str, NDArray[np.generic]]
 Measure = Literal["retrieval", "top-one", "similarity", "mining"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.mining.neighbors import mutual_neighbors
-from pipeline.mining.retrieval import Rows, candidates
+from pipeline.ground.arrays import Rows
+from pipeline.mining.retrieval import candidates
+from pipeline.search.neighbors import mutual_neighbors
 
 XSIM_K = 4
 MEMORY_BYTES = 64 << 20

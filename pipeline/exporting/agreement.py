@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 
 EXACT = 0.9999
 """The least cosine of a float32 graph: anything lower is a wrong graph, not rounding."""

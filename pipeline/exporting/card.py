@@ -11,12 +11,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import pipeline
+from pipeline.console.plain_text import visible
+from pipeline.encoders.described import UNLIMITED
 from pipeline.exporting.front_matter import HUB_NAME, base_model, front_matter
 from pipeline.exporting.known import Known
 from pipeline.exporting.scores import NONE, cell, score_tables, value_text
-from pipeline.hashing import identity_hash
-from pipeline.mining.own_model import UNLIMITED
-from pipeline.plain_text import visible
+from pipeline.ground.hashing import identity_hash
 from pipeline.reporting.near_copies import near_copies
 
 TEMPLATES = Path(__file__).parent / "templates"

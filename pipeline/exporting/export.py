@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pipeline
-from pipeline.atomic import atomic_folder, write_text
+from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.model import StaticModel, TransformerModel
-from pipeline.errors import InputError, UserError
 from pipeline.exporting.agreement import EXACT, Agreement, compare, require
 from pipeline.exporting.card import Card, render_card
 from pipeline.exporting.graph import clean, load_graph, require_onnx, save_graph
@@ -27,6 +26,7 @@ from pipeline.exporting.sample import Sample
 from pipeline.exporting.source import Source
 from pipeline.exporting.static_graph import static_graph
 from pipeline.exporting.transformer_graph import write_transformer
+from pipeline.ground.atomic import atomic_folder, write_text
 
 Target = Literal["sentence-transformers", "onnx", "card"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 
 INPUTS = ("input_ids", "attention_mask")
 """Of every graph: int64 [n, length] each."""

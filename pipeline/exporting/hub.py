@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 
 
 def check_login(name: str, api: Any | None = None) -> Any:

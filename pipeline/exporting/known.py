@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Params
-from pipeline.errors import ArtifactError
+from pipeline.config.params import Params
+from pipeline.console.errors import ArtifactError
 from pipeline.reporting.current import current_evaluation, current_prepare
 
 METRICS = ("prepare", "tokenize", "train", "evaluate", "heldout")

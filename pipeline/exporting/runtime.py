@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.encoders.base import TokenBatch, padded_lengths
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.encoders.base import padded_lengths
 from pipeline.encoders.model import pad_batch
 from pipeline.exporting.graph import INPUTS, VECTORS
 

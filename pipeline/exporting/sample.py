@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.artifacts.folders import TextFolder
+from pipeline.console.errors import InputError
 from pipeline.encoders.tokenization import TextTokenizer
-from pipeline.errors import InputError
-from pipeline.folders import TextFolder
 
 SIZE = 512
 """Sentences of a sample."""

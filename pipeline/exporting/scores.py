@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.plain_text import visible
+from pipeline.console.plain_text import visible
 
 NONE = "–"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
+from pipeline.console.errors import InputError
+from pipeline.encoders.described import own_length, own_prompt, positions, refuse_unknown_modules
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, is_static, load_encoder
 from pipeline.encoders.resolve import ModelFolder, resolve_model
-from pipeline.errors import InputError
-from pipeline.mining.own_model import own_length, own_prompt, positions, refuse_unknown_modules
 
 COPIED = ("*.json", "*.safetensors", "*.txt", "*.model", "*/*.json", "*/*.safetensors")
 """The files of a model that are copied: configuration, weights, tokenizer; nothing else that lies beside them."""

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from pipeline.console.errors import UserError
 from pipeline.encoders.model import TransformerModel
 from pipeline.encoders.pooling import normalise, pool
-from pipeline.errors import UserError
 from pipeline.exporting.graph import INPUTS, LARGEST, OPSET, VECTORS, load_graph, save_graph
 
 HIDDEN = "last_hidden_state"

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.artifacts import open_shard, shard_paths
-from pipeline.errors import ArtifactError
+from pipeline.artifacts.shards import open_shard, shard_paths
+from pipeline.console.errors import ArtifactError
+from pipeline.console.plain_text import clip
 from pipeline.inspecting.mined import parquet_metadata
 from pipeline.inspecting.plain_files import read_json
 from pipeline.inspecting.shards import shard_kind
 from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
-from pipeline.mining.kept_indexes import KeptIndex, list_indexes
-from pipeline.plain_text import clip
-from pipeline.store import IDENTITY_FILE, StoreEntry, list_store
+from pipeline.search.kept_indexes import KeptIndex, list_indexes
+from pipeline.store.local import IDENTITY_FILE, StoreEntry, list_store
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

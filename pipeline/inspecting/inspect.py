@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.artifacts import shard_paths
-from pipeline.errors import InputError
+from pipeline.artifacts.shards import shard_paths
+from pipeline.console.errors import InputError
 from pipeline.inspecting.folders import is_model, is_store, model_view, overview, store_view, tokenizer_view
 from pipeline.inspecting.mined import parquet_view
 from pipeline.inspecting.plain_files import json_view, tsv_view

@@ -11,13 +11,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.artifacts import METADATA_KEY
-from pipeline.errors import ArtifactError
+from pipeline.artifacts.parquet import FORMAT, read_made_by
+from pipeline.artifacts.parquet_rows import ROW, extreme_rows, fetch, scan
+from pipeline.artifacts.shards import METADATA_KEY
+from pipeline.console.errors import ArtifactError
+from pipeline.console.plain_text import clip
+from pipeline.ground.file_checksum import is_sealed
 from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
-from pipeline.parquet_files import FORMAT, read_made_by
-from pipeline.parquet_rows import ROW, extreme_rows, fetch, scan
-from pipeline.plain_text import clip
-from pipeline.seal import is_sealed
 
 DAMAGE = (
     *(pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, TypeError, LookupError),

@@ -11,9 +11,9 @@ from typing import Any
 
 import zstandard
 
-from pipeline.errors import ArtifactError
+from pipeline.console.errors import ArtifactError
+from pipeline.console.plain_text import clip
 from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
-from pipeline.plain_text import clip
 
 MAX_LINE_CHARS = 1 << 20
 """Rejects are cut to far less; what is longer is no line that a stage wrote, perhaps a bomb."""

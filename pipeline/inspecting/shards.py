@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.artifacts import KEY_DTYPE, Shard, binary_view, fixed_list_view, open_shard
-from pipeline.hashing import Keys, locate
+from pipeline.artifacts.shards import KEY_DTYPE, Shard, binary_view, fixed_list_view, open_shard
+from pipeline.console.plain_text import clip
+from pipeline.ground.hashing import Keys, locate
 from pipeline.inspecting.surroundings import Surroundings, rows_with
 from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
-from pipeline.plain_text import clip
 
 NOT_FOUND = "(not in the sentences here)"
 SAMPLED_ROWS = 10_000

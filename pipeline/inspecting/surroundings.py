@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.artifacts import Shard, binary_view, open_shard
-from pipeline.hashing import KEY_BYTES, Keys, locate
+from pipeline.artifacts.shards import Shard, binary_view, open_shard
+from pipeline.ground.hashing import KEY_BYTES, Keys, locate
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from pipeline.errors import ParamsError
+from pipeline.console.errors import ParamsError
 from pipeline.losses.batch import Batch
 from pipeline.losses.corpus import Corpus
 from pipeline.losses.hard import Hard

@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pipeline.mining.margin import CHUNK, Score, margin, neighborhood_means
-from pipeline.mining.neighbors import Neighbors
-from pipeline.mining.retrieval import Candidates, Rows, ranks
-from pipeline.mining.vectors import VectorSource, check_pair, gathered
+from pipeline.ground.arrays import CHUNK, Rows
+from pipeline.mining.margin import Score, margin, neighborhood_means
+from pipeline.mining.retrieval import Candidates, ranks
+from pipeline.search.neighbors import Neighbors
+from pipeline.search.vectors import VectorSource, check_pair, gathered
 
 CPU = torch.device("cpu")
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.mining.best import Best
+from pipeline.console.progress import Advance
+from pipeline.ground.arrays import Rows
 from pipeline.mining.keys import NO_KEY, shuffled_keys
-from pipeline.mining.neighbors import Neighbors
-from pipeline.mining.retrieval import Rows
-from pipeline.mining.tiles import Plan, Tiler, pick_device
-from pipeline.mining.vectors import VectorSource, check_pair, gathered
-from pipeline.progress import Advance
+from pipeline.search.best import Best
+from pipeline.search.neighbors import Neighbors
+from pipeline.search.tiles import Plan, Tiler, pick_device
+from pipeline.search.vectors import VectorSource, check_pair, gathered
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.mining.candidate_files import CandidateFile, sorted_parts
-from pipeline.mining.margin import CHUNK, Score
-from pipeline.mining.neighbors import Neighbors
-from pipeline.mining.retrieval import Candidates, Means, Retrieval, Rows, proposals, scored
-from pipeline.mining.room import CANDIDATE_BYTES, COPIES, Room
+from pipeline.mining.margin import Score
+from pipeline.mining.retrieval import Candidates, Means, Retrieval, proposals, scored
+from pipeline.search.neighbors import Neighbors
+from pipeline.search.scratch import CANDIDATE_BYTES, COPIES, Room
 
 
 class Linker:

@@ -11,12 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ground.arrays import CHUNK, Floats
+
 Score = Literal["ratio", "distance", "cosine"]
-
-Floats = NDArray[np.float64]
-
-CHUNK = 1 << 16
-"""Rows handled at once where temporaries are as large as their input."""
 
 
 def neighborhood_means(similarity: NDArray[np.float32], out: Floats | None = None) -> Floats:

@@ -1,7 +1,7 @@
 """Mining from arrays: neighbours, margin, retrieval, linking.
 
 Memory beyond the vectors: what `mutual_neighbors` holds, and about 250 bytes a row of both sides for neighbours (k = 4)
-and candidates; or, where there is a folder for those, ``memory_bytes`` and a byte a row (see `pipeline.mining.room`).
+and candidates; or, where there is a folder for those, ``memory_bytes`` and a byte a row (see `pipeline.search.scratch`).
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.atomic import scratch_folder
-from pipeline.config import Mine
-from pipeline.mining.clusters import clustered_neighbors, make_clusters
-from pipeline.mining.crew import Spread, ranges_wanted, worth
+from pipeline.config.mine import Mine
+from pipeline.console.progress import Advance
+from pipeline.ground.arrays import Rows
+from pipeline.ground.atomic import scratch_folder
 from pipeline.mining.documents import Restriction, restricted_neighbors
-from pipeline.mining.filling import Fillers
-from pipeline.mining.index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort
 from pipeline.mining.linking import link, link_in_files
-from pipeline.mining.neighbors import Neighbors, mutual_neighbors
-from pipeline.mining.retrieval import Candidates, Rows, candidates
-from pipeline.mining.room import Room
-from pipeline.mining.samples import Sampler, sampling
-from pipeline.mining.spread import spread_neighbors
-from pipeline.mining.vectors import VectorSource, check_pair
-from pipeline.progress import Advance
+from pipeline.mining.retrieval import Candidates, candidates
+from pipeline.search.clusters import clustered_neighbors, make_clusters
+from pipeline.search.exact_blocks import spread_neighbors
+from pipeline.search.faiss_index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort
+from pipeline.search.filling import Fillers
+from pipeline.search.neighbors import Neighbors, mutual_neighbors
+from pipeline.search.samples import Sampler, sampling
+from pipeline.search.scratch import Room
+from pipeline.search.vectors import VectorSource, check_pair
+from pipeline.search.workers import Spread, ranges_wanted, worth
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.artifacts import METADATA_KEY
-from pipeline.atomic import atomic_file
-from pipeline.hashing import canonical_json
-from pipeline.mining.margin import CHUNK
-from pipeline.mining.retrieval import Candidates, Rows
-from pipeline.mining.rows import take_rows
+from pipeline.artifacts.shards import METADATA_KEY
+from pipeline.artifacts.table_rows import take_rows
+from pipeline.ground.arrays import CHUNK, Rows
+from pipeline.ground.atomic import atomic_file
+from pipeline.ground.hashing import canonical_json
+from pipeline.mining.retrieval import Candidates
 
 BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 """Everything that some reader of text files takes for the end of a line."""

@@ -12,13 +12,12 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.mining.margin import CHUNK, Floats, Score, margin, neighborhood_means
-from pipeline.mining.neighbors import Neighbors
-from pipeline.mining.room import Room
+from pipeline.ground.arrays import CHUNK, Floats, Rows
+from pipeline.mining.margin import Score, margin, neighborhood_means
+from pipeline.search.neighbors import Neighbors
+from pipeline.search.scratch import Room
 
 Retrieval = Literal["union", "intersection", "forward", "backward"]
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

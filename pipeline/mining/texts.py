@@ -17,29 +17,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.artifacts import KEY, key_array
-from pipeline.atomic import atomic_file
+from pipeline.artifacts.folders import TextFolder, VectorFolder
+from pipeline.artifacts.pairs import HeldOutFolder
+from pipeline.artifacts.parquet import sealed_metadata
+from pipeline.artifacts.shards import KEY, key_array
 from pipeline.compute.work import Engine
-from pipeline.config import Mine
-from pipeline.errors import ArtifactError
-from pipeline.folders import TextFolder, VectorFolder
-from pipeline.mining.control import Control, partner_control, restricted_control, shared_documents, shuffled_control
-from pipeline.mining.crew import Spread, worth
+from pipeline.config.mine import Mine
+from pipeline.console.errors import ArtifactError
+from pipeline.console.progress import progress
+from pipeline.ground.arrays import Rows
+from pipeline.ground.atomic import atomic_file
+from pipeline.ground.file_checksum import seal
 from pipeline.mining.documents import restrict
+from pipeline.mining.judging.control import (
+    Control,
+    partner_control,
+    restricted_control,
+    shared_documents,
+    shuffled_control,
+)
+from pipeline.mining.judging.quality import cost, exact_sample
+from pipeline.mining.judging.threshold import Quality, evaluate, tune
 from pipeline.mining.keys import KeyFormatError, day_numbers
 from pipeline.mining.mine import MinedPairs, find_neighbors, mine_neighbors
-from pipeline.mining.quality import cost, exact_sample
-from pipeline.mining.room import Room
-from pipeline.mining.samples import sampling
-from pipeline.mining.selected import SelectedVectors
-from pipeline.mining.threshold import Quality, evaluate, tune
-from pipeline.mining.vectors import check_same_model
-from pipeline.pairs import HeldOutFolder
-from pipeline.parquet_files import sealed_metadata
-from pipeline.progress import progress
-from pipeline.seal import seal
+from pipeline.search.folder_rows import SelectedVectors
+from pipeline.search.samples import sampling
+from pipeline.search.scratch import Room
+from pipeline.search.vectors import check_same_model
+from pipeline.search.workers import Spread, worth
 
-Rows = NDArray[np.int64]
 CHUNK = 50_000
 SIDE_COLUMNS = ("text", "corpus", "file", "line")
 _SIDE_TYPES = {"id": KEY, "text": pa.string(), "corpus": pa.string(), "file": pa.string(), "line": pa.int64()}

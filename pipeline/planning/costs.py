@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.config import Mine, Neighborhoods, Params
-from pipeline.mining.best import MAX_ROWS
-from pipeline.mining.cells import POINTS, cell_count
-from pipeline.mining.index import FLAT_ROWS, POINTS_PER_LIST, choose_factory
-from pipeline.neighborhoods import EXACT_POINTS
+from pipeline.config.labels import Neighborhoods
+from pipeline.config.mine import Mine
+from pipeline.config.params import Params
+from pipeline.labels.neighborhoods import EXACT_POINTS
 from pipeline.planning.devices import ENCODE_SHARE, SEARCH_SHARE, TRAIN_SHARE, Device
 from pipeline.planning.units import UnitCosts
+from pipeline.search.best import MAX_ROWS
+from pipeline.search.cells import POINTS, cell_count
+from pipeline.search.faiss_index import FLAT_ROWS, POINTS_PER_LIST, choose_factory
 
 START_SECONDS = 1.0
 """Of every stage: Python and torch start, a model is loaded."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 
 ENCODE_SHARE = 0.3
 TRAIN_SHARE = 0.3

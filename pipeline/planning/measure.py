@@ -19,16 +19,18 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.config import Corpus, HeldOut, Mine, Params
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.config.mine import Mine
+from pipeline.config.params import Params
+from pipeline.config.prepare import Corpus, HeldOut
 from pipeline.encoders.load import ModelEncoder
 from pipeline.encoders.model import SentenceModel, StaticModel, embed
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
 from pipeline.losses.batch import Anchors, Batch
-from pipeline.mining.index import WIDER, build_index
-from pipeline.mining.neighbors import mutual_neighbors
 from pipeline.planning.units import UnitCosts
-from pipeline.prepare import Outputs, prepare
+from pipeline.prepare.prepare import Outputs, prepare
+from pipeline.search.faiss_index import WIDER, build_index
+from pipeline.search.neighbors import mutual_neighbors
 from pipeline.training.gradients import backward, piece_count
 from pipeline.training.objective import training_loss
 from pipeline.training.optimizer import adamw

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 
 SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
 NUMBER = re.compile(r"(\d+(?:[.,_]\d+)*)\s*([kmbgt]?)", re.IGNORECASE)

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from pipeline.atomic import write_text
-from pipeline.errors import InputError
+from pipeline.console.errors import InputError
+from pipeline.ground.atomic import write_text
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ArtifactError
+from pipeline.console.errors import ArtifactError
 
 STAGES = ("prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine", "evaluate")
 

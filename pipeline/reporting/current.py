@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pipeline.config import Params
+from pipeline.config.params import Params
 
 MEANS = {"retrieval": ("mean", "accuracy"), "mining": ("mean_f1", "f1")}
 """The mean that stands beside the language pairs, and of which of their scores it is."""

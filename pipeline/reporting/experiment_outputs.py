@@ -11,13 +11,13 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pipeline.console.plain_text import visible
 from pipeline.inspecting.view import Table, View
-from pipeline.plain_text import visible
 from pipeline.reporting.experiment_plots import metric_svg
 from pipeline.reporting.experiments import Comparison
+from pipeline.reporting.number_formats import cell_text, metric_label, scale
 from pipeline.reporting.render import templates
 from pipeline.reporting.settings import setting_label, setting_text
-from pipeline.reporting.spread import cell_text, metric_label, scale
 
 
 def view(table: Comparison) -> View:

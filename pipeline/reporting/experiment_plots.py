@@ -11,12 +11,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from pipeline.plain_text import clip, visible
+from pipeline.console.plain_text import clip, visible
 from pipeline.reporting.experiments import Comparison, Row
+from pipeline.reporting.number_formats import metric_label, scale
 from pipeline.reporting.plots import HEIGHT, PALETTE, svg
 from pipeline.reporting.render import TEMPLATES
 from pipeline.reporting.settings import Value, setting_label, setting_text
-from pipeline.reporting.spread import metric_label, scale
 
 LINES = len(PALETTE)
 """Lines in one plot; more would share colours."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 from pipeline.reporting.settings import Value, flat_settings, order_key, setting_text, varying, with_defaults
 
 DEFAULT_METRICS = ("train.dev_accuracy", "evaluate.retrieval.mean", "evaluate.mining.mean_f1")

@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.errors import ArtifactError
-from pipeline.languages import LanguagePair
-from pipeline.parquet_files import read_made_by
-from pipeline.parquet_rows import ROW, extreme_rows, fetch, scan
+from pipeline.artifacts.parquet import read_made_by
+from pipeline.artifacts.parquet_rows import ROW, extreme_rows, fetch, scan
+from pipeline.console.errors import ArtifactError
+from pipeline.ground.languages import LanguagePair
 from pipeline.reporting.costs import Cost
 from pipeline.reporting.label_neighborhoods import Neighborhood
 from pipeline.reporting.models import Models

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.artifacts import Shard, fixed_list_view, iterate_shards
-from pipeline.hashing import KEY_BYTES, Keys
+from pipeline.artifacts.shards import Shard, fixed_list_view, iterate_shards
+from pipeline.ground.hashing import KEY_BYTES, Keys
+from pipeline.ground.languages import LanguagePair
 from pipeline.inspecting.surroundings import Surroundings
-from pipeline.languages import LanguagePair
 
 NEIGHBORS = 5
 """Neighbours shown of each sentence."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import ArtifactError, InputError
+from pipeline.console.errors import ArtifactError, InputError
 from pipeline.evaluation.comparing import Difference, compare
 from pipeline.evaluation.results import Result, read_result
 from pipeline.reporting.models import STUDENT, Lead, Models

@@ -8,8 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.languages import LanguagePair
-from pipeline.plain_text import clip, visible
+from pipeline.console.plain_text import clip, visible
+from pipeline.ground.languages import LanguagePair
 from pipeline.reporting import facts, plots, space_plots
 from pipeline.reporting.costs import cost_rows
 from pipeline.reporting.inputs import MinedPair, ReportInputs

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.config import check_params
-from pipeline.errors import ParamsError
+from pipeline.config.params import check_params
+from pipeline.console.errors import ParamsError
 from pipeline.inspecting.view import flatten
 
 Value = str | int | float | bool | None

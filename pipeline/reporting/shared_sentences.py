@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.hashing import KEY_BYTES, Keys
-from pipeline.languages import LanguagePair
-from pipeline.pairs import HeldOutFolder
+from pipeline.artifacts.pairs import HeldOutFolder
+from pipeline.ground.hashing import KEY_BYTES, Keys
+from pipeline.ground.languages import LanguagePair
 
 
 class SharedSentences:

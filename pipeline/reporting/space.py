@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.retrieval import nearest
-from pipeline.folders import VectorFolder
-from pipeline.languages import LanguagePair
+from pipeline.artifacts.folders import VectorFolder
+from pipeline.ground.languages import LanguagePair
 from pipeline.reporting.shared_sentences import SharedSentences
+from pipeline.search.translation_retrieval import nearest
 
 SENTENCES = 1_000
 """Sentences of each language pair that are looked at."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipeline.mining.threshold import bootstrap
-from pipeline.parquet_rows import scan
+from pipeline.artifacts.parquet_rows import scan
+from pipeline.mining.judging.threshold import bootstrap
 
 
 def threshold_interval(

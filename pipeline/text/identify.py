@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from langcodes import Language
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 
 
 @cache

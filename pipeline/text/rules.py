@@ -11,7 +11,7 @@ from typing import Literal
 
 import polars as pl
 
-from pipeline.config import Clean
+from pipeline.config.prepare import Clean
 from pipeline.text.scripts import script_class
 
 URL = r"(?i)\bhttps?://|\bwww\."

@@ -6,7 +6,7 @@ from functools import cache
 
 import polars as pl
 
-from pipeline.languages import script_of
+from pipeline.ground.languages import script_of
 
 MIXED = {
     "Jpan": ("Han", "Hira", "Kana"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import Train
+from pipeline.config.train import Train
 from pipeline.training.neighbors import Neighbors
 
 

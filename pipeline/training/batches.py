@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.neighborhoods import LabelPoints
+from pipeline.labels.points import LabelPoints
 from pipeline.training.anchors import AnchorPlan
 from pipeline.training.neighbors import Neighbors
 

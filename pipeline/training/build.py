@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from pipeline.config import Student, Teacher
+from pipeline.config.models import Student, Teacher
 from pipeline.encoders.load import EncoderSettings, is_static, load_static, load_transformer
 from pipeline.encoders.lora import add_adapters
 from pipeline.encoders.model import SentenceModel, TransformerModel, fresh_static

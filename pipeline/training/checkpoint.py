@@ -20,9 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from pipeline.atomic import atomic_file
-from pipeline.errors import ArtifactError, DamagedError
-from pipeline.seal import blank, check_seal, seal
+from pipeline.console.errors import ArtifactError, DamagedError
+from pipeline.ground.atomic import atomic_file
+from pipeline.ground.file_checksum import blank, check_seal, seal
 from pipeline.training.sharded import spread_like, whole_copies
 
 log = logging.getLogger(__name__)

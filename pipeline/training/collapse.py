@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import Train
-from pipeline.errors import UserError
+from pipeline.config.train import Train
+from pipeline.console.errors import UserError
 
 MIN_DEVIATION = 0.01
 """Collapsed: a smaller standard deviation, with translations less than this above the mean."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.folders import TokenFolder
-from pipeline.neighborhoods import LabelPoints
+from pipeline.artifacts.folders import TokenFolder
+from pipeline.labels.points import LabelPoints
 from pipeline.training.neighbors import Neighbors
 
 

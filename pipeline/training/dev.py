@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.folders import TokenFolder
+from pipeline.artifacts.pairs import HeldOutFolder
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.model import SentenceModel, embed
-from pipeline.evaluation.retrieval import retrieve
-from pipeline.folders import TokenFolder
-from pipeline.pairs import HeldOutFolder
+from pipeline.search.translation_retrieval import retrieve
 from pipeline.training.collapse import Spread, spread
 
 

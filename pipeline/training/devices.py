@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType, InitProcessGroupKwargs
 from numpy.typing import NDArray
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for another: the first one hashes the inputs and writes checkpoints while the others wait."""

@@ -26,11 +26,11 @@ from accelerate.utils import broadcast
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.config import Lexicon, LossTerm, Temperatures, Train
+from pipeline.artifacts.folders import TokenFolder
+from pipeline.config.train import Lexicon, LossTerm, Temperatures, Train
 from pipeline.encoders.model import SentenceModel, TransformerModel, fresh_static
 from pipeline.encoders.tokenization import SPECIAL_TOKENS, TextTokenizer, load_tokenizer
 from pipeline.encoders.transplant import token_sources
-from pipeline.folders import TokenFolder
 from pipeline.training.data import TrainingPairs
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trainer

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts import KEY_DTYPE, Shard, fixed_list_view
-from pipeline.hashing import Keys, locate
+from pipeline.artifacts.shards import KEY_DTYPE, Shard, fixed_list_view
+from pipeline.ground.hashing import Keys, locate
 
 
 class Neighbors:

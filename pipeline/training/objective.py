@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.config import LossTerm, Train
+from pipeline.config.train import LossTerm, Train
 from pipeline.losses.combine import Term, build_loss
 from pipeline.losses.objective import Loss
 

@@ -6,7 +6,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from pipeline.config import Train
+from pipeline.config.train import Train
 
 
 def adamw(module: nn.Module, train: Train) -> torch.optim.AdamW:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.config import Train
+from pipeline.config.train import Train
 
 
 def learning_rate(step: int, train: Train) -> float:

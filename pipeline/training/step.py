@@ -11,12 +11,12 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.config import Train
+from pipeline.config.train import Train
 from pipeline.encoders.model import SentenceModel
+from pipeline.labels.points import LabelPoints
 from pipeline.losses.batch import Anchors, Batch
 from pipeline.losses.gather import gather, gather_columns
 from pipeline.losses.objective import Loss
-from pipeline.neighborhoods import LabelPoints
 from pipeline.training.batches import BatchPlan, PairBatch
 from pipeline.training.checkpoint import Progress
 from pipeline.training.collapse import Spread, spread

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 from pipeline.training.sharded import local_part, true_everywhere
 
 ADVICE = "Try a lower train.learning_rate, a higher temperature or max_grad_norm 1.0"

@@ -27,12 +27,12 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType, broadcast_object_list
 from torch import Tensor
 
-from pipeline.config import Train
+from pipeline.config.train import Train
+from pipeline.console.errors import UserError
+from pipeline.console.interrupts import Interrupted, Request, noted_interrupts
+from pipeline.console.progress import progress as show_progress
 from pipeline.encoders.model import SentenceModel
-from pipeline.errors import UserError
-from pipeline.interrupts import Interrupted, Request, noted_interrupts
 from pipeline.losses.objective import Loss
-from pipeline.progress import progress as show_progress
 from pipeline.training.anchors import AnchorPlan
 from pipeline.training.batches import BatchPlan
 from pipeline.training.checkpoint import (

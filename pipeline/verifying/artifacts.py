@@ -10,12 +10,12 @@ from pathlib import Path
 import zstandard
 from safetensors import SafetensorError, safe_open
 
-from pipeline.artifacts import iterate_shards, open_shard
-from pipeline.atomic import FILE_END, FOLDER_END
-from pipeline.checksums import CHECKSUMS, check_folder
-from pipeline.errors import ArtifactError, InputError
-from pipeline.parquet_files import read_made_by
-from pipeline.seal import check_seal, is_sealed
+from pipeline.artifacts.parquet import read_made_by
+from pipeline.artifacts.shards import iterate_shards, open_shard
+from pipeline.console.errors import ArtifactError, InputError
+from pipeline.ground.atomic import FILE_END, FOLDER_END
+from pipeline.ground.file_checksum import check_seal, is_sealed
+from pipeline.ground.folder_checksums import CHECKSUMS, check_folder
 from pipeline.verifying.defects import Defect, defect_of
 
 KINDS = frozenset({".json", ".parquet", ".safetensors", ".zst", ".tsv", ".html", ".txt"})

@@ -11,9 +11,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import iterate_shards
-from pipeline.errors import InputError
-from pipeline.parquet_files import read_made_by
+from pipeline.artifacts.parquet import read_made_by
+from pipeline.artifacts.shards import iterate_shards
+from pipeline.console.errors import InputError
 from pipeline.verifying.defects import Defect
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.atomic import FILE_END, FOLDER_END
-from pipeline.errors import InputError
-from pipeline.hashing import identity_hash
-from pipeline.mining.kept_indexes import FOLDER, check_index
-from pipeline.store import IDENTITY_FILE, SET_ASIDE, open_segment
-from pipeline.store_users import users
+from pipeline.console.errors import InputError
+from pipeline.ground.atomic import FILE_END, FOLDER_END
+from pipeline.ground.hashing import identity_hash
+from pipeline.search.kept_indexes import FOLDER, check_index
+from pipeline.store.local import IDENTITY_FILE, SET_ASIDE, open_segment
+from pipeline.store.users import users
 from pipeline.verifying.defects import Defect, defect_of
 
 

@@ -14,7 +14,7 @@ from kills import leftovers
 from tiny_project import write_project
 from warm import Done, Warm
 
-from pipeline.hashing import folder_hash
+from pipeline.ground.hashing import folder_hash
 
 pytestmark = pytest.mark.slow
 

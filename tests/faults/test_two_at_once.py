@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from kills import SETTINGS, write_project
 
-from pipeline.artifacts import open_folder
+from pipeline.artifacts.shards import open_folder
 from stages import prepare, tokenize
-from stages.command import Project
-from stages.guard import one_at_a_time
+from stages.running.command import Project
+from stages.running.lock import one_at_a_time
 
 pytestmark = pytest.mark.slow
 

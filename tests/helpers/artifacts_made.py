@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import zstandard
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from pipeline.artifacts import (
+from pipeline.artifacts.parquet import sealed_metadata
+from pipeline.artifacts.shards import (
     HELDOUT,
     KEY,
     MONOLINGUAL,
@@ -26,9 +27,8 @@ from pipeline.artifacts import (
     vector_schema,
     write_shard,
 )
-from pipeline.hashing import as_keys, pair_key, text_key
-from pipeline.parquet_files import sealed_metadata
-from pipeline.seal import seal
+from pipeline.ground.file_checksum import seal
+from pipeline.ground.hashing import as_keys, pair_key, text_key
 
 EN = ("A river.", "A quiet [bold]tree[/bold].", "The evil\x1b[2Jline.")
 FR = ("Une rivière.", "Un arbre calme.", "La ligne maligne.")

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.atomic import atomic_file
 from pipeline.compute.work import SetUp, Work
-from pipeline.errors import InputError
+from pipeline.console.errors import InputError
+from pipeline.ground.atomic import atomic_file
 
 
 def ready(number: int) -> SetUp[int]:

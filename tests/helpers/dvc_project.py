@@ -11,7 +11,7 @@ from pathlib import Path
 from imports import ROOT
 from tiny_project import write_project
 
-from pipeline.hashing import file_hash
+from pipeline.ground.hashing import file_hash
 
 STAGES = ["prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine@en-fr", "evaluate", "report"]
 ARTIFACTS = ("data", "models", "metrics", "reports")

@@ -24,10 +24,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
+from pipeline.console.errors import ParamsError, UserError
+from pipeline.console.plain_text import visible
 from pipeline.corpora.base import SCHEMA, Request
 from pipeline.corpora.registry import READERS
-from pipeline.errors import ParamsError, UserError
-from pipeline.plain_text import visible
 
 ROWS_READ = 200_000
 """Small inputs that give more rows than this are bombs."""
@@ -345,7 +345,7 @@ PARAMS_WORDS = tuple(
 
 
 def _params(folder: Path, data: bytes) -> None:
-    from pipeline.config import load_params
+    from pipeline.config.params import load_params
 
     (folder / "params.yaml").write_bytes(data)
     load_params(folder / "params.yaml")
@@ -477,8 +477,8 @@ def _inspected(name: str) -> Target:
     def run(folder: Path, data: bytes) -> None:
         from pipeline.inspecting.inspect import inspect
         from pipeline.inspecting.view import Wanted
-        from softalign.console import plain_lines
-        from softalign.inspect_command import surroundings
+        from softalign.commands.inspect import surroundings
+        from softalign.interface.console import plain_lines
 
         root = folder / "project"
         if not root.is_dir():

@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.model import TransformerModel
 from pipeline.losses import Batch, Term, build_loss, gather_columns
 from pipeline.training.gradients import backward

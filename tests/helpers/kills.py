@@ -440,7 +440,7 @@ def kill_once(reference: Reference, kill: Kill, folder: Path) -> Result:
 
 def largest_shard(folder: Path) -> int:
     """Rows of the largest shard that goes through a model."""
-    from pipeline.artifacts import open_shard
+    from pipeline.artifacts.shards import open_shard
 
     return max(len(open_shard(path)) for path in (folder / "data" / "tokens").rglob("*.arrow"))
 

@@ -19,12 +19,12 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from torch import nn
 
-from pipeline.folders import TokenFolder, VectorFolder
+from pipeline.artifacts.folders import TokenFolder, VectorFolder
 from pipeline.training.build import build_student
 from pipeline.training.devices import make_accelerator
 from pipeline.training.step import Steps
 from stages import train
-from stages.command import Project
+from stages.running.command import Project
 
 
 class KilledError(Exception):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.hashing import as_keys, text_key
-from pipeline.store import VectorStore, list_store, prune_store
+from pipeline.ground.hashing import as_keys, text_key
+from pipeline.store.local import VectorStore, list_store, prune_store
 
 IDENTITY = {"model": "m"}
 

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from small import WORDS, sentence
 
 from stages import neighborhoods, prepare, teach, tokenize
-from stages.command import Project
+from stages.running.command import Project
 
 OTHER = {word: "".join(reversed(word)).capitalize() for word in WORDS}
 

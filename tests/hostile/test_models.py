@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from small import make_transformer, sentence
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.load import EncoderSettings, load_encoder, save_encoder
 from pipeline.encoders.model import StaticModel
 from pipeline.encoders.resolve import resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
-from pipeline.errors import InputError, UserError
 
 
 @pytest.fixture

@@ -7,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import make_transformer
 
-from pipeline.config import Mine
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.config.mine import Mine
 from pipeline.encoders.model import StaticModel, embed
 from pipeline.encoders.pooling import normalise, pool
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
+from pipeline.labels.neighborhoods import soft_weights
 from pipeline.losses import Batch, Term, build_loss
 from pipeline.mining.mine import mine
-from pipeline.mining.neighbors import self_neighbors
-from pipeline.mining.vectors import VectorError
-from pipeline.neighborhoods import soft_weights
+from pipeline.search.neighbors import self_neighbors
+from pipeline.search.vectors import VectorError
 from pipeline.text.normalize import clean_text
 
 TAUS = (1e-3, 0.1, 1e3)

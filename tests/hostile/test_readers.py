@@ -18,14 +18,14 @@ import pytest
 import zstandard
 from corpus_reading import ask, read, reasons, sides
 
-from pipeline.config import check_params, load_params
+from pipeline.config.params import check_params, load_params
+from pipeline.console.errors import InputError, ParamsError, UserError
 from pipeline.corpora import lines, opus_zip, streams, tabular, xml
 from pipeline.corpora.registry import READERS
-from pipeline.errors import InputError, ParamsError, UserError
 from pipeline.evaluation import semeval
 from pipeline.evaluation.peers import open_vectors
 from pipeline.evaluation.reading import read_benchmark
-from pipeline.languages import KNOWN_CODES, match_language
+from pipeline.ground.languages import KNOWN_CODES, match_language
 
 
 def peak_growth(work) -> int:
@@ -342,7 +342,7 @@ class TestText:
         script = (
             "import sys; sys.path[:0] = sys.argv[2:]\n"
             "from pathlib import Path; from corpus_reading import ask, read\n"
-            "from pipeline.errors import InputError\n"
+            "from pipeline.console.errors import InputError\n"
             "try: read('parquet', ask(Path(sys.argv[1]), 'x.parquet', 'en-fr'))\n"
             "except InputError as error: print(error)\n"
         )

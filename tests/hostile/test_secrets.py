@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from tiny_project import write_project
 
-from pipeline.config import check_params
-from pipeline.errors import ParamsError
+from pipeline.config.params import check_params
+from pipeline.console.errors import ParamsError
 
 TOKEN = "hf_" + "SecretSecretSecretSecretSecretSecr"  # the form of one
 
 ALL_STAGES = """
 import importlib, sys
 from pathlib import Path
-from stages.command import Project, configure_log
+from stages.running.command import Project, configure_log
 
 configure_log()
 for name in ("prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine", "evaluate", "report"):

@@ -13,8 +13,8 @@ import pytest
 from artifacts_made import write_artifacts
 from typer.testing import CliRunner
 
-from pipeline.hashing import as_keys, text_key
-from pipeline.store import VectorStore
+from pipeline.ground.hashing import as_keys, text_key
+from pipeline.store.local import VectorStore
 from softalign.cli import app
 
 run = CliRunner()

@@ -12,7 +12,7 @@ from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 from hydra.errors import OverrideParseException
 from imports import ROOT
 
-from pipeline.config import Params, load_params
+from pipeline.config.params import Params, load_params
 
 DOCS = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
 ROWS = [line for line in DOCS.splitlines() if re.match(r"\| .* \| `-S", line)]

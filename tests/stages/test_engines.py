@@ -21,15 +21,15 @@ from ruamel.yaml import YAML
 from small import sentence
 from tiny_project import translation, write_project
 
-from pipeline import prepare as preparing
 from pipeline.compute import processes
 from pipeline.compute.dispatch import Dispatcher
 from pipeline.compute.worker import Ready
 from pipeline.corpora import base
-from pipeline.hashing import file_hash
-from pipeline.mining import room
+from pipeline.ground.hashing import file_hash
+from pipeline.prepare import prepare as preparing
+from pipeline.search import scratch as room
 from stages import embed, mine, neighborhoods, prepare, teach, tokenize, train
-from stages.command import Project
+from stages.running.command import Project
 
 pytestmark = pytest.mark.slow
 
@@ -417,7 +417,8 @@ def test_without_its_head_a_run_ends_with_a_line_and_the_next_goes_on(alone: Pat
         shutil.copytree(alone / "data" / name, project.layout.root / "data" / name)
     # It waits after its second shard: long enough for the head to be gone.
     program = (
-        "import time; from stages import teach; from stages.command import stage_main; import pipeline.compute.on_ray as r\n"
+        "import time; from stages import teach; from stages.running.command import stage_main\n"
+        "import pipeline.compute.on_ray as r\n"
         "send, sent = r._Team.send, []\n"
         "def slow(team, worker, item):\n"
         "    sent.append(item)\n"

@@ -15,9 +15,9 @@ import pytest
 from dvc_project import clone, run
 from tiny_project import write_project
 
-from pipeline.hashing import folder_hash
+from pipeline.ground.hashing import folder_hash
 from stages import prepare, teach, tokenize
-from stages.command import Project
+from stages.running.command import Project
 
 pytest.importorskip("s3fs", reason="softalign[s3] is not installed")
 pytest.importorskip("moto", reason="moto, the server on loopback, is not installed")

@@ -13,9 +13,9 @@ from imports import ROOT
 from ruamel.yaml import YAML
 from small import make_transformer, sentence
 
-from pipeline.config import load_params
+from pipeline.config.params import load_params
 from stages import embed, evaluate, mine, neighborhoods, prepare, report, teach, tokenize, train
-from stages.command import Project
+from stages.running.command import Project
 
 PAPER = ROOT / "params" / "paper.yaml"
 PAIRS = 60
@@ -98,7 +98,7 @@ def test_the_student_keeps_its_prefix_for_sentence_transformers(project: Project
 
     from pipeline.encoders.load import load_encoder
     from pipeline.encoders.resolve import resolve_model
-    from stages.models import student_settings
+    from stages.inputs.models import student_settings
 
     texts = [sentence(5), "물 вода"]
     student = SentenceTransformer(str(project.layout.student), device="cpu")

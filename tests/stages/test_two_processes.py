@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tiny_project import run_to_neighborhoods, write_project
 
 from stages import tokenize
-from stages.command import Project
+from stages.running.command import Project
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pytest
 from dvc_project import hashes, repro
 from imports import ROOT
 
-from pipeline.store import list_store
+from pipeline.store.local import list_store
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,8 @@ def softalign_exact(options: dict[str, Any]) -> Work:
     """Ours, exact, all points against themselves: half a product."""
     import torch
 
-    from pipeline.config import Neighborhoods
-    from pipeline.neighborhoods import find_neighborhoods
+    from pipeline.config.labels import Neighborhoods
+    from pipeline.labels.neighborhoods import find_neighborhoods
 
     torch.set_num_threads(options["threads"])
     vectors, config = _vectors(options), Neighborhoods(k=options["k"], search="exact")
@@ -36,7 +36,7 @@ def softalign_slice(options: dict[str, Any]) -> Work:
     """Ours, exact, some points against all (a whole product, without the half that all against all saves)."""
     import torch
 
-    from pipeline.mining.neighbors import one_way
+    from pipeline.search.neighbors import one_way
 
     torch.set_num_threads(options["threads"])
     vectors, rows = _vectors(options), np.arange(options["queries"])
@@ -53,8 +53,8 @@ def softalign_index(options: dict[str, Any]) -> Work:
     import faiss
     import torch
 
-    from pipeline.config import Neighborhoods
-    from pipeline.neighborhoods import find_neighborhoods
+    from pipeline.config.labels import Neighborhoods
+    from pipeline.labels.neighborhoods import find_neighborhoods
 
     torch.set_num_threads(options["threads"])
     faiss.omp_set_num_threads(options["threads"])

@@ -14,10 +14,10 @@ from speed.worker import Clock, Work
 
 def softalign(options: dict[str, Any]) -> Work:
     """Ours, as stage tokenize: from shards of text to shards of ids, in this process with all its threads."""
-    from pipeline.compute.here import here
+    from pipeline.artifacts.folders import TokenFolder
+    from pipeline.compute.in_process import here
+    from pipeline.embedding.tokenize import FolderToTokenize, tokenize_folders, tokenize_shard
     from pipeline.encoders.tokenization import load_tokenizer
-    from pipeline.folders import TokenFolder
-    from pipeline.tokenize import FolderToTokenize, tokenize_folders, tokenize_shard
 
     folder = Path(options["folder"])
     tokenizer = load_tokenizer(Path(options["path"]), "", options["max_length"], special_tokens=True)

@@ -81,9 +81,9 @@ class _Own:
         import torch
         from accelerate import Accelerator
 
-        from pipeline.folders import TokenFolder
-        from stages.models import resolve_start, student_tokenizer
-        from stages.training_data import read_dev, read_training_pairs
+        from pipeline.artifacts.folders import TokenFolder
+        from stages.inputs.models import resolve_start, student_tokenizer
+        from stages.inputs.training_data import read_dev, read_training_pairs
 
         torch.set_num_threads(threads)
         self.project, self.params = project, project.params
@@ -119,8 +119,8 @@ class _Own:
 
 
 def _trainer(options: dict[str, Any]) -> _Own:
-    from pipeline.config import Train
-    from stages.command import Project
+    from pipeline.config.train import Train
+    from stages.running.command import Project
 
     project = Project.open(Path(options["folder"]) / "project")
     train = {**project.params.train.model_dump(exclude_unset=True), **options["train"]}

@@ -214,8 +214,8 @@ STATIC = Row("static", "embed with the static student", {"sentences": 60_000, "m
 def _tokenize(run: Run, sizes: Mapping[str, Any]) -> Measured:
     import pyarrow as pa
 
-    from pipeline.artifacts import SENTENCES, key_array, shard_path, write_shard
-    from pipeline.hashing import as_keys, shard_count, shard_of, text_key
+    from pipeline.artifacts.shards import SENTENCES, key_array, shard_path, write_shard
+    from pipeline.ground.hashing import as_keys, shard_count, shard_of, text_key
 
     texts, options = _sentences(run, sizes["sentences"]), _options(run, sizes)
     keyed = sorted((text_key(text), text) for text in texts)

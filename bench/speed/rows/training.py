@@ -33,10 +33,10 @@ def _without_dropout(folder: Path) -> Path:
 
 def _write_batches(run: Run, train: dict[str, Any]) -> None:
     """The batches that our trainer will draw, as text, for peers."""
-    from pipeline.folders import TextFolder
-    from pipeline.pairs import PairFolder
+    from pipeline.artifacts.folders import TextFolder
+    from pipeline.artifacts.pairs import PairFolder
     from pipeline.training.batches import BatchPlan
-    from stages.command import Project
+    from stages.running.command import Project
 
     project = Project.open(run.folder / "project")
     layout, (pair,) = project.layout, project.params.language_pairs
@@ -181,9 +181,9 @@ def cheap_teacher(folder: Path) -> Path:
 
 def _write_static_text(run: Run, limit: int) -> None:
     """Training pairs and dev set as text, for the peer."""
-    from pipeline.folders import TextFolder
-    from pipeline.pairs import HeldOutFolder, PairFolder
-    from stages.command import Project
+    from pipeline.artifacts.folders import TextFolder
+    from pipeline.artifacts.pairs import HeldOutFolder, PairFolder
+    from stages.running.command import Project
 
     project = Project.open(run.folder / "project")
     layout, (pair,) = project.layout, project.params.language_pairs

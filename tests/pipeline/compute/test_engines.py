@@ -7,11 +7,12 @@ import sys
 import pytest
 
 from pipeline.compute.engines import open_engine
-from pipeline.compute.here import Here
+from pipeline.compute.in_process import Here
 from pipeline.compute.processes import Processes
 from pipeline.compute.work import ComputeError
-from pipeline.config import Compute, check_params
-from pipeline.errors import ParamsError
+from pipeline.config.compute import Compute
+from pipeline.config.params import check_params
+from pipeline.console.errors import ParamsError
 
 RAW = {
     "languages": ["en", "fr"],

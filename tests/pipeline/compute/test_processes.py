@@ -17,10 +17,10 @@ import pytest
 from imports import ROOT
 
 from pipeline.compute import worker
-from pipeline.compute.here import Here
+from pipeline.compute.in_process import Here
 from pipeline.compute.processes import Processes
 from pipeline.compute.work import ComputeError, Terms
-from pipeline.errors import InputError
+from pipeline.console.errors import InputError
 
 ITEMS = list(range(20))
 

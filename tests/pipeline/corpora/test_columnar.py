@@ -3,7 +3,7 @@ import pyarrow.parquet as pq
 import pytest
 from corpus_reading import ask, read, reasons, sides
 
-from pipeline.errors import InputError
+from pipeline.console.errors import InputError
 
 
 def save(path, columns, kind):

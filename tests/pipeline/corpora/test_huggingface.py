@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 from corpus_reading import ask, read, sides
 
-from pipeline.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from corpus_reading import ask, read, reasons, sides
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.drift import drift_line
-from pipeline.errors import InputError, UserError
 
 
 def write(folder, **files):

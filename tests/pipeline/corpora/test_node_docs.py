@@ -1,8 +1,8 @@
 import pytest
 from corpus_reading import ask, read, reasons, sides
 
+from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.markdown import difference, parse_blocks
-from pipeline.errors import InputError, UserError
 
 ENGLISH = """> AI made this. [Edit](https://github.com/x/embedded-docs/edit/y.md)
 

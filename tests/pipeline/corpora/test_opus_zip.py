@@ -3,8 +3,8 @@ import zipfile
 import pytest
 from corpus_reading import ask, read, sides
 
+from pipeline.console.errors import InputError
 from pipeline.corpora import opus_zip
-from pipeline.errors import InputError
 
 
 def pack(path, **members):

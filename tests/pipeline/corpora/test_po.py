@@ -1,7 +1,7 @@
 import pytest
 from corpus_reading import ask, read, reasons, sides
 
-from pipeline.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError
 
 PO = """msgid ""
 msgstr ""

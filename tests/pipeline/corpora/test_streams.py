@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from pipeline.console.errors import InputError
 from pipeline.corpora import streams
 from pipeline.corpora.base import file_source
-from pipeline.errors import InputError
 
 PACK = {
     "gzip": gzip.compress,

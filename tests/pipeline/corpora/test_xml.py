@@ -3,7 +3,7 @@ import gzip
 import pytest
 from corpus_reading import ask, read, reasons, sides
 
-from pipeline.errors import InputError
+from pipeline.console.errors import InputError
 
 TMX = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE tmx SYSTEM "tmx14.dtd">

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import sentence
 
-from pipeline.encoders.base import TokenBatch, padded_lengths
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.console.errors import InputError, UserError
+from pipeline.encoders.base import padded_lengths
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, configured_pooling, load_encoder, save_encoder
 from pipeline.encoders.model import StaticModel, TransformerModel, alike, pad_batch
 from pipeline.encoders.pooling import pool
 from pipeline.encoders.resolve import resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer, unknown_share
-from pipeline.errors import InputError, UserError
 
 TEXTS = [sentence(number) for number in range(0, 600, 13)] + ["a", sentence(3) + " " + sentence(4) + " " + sentence(5)]
 

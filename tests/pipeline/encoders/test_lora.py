@@ -9,12 +9,12 @@ import pytest
 import torch
 from small import sentence
 
-from pipeline.config import Lora
+from pipeline.config.models import Lora
+from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_transformer, save_encoder
 from pipeline.encoders.lora import add_adapters, merge_adapters
 from pipeline.encoders.model import StaticModel, TransformerModel
 from pipeline.encoders.tokenization import load_tokenizer
-from pipeline.errors import UserError
 
 TEXTS = [sentence(number) for number in (3, 55, 700)]
 

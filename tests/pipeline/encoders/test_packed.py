@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small import make_transformer, sentence
 
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.load import EncoderSettings, load_tokenizer, load_transformer, save_encoder
 from pipeline.encoders.model import TransformerModel, embed
 from pipeline.encoders.packed import Packing, attend, can_pack

@@ -17,8 +17,8 @@ from small import sentence
 
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder
 from pipeline.encoders.resolve import resolve_model
-from pipeline.hashing import as_keys, text_key
-from pipeline.store import VectorStore
+from pipeline.ground.hashing import as_keys, text_key
+from pipeline.store.local import VectorStore
 
 SETTINGS = EncoderSettings(pooling="mean", max_length=16)
 TEXTS = [sentence(number) for number in range(5)]

@@ -12,11 +12,11 @@ import torch
 from small import make_transformer, sentence
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_transformer, save_encoder
 from pipeline.encoders.model import StaticModel
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
 from pipeline.encoders.transplant import padding_id, token_sources, token_vectors, transplant
-from pipeline.errors import UserError
 
 TEXTS = [sentence(number) for number in range(0, 900, 7)] + ["река камень 물 水", "nowhere else"]
 

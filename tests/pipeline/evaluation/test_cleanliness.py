@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from benchmark_files import encode, write_bucc, write_stsb, write_tatoeba
 
-from pipeline.errors import InputError
+from pipeline.console.errors import InputError
 from pipeline.evaluation.cleanliness import file_sentences, find_seen, mark, stored_sentences
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.scoring import score_benchmark

@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 from benchmark_files import encode, write_bucc, write_flores, write_stsb, write_tatoeba
 
-from pipeline.errors import DamagedError, InputError, UserError
+from pipeline.console.errors import DamagedError, InputError, UserError
 from pipeline.evaluation.cleanliness import find_seen
 from pipeline.evaluation.comparing import compare, sign_probability
 from pipeline.evaluation.embedded import Model
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.results import items_path, read_result
 from pipeline.evaluation.run import Evaluation, summary
-from pipeline.seal import seal
+from pipeline.ground.file_checksum import seal
 
 
 def worse(texts: list[str]) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation import fetching
 from pipeline.evaluation.catalogue import PinnedArchive, PinnedFile, Source, catalogue, find_source
 from pipeline.evaluation.fetching import FetchError, fetch, unpack

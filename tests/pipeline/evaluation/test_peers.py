@@ -10,8 +10,8 @@ import pytest
 from benchmark_files import encode, lines, write_tatoeba
 from pydantic import ValidationError
 
-from pipeline.config import Evaluate, Peer
-from pipeline.errors import InputError, UserError
+from pipeline.config.evaluate import Evaluate, Peer
+from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation.embedded import Model
 from pipeline.evaluation.peers import open_named, open_peer, open_vectors, restricted
 from pipeline.evaluation.reading import read_benchmark

@@ -10,7 +10,7 @@ import pytest
 from benchmark_files import lines, write_bucc, write_flores, write_korsts, write_stsb, write_tatoeba
 from imports import ROOT
 
-from pipeline.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation.benchmark import Mining, Similarity, TopOne
 from pipeline.evaluation.lines import choose_languages
 from pipeline.evaluation.reading import KINDS, read_benchmark
@@ -221,6 +221,6 @@ def test_the_real_ones(kind: str, folder: str, tasks: int, sizes: set[int]):
 def test_kinds_are_those_of_the_configuration():
     from typing import get_args
 
-    from pipeline.config import EvaluationBenchmark
+    from pipeline.config.evaluate import EvaluationBenchmark
 
     assert set(get_args(EvaluationBenchmark.model_fields["kind"].annotation)) == set(KINDS)

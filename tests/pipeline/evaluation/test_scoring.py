@@ -5,11 +5,11 @@ import pytest
 from benchmark_files import DIMENSION, encode, lines, write_bucc, write_flores, write_stsb, write_tatoeba
 from small import make_transformer, sentence
 
-from pipeline.encoders.base import TokenBatch
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_encoder
 from pipeline.encoders.resolve import resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
-from pipeline.errors import UserError
 from pipeline.evaluation.embedded import Model, as_model, embed_texts, unknown_shares
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.run import Evaluation

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 from pipeline.exporting.agreement import Agreement, compare, require
 
 UNIT = np.eye(3, dtype=np.float32)

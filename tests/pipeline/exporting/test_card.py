@@ -6,8 +6,8 @@ import pytest
 from artifacts_made import write_artifacts
 from huggingface_hub import ModelCard
 
-from pipeline.config import Params, check_params
-from pipeline.errors import ArtifactError
+from pipeline.config.params import Params, check_params
+from pipeline.console.errors import ArtifactError
 from pipeline.exporting.card import Card, render_card
 from pipeline.exporting.known import Known, read_known
 from pipeline.exporting.scores import score_tables

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small import sentence
 
-from pipeline.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError
 from pipeline.exporting import agreement, graph, transformer_graph
 from pipeline.exporting.export import ABOUT, FLOAT32, INT8, Wanted, check_out, export
 from pipeline.exporting.sample import Sample

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 from pipeline.exporting.hub import check_login, push
 
 

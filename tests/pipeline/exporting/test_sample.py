@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError
+from pipeline.console.errors import InputError
 from pipeline.exporting.sample import SIZE, sample_of_file, sample_of_folders, sample_of_vocabulary
 from pipeline.exporting.source import open_source
 

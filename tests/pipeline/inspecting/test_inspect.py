@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 from artifacts_made import EN, FR, write_artifacts, write_average_neighborhoods
 
-from pipeline.artifacts import open_shard, write_shard
-from pipeline.errors import ArtifactError, InputError
-from pipeline.hashing import as_keys, text_key
+from pipeline.artifacts.shards import open_shard, write_shard
+from pipeline.console.errors import ArtifactError, InputError
+from pipeline.ground.hashing import as_keys, text_key
 from pipeline.inspecting.inspect import inspect
 from pipeline.inspecting.surroundings import Surroundings
 from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
-from pipeline.store import VectorStore
+from pipeline.store.local import VectorStore
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from loss_batches import make_batch, unit
 
 import pipeline.losses
-from pipeline.errors import ParamsError
+from pipeline.console.errors import ParamsError
 from pipeline.losses import Batch, Columns, Term, build_loss
 
 MODULES = [f"pipeline.losses.{module.name}" for module in pkgutil.iter_modules(pipeline.losses.__path__)]

@@ -3,14 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Mine
-from pipeline.mining import tiles as module
+from pipeline.config.mine import Mine
 from pipeline.mining.documents import restricted_neighbors, same_document, within_window
 from pipeline.mining.mine import mine_neighbors
-from pipeline.mining.neighbors import mutual_neighbors
-from pipeline.mining.vectors import VectorError
-
-from .test_neighbors import lattice
+from pipeline.search import tiles as module
+from pipeline.search.neighbors import mutual_neighbors
+from pipeline.search.vectors import VectorError
+from tests.pipeline.search.test_neighbors import lattice
 
 
 def expected_rows(x, y, allowed, order, k):

@@ -10,11 +10,10 @@ from pipeline.mining import linking
 from pipeline.mining import margin as scoring
 from pipeline.mining import retrieval as retrieving
 from pipeline.mining.linking import competitive_links, link, link_in_files
-from pipeline.mining.neighbors import Neighbors, mutual_neighbors
 from pipeline.mining.retrieval import candidates
-from pipeline.mining.room import Room
-
-from .test_neighbors import lattice
+from pipeline.search.neighbors import Neighbors, mutual_neighbors
+from pipeline.search.scratch import Room
+from tests.pipeline.search.test_neighbors import lattice
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60))

@@ -1,15 +1,14 @@
+import mining_reference as reference
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import Mine
-from pipeline.mining import room
+from pipeline.config.mine import Mine
 from pipeline.mining.mine import mine, mine_neighbors
-from pipeline.mining.neighbors import Neighbors, mutual_neighbors
-
-from . import reference
-from .test_neighbors import lattice
+from pipeline.search import scratch as room
+from pipeline.search.neighbors import Neighbors, mutual_neighbors
+from tests.pipeline.search.test_neighbors import lattice
 
 KINDS = ["ratio", "distance", "cosine"]
 RETRIEVALS = ["union", "intersection", "forward", "backward"]

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.artifacts import (
+from pipeline.artifacts.folders import TextFolder, VectorFolder
+from pipeline.artifacts.pairs import HeldOutFolder
+from pipeline.artifacts.shards import (
     HELDOUT,
     KEY,
     MONOLINGUAL,
@@ -20,15 +22,13 @@ from pipeline.artifacts import (
     vector_schema,
     write_shard,
 )
-from pipeline.config import Mine
-from pipeline.errors import ArtifactError
+from pipeline.config.mine import Mine
+from pipeline.console.errors import ArtifactError
 from pipeline.evaluation.heldout import mining_metrics
-from pipeline.folders import TextFolder, VectorFolder
-from pipeline.hashing import as_keys, pair_key, text_key
-from pipeline.mining import room
+from pipeline.ground.hashing import as_keys, pair_key, text_key
 from pipeline.mining.texts import Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
-from pipeline.mining.vectors import VectorError
-from pipeline.pairs import HeldOutFolder
+from pipeline.search import scratch as room
+from pipeline.search.vectors import VectorError
 
 COUNT = 40
 

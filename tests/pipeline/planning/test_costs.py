@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from unit_costs import UNITS
 
-from pipeline.config import Params, check_params
-from pipeline.errors import InputError
+from pipeline.config.params import Params, check_params
+from pipeline.console.errors import InputError
 from pipeline.planning.costs import START_SECONDS, Machines, Workload, index_memory, index_seconds, plan
 from pipeline.planning.devices import DEVICES
 from pipeline.planning.units import UnitCosts, load_units, save_units

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 from pipeline.planning.devices import DEVICES, find_device
 from pipeline.planning.quantities import bytes_text, count_text, duration_text, parse_count
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 from pipeline.reporting.experiment_outputs import csv_text, markdown, page, view
 from pipeline.reporting.experiment_plots import metric_svg, numeric_setting, standalone_svg
 from pipeline.reporting.experiments import Comparison, Run, choose_metrics, compare
+from pipeline.reporting.number_formats import metric_label, scale
 from pipeline.reporting.settings import flat_settings, order_key, varying, with_defaults
-from pipeline.reporting.spread import metric_label, scale
 
 BASE: dict[str, Any] = {
     "languages": ["en", "fr"],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from benchmark_files import encode, write_flores, write_tatoeba
 
-from pipeline.errors import ArtifactError
+from pipeline.console.errors import ArtifactError
 from pipeline.evaluation.comparing import compare
 from pipeline.evaluation.embedded import as_model
 from pipeline.evaluation.reading import read_benchmark

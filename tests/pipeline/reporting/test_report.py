@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.errors import ArtifactError
-from pipeline.languages import LanguagePair
+from pipeline.console.errors import ArtifactError
+from pipeline.ground.languages import LanguagePair
 from pipeline.reporting import facts
 from pipeline.reporting.costs import read_costs
 from pipeline.reporting.inputs import (

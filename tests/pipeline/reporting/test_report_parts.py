@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from artifacts_made import EN, FR, write_artifacts, write_average_neighborhoods
 
-from pipeline.errors import ArtifactError
+from pipeline.console.errors import ArtifactError
+from pipeline.ground.languages import LanguagePair
 from pipeline.inspecting.surroundings import Surroundings
-from pipeline.languages import LanguagePair
-from pipeline.mining.threshold import bootstrap
+from pipeline.mining.judging.threshold import bootstrap
 from pipeline.reporting.costs import Cost, cost_rows, read_costs
 from pipeline.reporting.inputs import ReportInputs, make_histogram
 from pipeline.reporting.label_neighborhoods import read_neighborhoods

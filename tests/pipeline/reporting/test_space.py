@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.artifacts import HELDOUT, fixed_list_array, key_array, shard_path, vector_schema, write_shard
-from pipeline.hashing import as_keys, pair_key, text_key
-from pipeline.languages import LanguagePair
+from pipeline.artifacts.shards import HELDOUT, fixed_list_array, key_array, shard_path, vector_schema, write_shard
+from pipeline.ground.hashing import as_keys, pair_key, text_key
+from pipeline.ground.languages import LanguagePair
 from pipeline.reporting.plots import COLOURS
 from pipeline.reporting.shared_sentences import SharedSentences, one_to_one
 from pipeline.reporting.space import measure_similarities, project, read_space

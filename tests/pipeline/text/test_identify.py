@@ -3,7 +3,7 @@ import builtins
 import polars as pl
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.console.errors import UserError
 from pipeline.text import identify
 
 

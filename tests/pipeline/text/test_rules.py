@@ -4,7 +4,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import Clean
+from pipeline.config.prepare import Clean
 from pipeline.text.normalize import normal_form
 from pipeline.text.rules import first_broken, rules
 from pipeline.text.scripts import script_class

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config import LossTerm, Train
+from pipeline.config.train import LossTerm, Train
 from pipeline.training.anchors import AnchorPlan
 from pipeline.training.neighbors import Neighbors
 

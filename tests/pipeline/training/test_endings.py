@@ -11,15 +11,15 @@ import torch
 from accelerate import Accelerator
 from tiny_project import run_to_neighborhoods, write_project
 
-from pipeline.config import Train
-from pipeline.errors import UserError
-from pipeline.hashing import folder_hash
+from pipeline.config.train import Train
+from pipeline.console.errors import UserError
+from pipeline.ground.hashing import folder_hash
 from pipeline.training import collapse
 from pipeline.training.checkpoint import load_checkpoint, read_progress, trained_state
 from pipeline.training.step import Steps
 from pipeline.training.trainer import BatchPlan, Trainer
 from stages import tokenize, train
-from stages.command import Project
+from stages.running.command import Project
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from tiny_project import run_to_neighborhoods, write_project
 
-from pipeline.hashing import folder_hash
-from pipeline.interrupts import Interrupted, noted_interrupts, raised_interrupts
+from pipeline.console.interrupts import Interrupted, noted_interrupts, raised_interrupts
+from pipeline.ground.hashing import folder_hash
 from pipeline.training.checkpoint import read_progress
 from pipeline.training.step import Steps
 from stages import train
-from stages.command import Project
+from stages.running.command import Project
 
 
 @pytest.fixture(scope="module")

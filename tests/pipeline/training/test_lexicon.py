@@ -13,13 +13,13 @@ from small import WORDS
 from tiny_project import OTHER, run_to_neighborhoods, write_project
 from tokenizers import Tokenizer
 
-from pipeline.config import Lexicon
+from pipeline.artifacts.folders import TokenFolder
+from pipeline.config.train import Lexicon
 from pipeline.encoders.model import fresh_static
-from pipeline.folders import TokenFolder
 from pipeline.training.lexicon import glosses, start_from_lexicon, token_counts
 from pipeline.training.trainer import Trainer
 from stages import train
-from stages.command import Project
+from stages.running.command import Project
 
 LEXICON = {"steps": 150, "batch_size": 128, "frequency": 1, "learning_rate": 0.02}
 SHORT = {"steps": 1, "batch_size": 32, "learning_rate": 1e-9}

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loss_batches import unit
 
-from pipeline.config import Train
-from pipeline.errors import UserError
+from pipeline.config.train import Train
+from pipeline.console.errors import UserError
 from pipeline.training import devices
 from pipeline.training.collapse import Spread, looks_collapsed, mean_spread, refuse_collapse, spread
 from pipeline.training.optimizer import adamw, has_fused_kernel

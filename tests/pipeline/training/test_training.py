@@ -8,22 +8,23 @@ from safetensors.torch import load_file
 from small import sentence
 from tiny_project import run_to_neighborhoods, write_project
 
-from pipeline.artifacts import open_folder
-from pipeline.config import Train
+from pipeline.artifacts.folders import VectorFolder
+from pipeline.artifacts.pairs import PairFolder
+from pipeline.artifacts.shards import open_folder
+from pipeline.config.train import Train
+from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_transformer
 from pipeline.encoders.tokenization import load_tokenizer
-from pipeline.errors import UserError
-from pipeline.folders import VectorFolder
-from pipeline.hashing import folder_hash, locate
-from pipeline.neighborhoods import label_points, soft_weights
-from pipeline.pairs import PairFolder
+from pipeline.ground.hashing import folder_hash, locate
+from pipeline.labels.neighborhoods import soft_weights
+from pipeline.labels.points import label_points
 from pipeline.training.batches import BatchPlan
 from pipeline.training.build import set_dropout
 from pipeline.training.checkpoint import TENSORS, Progress, load_checkpoint, save_checkpoint
 from pipeline.training.neighbors import Neighbors
 from pipeline.training.schedule import learning_rate
 from stages import tokenize, train
-from stages.command import Project
+from stages.running.command import Project
 
 
 @pytest.fixture(scope="module")

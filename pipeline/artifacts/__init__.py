@@ -1,0 +1,1 @@
+"""The files between stages: Arrow shards and folders of them, pairs, Parquet."""

@@ -1,0 +1,20 @@
+"""The section ``report`` of params.yaml."""
+
+from __future__ import annotations
+
+from pipeline.config.base import (
+    Positive,
+    Section,
+)
+
+
+class Report(Section):
+    """What the report shows.
+
+    Attributes:
+        title: its heading.
+        samples: pairs or neighbourhoods shown of each kind.
+    """
+
+    title: str = "softalign report"
+    samples: Positive = 5

@@ -1,0 +1,140 @@
+"""The section ``train`` of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.config.base import (
+    Positive,
+    Section,
+    Temperature,
+)
+
+
+class Temperatures(Section):
+    """τ of the teacher's labels and of the student's similarities."""
+
+    teacher: Temperature = 0.1
+    student: Temperature = 0.1
+
+
+class LossTerm(Section):
+    """One term of the loss.
+
+    Attributes:
+        name: of the loss (see `pipeline.losses`).
+        weight: its factor in the sum.
+        temperature: τ of this term, where it differs from ``train.temperature``.
+        tcm: λ of TCM, which adds the same objective inside each language; without it only L_cross is taken.
+        margin: the additive margin of ``hard``.
+        mask_duplicates: whether ``hard`` leaves other pairs of the same label point out of its negatives.
+        anchors: label points of the whole corpus, drawn at random, that ``corpus`` compares each batch with.
+        neighbors: besides, so many stored neighbours of each pair's label point.
+    """
+
+    name: Literal["soft", "hard", "mse", "similarity_mse", "kl", "corpus"]
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Temperatures | None = None
+    tcm: Annotated[float, Field(gt=0)] | None = None
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    mask_duplicates: bool = False
+    anchors: Annotated[int, Field(ge=0)] = 2048
+    neighbors: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _options_of_this_loss(self) -> Self:
+        of = {
+            "temperature": ("soft", "hard", "kl", "corpus"),
+            "tcm": ("soft", "hard", "kl", "similarity_mse"),
+            "margin": ("hard",),
+            "mask_duplicates": ("hard",),
+            "anchors": ("corpus",),
+            "neighbors": ("corpus",),
+        }
+        for option, names in of.items():
+            if option in self.model_fields_set and getattr(self, option) is not None and self.name not in names:
+                raise ValueError(f"{option!r} is no option of the loss {self.name}, only of {', '.join(names)}")
+        return self
+
+
+class Lexicon(Section):
+    """Where token vectors start that are not the teacher's own (see `pipeline.training.lexicon`).
+
+    Attributes:
+        steps: of the static student that is trained for it.
+        batch_size: of that training.
+        learning_rate: of that training.
+        neighbors: tokens of the teacher's that a token starts from.
+        temperature: τ of their weights.
+        share: a token is the teacher's own if at least this share of its occurrences is in the teacher's languages.
+        frequency: how often one of the teacher's must occur there for others to start from it.
+    """
+
+    steps: Positive = 500
+    batch_size: Annotated[int, Field(ge=2)] = 1024
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-3
+    neighbors: Positive = 5
+    temperature: Temperature = 0.1
+    share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    frequency: Positive = 20
+
+
+class Train(Section):
+    """How the student is trained (stage train).
+
+    Attributes:
+        loss: the terms of the loss, each name once: ``soft`` (the teacher's labels), ``hard`` (InfoNCE), ``corpus`` (the
+            teacher's labels over points of the whole corpus), ``mse`` (distillation), ``similarity_mse``, ``kl``.
+        temperature: τ of labels and of similarities.
+        batches: ``random`` pairs, or ``neighbors``: random pairs with ``neighbors_per_pair`` of their neighbours each.
+        neighbors_per_pair: see ``batches``.
+        batch_size: pairs a batch, over all processes together.
+        chunk: pairs that go through the student at once, on each process; the gradient is that of the whole batch, in the
+            memory of one chunk, for one more forward pass. Null: the whole batch at once.
+        gradient_accumulation: batches an optimiser step.
+        steps: optimiser steps.
+        epochs: instead of steps, how often every pair is seen.
+        learning_rate: peak.
+        schedule: after the warm-up: ``linear`` or ``cosine`` decay to zero, or ``constant``.
+        warmup_steps: of linear growth of the learning rate.
+        weight_decay: AdamW's.
+        max_grad_norm: the gradient's norm is clipped to it; 0 leaves it as it is.
+        dropout: of a transformer's hidden states and attention; null: as its own configuration says.
+        lexicon: for a student with the teacher's layers: token vectors of other languages start from those of like meaning,
+            found by a static student that is trained first; null: at random.
+        mixed_precision: ``auto`` takes bf16 on a GPU that has it, and full precision on a CPU.
+        eval_every: steps between evaluations on the dev set (mean retrieval accuracy); the best checkpoint is kept.
+        dev_limit: dev pairs of each language pair that are used for it.
+        patience: training ends after so many evaluations in a row without a better dev accuracy; null: never early.
+        checkpoint_every: steps between checkpoints to resume from.
+    """
+
+    loss: Annotated[list[LossTerm], Field(min_length=1)] = [LossTerm(name="soft")]
+    temperature: Temperatures = Temperatures()
+    batches: Literal["random", "neighbors"] = "random"
+    neighbors_per_pair: Positive = 7
+    batch_size: Annotated[int, Field(ge=2)] = 512
+    chunk: Positive | None = None
+    gradient_accumulation: Positive = 1
+    steps: Positive = 1_000
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-3
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(ge=0)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    lexicon: Lexicon | None = Lexicon()
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
+    eval_every: Positive = 100
+    dev_limit: Positive = 2_000
+    patience: Positive | None = None
+    checkpoint_every: Positive = 200
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.epochs is not None and "steps" in self.model_fields_set:
+            raise ValueError("give 'steps' or 'epochs', not both")
+        return self

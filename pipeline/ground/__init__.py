@@ -1,0 +1,1 @@
+"""What all rooms stand on: atomic files, hashes and checksums, languages, YAML, matrix products."""

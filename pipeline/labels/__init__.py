@@ -1,0 +1,1 @@
+"""Soft labels: label points of the whole corpus, and their neighbourhoods."""

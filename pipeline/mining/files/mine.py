@@ -1,0 +1,246 @@
+"""Mining and scoring from files to files, with any model and without a pipeline.
+
+`mine_files` finds translations among two files' sentences; `score_files` scores pairs that are given, line by line. Texts
+and vectors lie in memory-mapped files of a work folder; memory is that of `pipeline.mining.mine` and about 200 bytes a row
+while duplicates are looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.mine import Mine
+from pipeline.console.errors import UserError
+from pipeline.console.progress import progress
+from pipeline.encoders.load import ModelEncoder
+from pipeline.mining.files.gold import GoldResult, against_gold, gold_units
+from pipeline.mining.files.known import embed_known, known_estimate
+from pipeline.mining.files.outputs import Outputs
+from pipeline.mining.files.text import TextInput, read_text
+from pipeline.mining.files.units import Units, read_keys, restriction, units_of
+from pipeline.mining.files.vectors import EmbeddedText, embed_text
+from pipeline.mining.judging.bucc import check_offset, gold_flags
+from pipeline.mining.judging.control import (
+    Control,
+    partner_control,
+    restricted_control,
+    shared_documents,
+    shuffled_control,
+)
+from pipeline.mining.judging.histogram import Histogram, histogram
+from pipeline.mining.judging.planted import Estimate
+from pipeline.mining.judging.quality import cost, exact_sample
+from pipeline.mining.judging.threshold import tune
+from pipeline.mining.mine import Mined, Search, find_neighbors, mine_neighbors
+from pipeline.search.scratch import Room
+
+Inputs = tuple[TextInput, TextInput]
+
+
+@dataclass(frozen=True)
+class Judges:
+    """What thresholds are chosen and pairs are judged by.
+
+    Attributes:
+        gold: BUCC's gold file, of texts with ids.
+        tune_gold: tune the threshold on it.
+        known: known pairs that don't stand in the text, both sides aligned.
+        documents: what names each row's document on either side: a column of the text, or another file.
+    """
+
+    gold: Path | None = None
+    tune_gold: bool = False
+    known: Inputs | None = None
+    documents: Inputs | None = None
+
+    def check(self, inputs: Inputs, options: Mine) -> None:
+        """Refuse what can't be meant, before anything is done.
+
+        Raises:
+            UserError: for gold without ids, documents that are missing, or known pairs that have none.
+        """
+        if self.gold is not None and any(side.kind != "bucc" for side in inputs):
+            raise UserError(
+                f"--gold: {self.gold} holds pairs of ids; expected BUCC's files (`id TAB sentence`) on both sides"
+            )
+        if options.within != "corpus" and self.documents is None:
+            raise UserError(f"--within {options.within} needs --documents")
+        if options.within != "corpus" and self.known is not None:
+            raise UserError("--known: planted pairs stand in no document; with --within give --gold instead")
+        if options.within != "corpus" and options.search == "approximate":
+            raise UserError(f"--search approximate: within a {options.within} the search is exact; leave it out")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was done.
+
+    Attributes:
+        a: the first side.
+        b: the second side.
+        found: pairs before the threshold.
+        written: pairs that were written.
+        threshold: what was applied, or None.
+        search: how neighbours were found, and what an approximate search cost.
+        gold: against gold pairs, if there were any.
+        estimate: the threshold that known pairs give, if there were any.
+        known_left_out: known pairs that could not be used.
+        control: what a control accepts, where one was possible.
+        spread: of the scores of all pairs found.
+        files: what was written.
+    """
+
+    a: EmbeddedText
+    b: EmbeddedText
+    found: int
+    written: int
+    threshold: float | None
+    search: dict[str, Any]
+    gold: GoldResult | None
+    estimate: Estimate | None
+    known_left_out: int
+    control: Control | None
+    spread: Histogram
+    files: list[Path]
+
+
+def embed_files(
+    inputs: Sequence[TextInput], encoder: ModelEncoder, work: Path, vectors: Path | None
+) -> tuple[EmbeddedText, EmbeddedText]:
+    """Read and embed both sides.
+
+    Args:
+        inputs: the two sides.
+        encoder: the model.
+        work: a folder for texts, and for vectors that nobody wants to keep.
+        vectors: where vectors are kept to be used again.
+
+    Raises:
+        UserError: see `read_text` and `embed_text`.
+    """
+    texts = [read_text(side, work / f"{name}.arrow") for side, name in zip(inputs, ("src", "trg"), strict=True)]
+    a, b = (embed_text(encoder, text, vectors or work, name) for text, name in zip(texts, ("src", "trg"), strict=True))
+    return a, b
+
+
+def mine_files(
+    inputs: Inputs,
+    encoder: ModelEncoder,
+    options: Mine,
+    outputs: Outputs,
+    work: Path,
+    vectors: Path | None = None,
+    judges: Judges | None = None,
+) -> Result:
+    """Mine the translations among two texts' different sentences, and write them, best first.
+
+    A sentence that stands more than once is mined once, as its first row; with documents, once in each of them. Gold pairs of
+    copies are one pair. The threshold is ``options.threshold``, else what gold pairs or known pairs give, else none.
+
+    Args:
+        inputs: the two sides.
+        encoder: the model.
+        options: of mining.
+        outputs: where to.
+        work: a folder for temporary files.
+        vectors: where vectors and indexes are kept to be used again, if they are.
+        judges: gold pairs, known pairs, documents.
+
+    Raises:
+        UserError: for anything wrong with texts, model, gold, known pairs, documents or outputs.
+    """
+    judges = judges or Judges()
+    outputs.check(*inputs)
+    judges.check(inputs, options)
+    a, b = embed_files(inputs, encoder, work, vectors)
+    known = None if judges.known is None else embed_known(judges.known, encoder, a, b, work)
+    units_a, units_b = _units(a, b, judges.documents, options, work)
+    true, total = (None, 0) if judges.gold is None else gold_units(judges.gold, units_a, units_b)
+    room = Room.for_rows(work / "mining", len(units_a) + len(units_b), options.k, options.memory_bytes)
+    search = search_units(units_a, units_b, options, f"mine {a.text.language}-{b.text.language}", vectors, room)
+    mined = mine_neighbors(search.neighbors, options, room)
+    pairs, threshold, result = mined.pairs, options.threshold, None
+    estimate = None if known is None else known_estimate(known, a, b, search.neighbors, options)
+    if estimate is not None and threshold is None and not judges.tune_gold:
+        threshold = estimate.threshold
+    if true is not None and judges.gold is not None:
+        check_offset(judges.gold, pairs, true)
+        flags = gold_flags(pairs, true)
+        if judges.tune_gold:
+            threshold = tune(pairs.score, flags, total).value
+        result = against_gold(pairs.score, flags, total, threshold, judges.tune_gold)
+    about = dict(search.about)
+    if options.search == "approximate":
+        lost = cost(exact_sample(units_a.vectors, units_b.vectors, options), mined, threshold).as_metrics()
+        about["cost"] = {name: round(value, 6) if isinstance(value, float) else value for name, value in lost.items()}
+    control = _control(units_a, units_b, mined, options, threshold, room.part("control"))
+    spread = histogram(pairs.score)
+    wanted = pairs if threshold is None else pairs.above(threshold)
+    rows = replace(wanted, row_a=units_a.first[wanted.row_a], row_b=units_b.first[wanted.row_b])
+    made_by = identity_of_run("mined", encoder, options, threshold, about) | judged_by(
+        estimate, control, threshold, spread
+    )
+    files = outputs.write(rows, a, b, made_by)
+    left_out = 0 if known is None else known.left_out
+    return Result(a, b, len(pairs), len(wanted), threshold, about, result, estimate, left_out, control, spread, files)
+
+
+def _units(
+    a: EmbeddedText, b: EmbeddedText, documents: Inputs | None, options: Mine, work: Path
+) -> tuple[Units, Units]:
+    if documents is None:
+        return units_of(a), units_of(b)
+    within = None if options.within == "corpus" else options.within
+    one, other = (
+        units_of(side, read_keys(keys, side.text, work / f"{name}.arrow"), within)
+        for side, keys, name in ((a, documents[0], "documents-src"), (b, documents[1], "documents-trg"))
+    )
+    return one, other
+
+
+def _control(a: Units, b: Units, mined: Mined, options: Mine, threshold: float | None, room: Room) -> Control | None:
+    if options.within != "corpus":
+        shuffled = restriction(a, b, options.within, options.window, shuffled=0)
+        return None if shuffled is None else restricted_control(a.vectors, b.vectors, shuffled, options)
+    if a.documents is not None and b.documents is not None and shared_documents(a.documents, b.documents):
+        return shuffled_control(a.vectors, b.vectors, a.documents, b.documents, options)
+    return partner_control(mined, options, threshold, room)
+
+
+def search_units(a: Units, b: Units, options: Mine, label: str, kept: Path | None, room: Room | None = None) -> Search:
+    """The neighbours of both sides, in a room; indexes are kept in a folder `indexes` of `kept`."""
+    # FAISS indexes look both sides up; the other searches go once over side a.
+    indexed = options.search == "approximate" and options.index is not None
+    total = len(a) + (len(b) if indexed else 0)
+    indexes = None if kept is None else kept / "indexes"
+    only = None if options.within == "corpus" else restriction(a, b, options.within, options.window)
+    with progress(label, total if only is None else total - only.alone_a, "sentences") as advance:
+        return find_neighbors(a.vectors, b.vectors, options, indexes, advance=advance, restriction=only, room=room)
+
+
+def judged_by(
+    estimate: Estimate | None, control: Control | None, threshold: float | None, spread: Histogram
+) -> dict[str, Any]:
+    """What there is to judge a threshold by, for the metadata of what is written."""
+    found: dict[str, Any] = {"histogram": spread.as_metrics()}
+    if estimate is not None:
+        found["known"] = estimate.as_metrics()
+    if control is not None:
+        found["control"] = control.as_metrics(threshold)
+    return found
+
+
+def identity_of_run(
+    kind: str, encoder: ModelEncoder, options: Mine, threshold: float | None, about: dict[str, Any]
+) -> dict[str, Any]:
+    """What made the pairs: no times, no paths."""
+    return {
+        "kind": kind,
+        "encoder": encoder.identity,
+        "options": options.model_dump(mode="json", exclude={"memory_bytes", "index_bytes", "threshold"}),
+        "threshold": threshold,
+        "search": about,
+    }

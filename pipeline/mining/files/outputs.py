@@ -1,0 +1,78 @@
+"""Where a user's mined pairs go, in every form asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.console.errors import UserError
+from pipeline.mining.files.text import UNKNOWN, TextInput
+from pipeline.mining.files.vectors import EmbeddedText
+from pipeline.mining.judging.bucc import write_pairs
+from pipeline.mining.outputs import Side, write_moses, write_parquet, write_tmx, write_tsv
+from pipeline.mining.retrieval import Candidates
+
+SUFFIXES = (".parquet", ".tsv", ".tmx", ".ids")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where pairs go.
+
+    Attributes:
+        files: the form of each follows from its suffix, one of `SUFFIXES`: ``.ids`` is BUCC's ``id TAB id``.
+        moses: the stem of two Moses files, ``<stem>.<language>``, or None.
+    """
+
+    files: tuple[Path, ...]
+    moses: Path | None = None
+
+    @property
+    def first(self) -> Path:
+        """The first output, once `check` has seen that there is one."""
+        return (*self.files, *([self.moses] if self.moses else []))[0]
+
+    def check(self, a: TextInput, b: TextInput) -> None:
+        """Refuse what could not be written in the end, before anything is done.
+
+        Raises:
+            UserError: for no output, an unknown suffix, languages that are needed and unknown, a file that is an input.
+        """
+        if not self.files and self.moses is None:
+            raise UserError("--out: nothing to write; give --out FILE or --moses PREFIX")
+        for path in self.files:
+            if path.suffix not in SUFFIXES:
+                raise UserError(f"--out: {path}: found suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
+        needing = ".tmx" if any(path.suffix == ".tmx" for path in self.files) else "--moses" if self.moses else None
+        if needing and UNKNOWN in (a.language, b.language):
+            unknown = a if a.language == UNKNOWN else b
+            raise UserError(
+                f"--languages: {needing} needs them, and the name {unknown.path} does not tell; give --languages en,fr"
+            )
+        if self.moses and a.language == b.language:
+            raise UserError(f"--moses: both sides are {a.language}, and Moses files are named by language")
+        if any(path.suffix == ".ids" for path in self.files) and (a.kind, b.kind) != ("bucc", "bucc"):
+            raise UserError("--out: .ids needs sentences with ids (BUCC's files, `id TAB sentence`)")
+        inputs = {Path(side.path).resolve(): side for side in (a, b)}
+        stems = [Path(f"{self.moses}.{side.language}") for side in (a, b)] if self.moses else []
+        for path in (*self.files, *stems):
+            if path.resolve() in inputs:
+                raise UserError(f"--out: {path} is the input of {inputs[path.resolve()].option}; give another name")
+
+    def write(self, pairs: Candidates, a: EmbeddedText, b: EmbeddedText, made_by: dict[str, Any]) -> list[Path]:
+        """Write pairs, whose rows are those of the texts, in every form asked for; returns the files."""
+        side_a, side_b = (Side(side.text.language, side.text.table) for side in (a, b))
+        for path in self.files:
+            if path.suffix == ".parquet":
+                write_parquet(path, pairs, side_a, side_b, made_by)
+            elif path.suffix == ".tsv":
+                write_tsv(path, pairs, side_a, side_b)
+            elif path.suffix == ".tmx":
+                write_tmx(path, pairs, side_a, side_b)
+            elif a.text.ids is not None and b.text.ids is not None:
+                write_pairs(path, np.stack([pairs.row_a, pairs.row_b], axis=1), a.text.ids, b.text.ids)
+        stems = write_moses(self.moses, pairs, side_a, side_b) if self.moses else ()
+        return [*self.files, *stems]

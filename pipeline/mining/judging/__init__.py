@@ -1,0 +1,1 @@
+"""What mined pairs are worth: thresholds, controls, planted pairs, BUCC's measure, what approximation cost."""

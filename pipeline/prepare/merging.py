@@ -1,0 +1,137 @@
+"""The second pass: leave out duplicates, and send what is left where it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.artifacts.keys import pair_keys, top_bits
+from pipeline.config.prepare import Duplicates
+from pipeline.prepare.account import Account
+from pipeline.prepare.cleaning import TRAIN
+from pipeline.prepare.near import NearDuplicates
+from pipeline.prepare.rejects import Rejects
+from pipeline.prepare.spill import Run, Spill
+from pipeline.text.normalize import digits_masked, normal_form
+
+PLACE = ["corpus", "file", "line"]
+
+
+class SecondPass:
+    """What survives the duplicates: training pairs, their sentences, held-out candidates, and which text each side is.
+
+    Args:
+        folder: for temporary files.
+        config: which pairs say the same.
+        memory_bytes: for what is sorted at a time.
+        account: gets the counts.
+        rejects: gets the duplicates.
+        mask_digits: whether sides also meet that differ in numbers only.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Duplicates,
+        memory_bytes: int,
+        account: Account,
+        rejects: Rejects,
+        mask_digits: bool = False,
+    ) -> None:
+        self.account, self.rejects, self.mask_digits = account, rejects, mask_digits
+        self.folder, self.memory_bytes = folder, memory_bytes
+        self.by = ["languages", "n1", "n2"] if config.normalized else ["languages", "ka", "kb"]
+        self.near = NearDuplicates(folder, config, memory_bytes) if config.near else None
+        self.rows = Spill(folder / "rows", pl.col("n1"), memory_bytes)
+        self.pairs = Spill(folder / "pairs", top_bits("id"), memory_bytes)
+        self.sentences = Spill(folder / "sentences", top_bits("id"), memory_bytes)
+        self.sides = Spill(folder / "sides", pl.col("h"), memory_bytes)
+        self.heldout = Run(folder / "heldout.arrows")
+
+    def run(self) -> None:
+        """Work through all rows; holds one partition."""
+        for frame in self.rows.partitions():
+            self._partition(frame)
+        if self.near is not None:
+            for frame, similar in self.near.sifted():
+                self.rejects.add(similar)
+                self._dispatch(frame)
+
+    def _partition(self, frame: pl.DataFrame) -> None:
+        # Training text comes first: a held-out pair that repeats a training pair is the duplicate of the two.
+        frame = frame.sort((pl.col("set") != TRAIN).cast(pl.UInt8), "order")
+        first = pl.struct(self.by).is_first_distinct()
+        mask = frame.select(first).to_series()
+        unique = frame.filter(mask)
+        self._reject_duplicates(frame.filter(~mask), unique)
+        unique = unique.with_columns(pair_keys(unique["ka"], unique["kb"]).alias("id"))
+        if self.near is None:
+            self._dispatch(unique)
+        else:
+            self.near.add(unique)
+
+    def _dispatch(self, unique: pl.DataFrame) -> None:
+        train, held = unique.filter(pl.col("set") == TRAIN), unique.filter(pl.col("set") != TRAIN)
+        self.account.kept(train)
+        self.pairs.add(train.select("languages", "id", "ka", "kb", *PLACE))
+        for side in ("a", "b"):
+            self.sentences.add(
+                train.select(_language(side), pl.col(f"k{side}").alias("id"), pl.col(side).alias("text"))
+            )
+            self._add_sides(train.with_columns(pl.lit(-1, pl.Int64).alias("row")), side)
+        if held.height:
+            start = self.heldout.rows
+            held = held.with_columns(pl.int_range(start, start + held.height).alias("row"))
+            self.heldout.add(held.drop("n1", "n2"))
+            for side in ("a", "b"):
+                self._add_sides(held, side)
+
+    def _add_sides(self, frame: pl.DataFrame, side: str) -> None:
+        """Let one side of pairs meet equal ones; with ``mask_digits`` once more, with its numbers masked."""
+        self.sides.add(frame.select(*_side(side), pl.lit(False).alias("masked")))
+        if self.mask_digits:
+            # The normal form also makes digits of ² and ①.
+            masked = (
+                frame.filter(pl.col(side).str.contains(r"\p{N}"))
+                .with_columns(digits_masked(normal_form(pl.col(side))).alias("form"))
+                .filter(pl.col("form").is_not_null())
+                .with_columns(pl.col("form").hash(3).alias(f"h{side}"))
+            )
+            self.sides.add(masked.select(*_side(side), pl.lit(True).alias("masked")))
+
+    def _reject_duplicates(self, duplicates: pl.DataFrame, unique: pl.DataFrame) -> None:
+        if duplicates.height == 0:
+            return
+        firsts = unique.select(
+            *self.by,
+            pl.col("file").alias("first_file"),
+            pl.col("line").alias("first_line"),
+            pl.col("ka").alias("first_a"),
+            pl.col("kb").alias("first_b"),
+        )
+        joined = duplicates.join(firsts, on=self.by, how="left", maintain_order="left", coalesce=True)
+        same = (pl.col("ka") == pl.col("first_a")) & (pl.col("kb") == pl.col("first_b"))
+        exact = pl.lit(True) if "ka" in self.by else same
+        self.rejects.add(
+            joined.with_columns(
+                pl.when(exact).then(pl.lit("duplicate")).otherwise(pl.lit("duplicate-normalized")).alias("reason"),
+                pl.format("of {}:{}", "first_file", "first_line").alias("detail"),
+            )
+        )
+
+
+def _language(side: str) -> pl.Expr:
+    # Languages hold hyphens, so a pair travels as "a b" inside the passes.
+    return pl.col("languages").str.split(" ").list.get(0 if side == "a" else 1).alias("language")
+
+
+def _side(side: str) -> list[pl.Expr]:
+    return [
+        pl.col(f"h{side}").alias("h"),
+        _language(side),
+        pl.col("languages"),
+        pl.lit(side).alias("side"),
+        pl.col("set"),
+        pl.col("row"),
+    ]

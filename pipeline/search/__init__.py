@@ -1,0 +1,1 @@
+"""Nearest neighbours of two sides of vectors: exact, approximate, and through FAISS."""

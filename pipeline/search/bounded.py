@@ -1,0 +1,185 @@
+"""Exact search by way of bytes: products of sketches bound every similarity, and only what may matter is computed.
+
+A CPU with VNNI multiplies bytes several times as fast as float32 (`pipeline.search.int8_vectors`). A vector x of length 1
+and its sketch x' (rotated, scaled and rounded to a byte a number) differ by e(x) = |x - x'|, which is known, so by Cauchy
+and Schwarz
+
+    |x·y - x'·y'| = |(x - x')·y + x'·(y - y')| <= e(x) + (1 + e(x))·e(y),
+
+0.02 for 384 dimensions. A tile of sketch products therefore tells which of its pairs can be among the k best of a line.
+These, a few dozen a line in all, are computed from the vectors themselves: no neighbour can be missed, and a similarity has
+the same bits whatever range its pair was looked at in. A tile in which nearly all pairs are as good as each other (copies)
+is multiplied in float32 instead; which tiles those are depends on the tile alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from pipeline.search.best import BLOCK, Best, encode
+from pipeline.search.int8_vectors import DEVIATIONS, LOWEST, SketchTiler, multiplies_bytes, rotation
+from pipeline.search.tiles import Plan, Tiler
+
+ROUNDING = 1e-5
+"""Added to every bound: what float32 makes of rotations, errors and similarities."""
+
+AT_ONCE = 2048
+"""Pairs whose vectors are gathered at once: these stay in a CPU's cache. Of 32,768 the gathering takes five times as long."""
+
+MOST_NEIGHBORS = 8
+"""With more, nearly every block of a tile can hold one at first."""
+
+DENSE = 20
+"""A tile is multiplied in float32 if more than one in so many of its pairs may have to be computed."""
+
+SAMPLED = 64
+"""One in so many lines is looked at to tell."""
+
+
+@dataclass(frozen=True)
+class Sketched:
+    """Vectors of length 1 and what bounds their products.
+
+    Attributes:
+        unit: float32 [r, d].
+        sketch: int8 [r, d].
+        error: e(x), float32 [r].
+    """
+
+    unit: torch.Tensor
+    sketch: torch.Tensor
+    error: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+    def __getitem__(self, part: slice) -> Sketched:
+        return Sketched(self.unit[part], self.sketch[part], self.error[part])
+
+    def slack(self, others: Sketched) -> torch.Tensor:
+        """By how much each one's similarity with any of the others can differ from their sketches' product [r]."""
+        return self.error + (1 + self.error) * others.error.max() + ROUNDING
+
+
+class BoundedTiler(SketchTiler):
+    """Tiles of products of sketches whose lines keep exact similarities; see `pipeline.search.tiles.Tiler`.
+
+    Args:
+        plan: how large a tile may be.
+        device: where it is.
+        dimension: d.
+    """
+
+    def __init__(self, plan: Plan, device: torch.device, dimension: int) -> None:
+        super().__init__(plan, device)
+        self.plain, self.plain_is_current, self.diagonal_is_hidden = Tiler(plan, device), False, False
+        self.dense: bool | None = None
+        self.scale: float = 127 * dimension**0.5 / DEVIATIONS
+        self.rotation = rotation(dimension, 0).to(device) * self.scale
+
+    def rows(self, unit: torch.Tensor) -> Sketched:
+        """Vectors of length 1 [r, d] with their sketches; holds d bytes a vector more."""
+        sketch = torch.empty(unit.shape, dtype=torch.int8, device=unit.device)
+        error = torch.empty(len(unit), dtype=torch.float32, device=unit.device)
+        for start in range(0, len(unit), len(self.offsets)):
+            part = slice(start, start + len(self.offsets))
+            turned = unit[part] @ self.rotation
+            rounded = turned.round().clamp_(-127, 127)
+            sketch[part] = rounded.to(torch.int8)
+            error[part] = torch.linalg.vector_norm(turned.sub_(rounded), dim=1).div_(self.scale)
+        return Sketched(unit, sketch, error)
+
+    columns = rows
+
+    def product(self, strip: Sketched, y_tile: Sketched) -> None:
+        """The products of the sketches of a strip [r] and a tile [c]; `LOWEST` in the padding."""
+        self.strip, self.other, self.dense = strip, y_tile, None
+        self.plain_is_current = self.diagonal_is_hidden = False
+        super().product(strip.sketch, y_tile.sketch.t())
+
+    def hide_diagonal(self) -> None:
+        """Make a tile on the diagonal ignore each row's similarity with itself."""
+        self.tile.fill_diagonal_(int(LOWEST))
+        self.diagonal_is_hidden = True
+
+    def _update(
+        self,
+        best: Best,
+        first: int,
+        blocks: torch.Tensor,
+        maxima: torch.Tensor,
+        places: torch.Tensor,
+        start: int,
+        lines_are_rows: bool,
+    ) -> None:
+        """Compute what may be better than a line's k-th best, and keep what is."""
+        lines, others = (self.strip, self.other) if lines_are_rows else (self.other, self.strip)
+        if self._is_dense(best.k):
+            self._update_plainly(best, first, start, len(maxima), lines_are_rows)
+            return
+        lines = lines[: len(maxima)]
+        slack = lines.slack(others)
+        floor = self._raised(best, best.floor[first : first + len(maxima)], maxima, slack)
+        least = ((floor - slack) * self.scale**2).clamp_min(LOWEST)
+        line, block = (maxima > least.unsqueeze(1)).nonzero(as_tuple=True)
+        opened = blocks[line, :, block]
+        hit, place = (opened > least[line].unsqueeze(1)).nonzero(as_tuple=True)
+        own, other = line[hit], places[place, block[hit]]
+        similarity = torch.empty(len(own), dtype=torch.float32, device=self.device)
+        for begin in range(0, len(own), AT_ONCE):
+            part = slice(begin, begin + AT_ONCE)
+            gathered = lines.unit.index_select(0, own[part])
+            similarity[part] = gathered.mul_(others.unit.index_select(0, other[part])).sum(dim=1)
+        kept = similarity > floor[own]
+        if kept.any():
+            best.merge(first, own[kept], encode(similarity[kept], other[kept] + start))
+
+    def _raised(self, best: Best, floor: torch.Tensor, maxima: torch.Tensor, slack: torch.Tensor) -> torch.Tensor:
+        """A first floor for lines without one: k blocks hold something of at least the k-th greatest maximum less slack."""
+        if maxima.shape[1] < best.k or not bool((floor == best.lowest).any()):
+            return floor
+        return torch.maximum(floor, self._kth(best.k, maxima) - slack)
+
+    def _kth(self, k: int, maxima: torch.Tensor) -> torch.Tensor:
+        kth: torch.Tensor = maxima.topk(k, dim=1).values[:, -1].to(torch.float32)
+        return kth / self.scale**2
+
+    def _is_dense(self, k: int) -> bool:
+        """Whether many pairs may be among the k best of a row or a column, whatever was found before.
+
+        Asked once a tile, so that both directions have the same bits of a pair.
+        """
+        if self.dense is None:
+            height, width = self.tile.shape
+            # The first lines: they lie together, also those of columns.
+            rows = self.tile[: max(height // SAMPLED, 1)].view(-1, BLOCK, width // BLOCK)
+            columns = self.tile[:, : max(width // SAMPLED, 1)].t().reshape(-1, BLOCK, height // BLOCK)
+            self.dense = self._many(k, rows, self.strip, self.other) or self._many(k, columns, self.other, self.strip)
+        return self.dense
+
+    def _many(self, k: int, blocks: torch.Tensor, lines: Sketched, others: Sketched) -> bool:
+        lines, blocks = lines[: len(blocks)], blocks[: len(lines)]
+        if blocks.shape[2] < k:
+            return False
+        least = (self._kth(k, blocks.amax(dim=1)) - 2 * lines.slack(others)) * self.scale**2
+        return int((blocks > least.view(-1, 1, 1)).sum()) * DENSE > blocks.numel()
+
+    def _update_plainly(self, best: Best, first: int, start: int, count: int, lines_are_rows: bool) -> None:
+        if not self.plain_is_current:
+            self.plain.product(self.strip.unit, self.plain.columns(self.other.unit))
+            if self.diagonal_is_hidden:
+                self.plain.hide_diagonal()
+            self.plain_is_current = True
+        if lines_are_rows:
+            self.plain.update_rows(best, first, start, count)
+        else:
+            self.plain.update_columns(best, start, first, count)
+
+
+def make_tiler(plan: Plan, device: torch.device, dimension: int, k: int) -> Tiler:
+    """What makes tiles for so many neighbours on a device: bounds where bytes are fast, similarities elsewhere."""
+    if device.type == "cpu" and k <= MOST_NEIGHBORS and multiplies_bytes():
+        return BoundedTiler(plan, device, dimension)
+    return Tiler(plan, device)

@@ -1,0 +1,1 @@
+"""The vector store: on this machine, shared by several processes, or elsewhere."""

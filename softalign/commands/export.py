@@ -1,0 +1,132 @@
+"""``softalign export``: the student as a folder for others, and onto the hub."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.encoders.tokenization import TextTokenizer
+    from pipeline.exporting.export import Exported, Target
+    from pipeline.exporting.known import Known
+    from pipeline.exporting.sample import Sample
+    from pipeline.inspecting.view import View
+    from stages.running.layout import Layout
+
+
+class Targets(StrEnum):
+    """What a folder can be exported to."""
+
+    SENTENCE_TRANSFORMERS = "sentence-transformers"
+    ONNX = "onnx"
+    CARD = "card"
+
+
+def export(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder, or an earlier export.")],
+    to: Annotated[
+        list[Targets] | None,
+        typer.Option("--to", help="May be repeated: sentence-transformers (the default), onnx (both), card alone."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="A student's folder; else models/student of the project.")
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option("--project", help="The folder of its params.yaml; else found from --model, or here.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="Of the model, for its card (apache-2.0).")] = None,
+    sample: Annotated[
+        Path | None, typer.Option("--sample", help="Sentences, one a line, to compare ONNX with the original on.")
+    ] = None,
+    min_cosine: Annotated[
+        float, typer.Option("--min-cosine", min=-1, max=1, help="Refuse an int8 graph with a vector below.")
+    ] = 0.97,
+    push_to_hub: Annotated[
+        str | None, typer.Option("--push-to-hub", metavar="NAME", help="Also upload to the Hugging Face hub, private.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Push to a public repository.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+) -> None:
+    """Write a student for sentence-transformers or ONNX Runtime, with a model card, ready to push."""
+    from stages.running.command import reported_errors
+
+    with reported_errors(debug):
+        from pipeline.console.errors import UserError
+        from pipeline.exporting.export import Wanted, check_out
+        from pipeline.exporting.export import export as write_export
+        from pipeline.exporting.hub import check_login, push
+        from pipeline.exporting.source import open_source
+        from softalign.interface.console import show
+
+        if public and push_to_hub is None:
+            raise UserError("--public: only has a meaning with --push-to-hub")
+        targets = cast("frozenset[Target]", frozenset(target.value for target in to or [Targets.SENTENCE_TRANSFORMERS]))
+        if push_to_hub and targets == {"card"}:
+            raise UserError("--push-to-hub: a card alone is no model; add --to sentence-transformers or --to onnx")
+        layout = project_of(model, project)
+        folder = model or (layout.student if layout else Path("models/student"))
+        check_out(out, folder)
+        api = check_login(push_to_hub) if push_to_hub else None
+        source = open_source(folder)
+        wanted = Wanted(targets, out, push_to_hub or out.resolve().name, licence, min_cosine)
+        exported = write_export(
+            source, wanted, _known(layout), lambda: _sample(sample, layout, source.encoder.tokenizer)
+        )
+        where = push(api, push_to_hub, out, list(exported.files), public) if push_to_hub else None
+        show(view(exported, where))
+
+
+def project_of(model: Path | None, project: Path | None) -> Layout | None:
+    """The project that a model was trained in: the one named, else the one whose student it is; None if it is of none."""
+    from stages.running.layout import Layout
+
+    if project is not None:
+        return Layout(project)
+    root = Path() if model is None else model.resolve().parent.parent
+    layout = Layout(root)
+    if not layout.params.is_file() or (model is not None and layout.student.resolve() != model.resolve()):
+        return None
+    return layout
+
+
+def view(exported: Exported, where: str | None) -> View:
+    """What was written and measured, for the terminal."""
+    from pipeline.inspecting.view import Table, View, size_text
+
+    facts = [("folder", str(exported.folder)), ("size", size_text(sum(exported.files.values())))]
+    if exported.sample:
+        facts.append(("compared on", exported.sample))
+    if where:
+        facts.append(("pushed to", where))
+    columns = ("graph", "size", "lowest cosine", "mean cosine", "same nearest", "sentences")
+    rows = tuple(
+        (
+            file,
+            size_text(found["bytes"]),
+            *(f"{found[key]:.5f}" for key in ("lowest_cosine", "mean_cosine", "same_nearest")),
+            f"{found['sentences']:,}",
+        )
+        for file, found in exported.graphs.items()
+    )
+    tables = (Table("against the original", columns, rows, frozenset(columns[1:])),) if rows else ()
+    return View("export", tuple(facts), tables)
+
+
+def _known(layout: Layout | None) -> Known | None:
+    from pipeline.exporting.known import read_known
+    from stages.running.command import Project
+
+    return read_known(Project.open(layout.root).params, layout.metrics) if layout else None
+
+
+def _sample(file: Path | None, layout: Layout | None, tokenizer: TextTokenizer) -> Sample:
+    """The user's sentences, else the project's held-out ones, else random tokens."""
+    from pipeline.exporting.sample import sample_of_file, sample_of_folders, sample_of_vocabulary
+
+    if file is not None:
+        return sample_of_file(file)
+    folders = sorted(layout.monolingual.glob("*/")) if layout else []
+    return sample_of_folders(folders) or sample_of_vocabulary(tokenizer)

@@ -1,0 +1,1 @@
+"""What commands share: options, and how results are shown."""

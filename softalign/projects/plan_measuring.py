@@ -1,0 +1,66 @@
+"""The models and texts that ``softalign plan --measure`` measures a project's unit costs with."""
+
+from __future__ import annotations
+
+import itertools
+
+import typer
+
+from pipeline.artifacts.shards import iterate_shards
+from pipeline.encoders.load import is_static, load_encoder
+from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
+from pipeline.planning.measure import Models, made_up_texts, measure
+from pipeline.planning.units import UnitCosts
+from pipeline.training.build import build_student
+from stages.inputs.models import resolve_student, resolve_teacher, teacher_settings
+from stages.running.command import Project
+
+TEXTS = 4_000
+
+
+def measure_project(project: Project) -> UnitCosts:
+    """Measure the unit costs of a project's models on this machine.
+
+    Raises:
+        UserError: if a model can't be had.
+    """
+    params, layout = project.params, project.layout
+    typer.echo("measuring: a minute or three; the machine should have nothing else to do", err=True)
+    teacher = resolve_teacher(project)
+    encoder = load_encoder(teacher, teacher_settings(project))
+    texts, label_texts = _texts(project, params.used_languages), _texts(project, params.teacher_languages)
+    start = teacher if params.student.kind == "teacher" else resolve_student(project)
+    tokenizer = _tokenizer(project, texts)
+    student = build_student(params.student, tokenizer, start.path if start else None, params.seed, params.teacher)
+    scratch = layout.cost("units").parent
+    scratch.mkdir(parents=True, exist_ok=True)
+    return measure(
+        params,
+        Models(encoder, student, tokenizer, texts, label_texts),
+        scratch,
+        lambda line: typer.echo(f"  {line}", err=True),
+    )
+
+
+def _texts(project: Project, languages: list[str]) -> list[str]:
+    """Some of the project's own sentences, of some languages; made-up ones where prepare has not run."""
+    each = TEXTS // len(languages)
+    found: list[str] = []
+    for language in languages:
+        folder = project.layout.sentences / language
+        if any(folder.glob("*.arrow")):
+            shards = (shard.table.column("text").slice(0, each).to_pylist() for shard in iterate_shards(folder))
+            found += itertools.islice(itertools.chain.from_iterable(shards), each)
+    return found or made_up_texts(TEXTS)
+
+
+def _tokenizer(project: Project, texts: list[str]) -> TextTokenizer:
+    """The student's, as stage tokenize wrote it; else its model's, or one trained on the texts."""
+    student, source = project.params.student, resolve_student(project)
+    if source is not None:
+        words = not is_static(source.path)
+        return load_tokenizer(source.path, student.prefix, student.max_length, special_tokens=words)
+    words = student.kind != "static"
+    if (project.layout.tokenizer / TOKENIZER_FILE).exists():
+        return load_tokenizer(project.layout.tokenizer, student.prefix, student.max_length, special_tokens=words)
+    return TextTokenizer(train_tokenizer(iter(texts), student.vocabulary), student.prefix, student.max_length, words)

@@ -1,0 +1,1 @@
+"""What several stages read alike: models, labels, training pairs, benchmarks."""

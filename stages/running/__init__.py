@@ -1,0 +1,1 @@
+"""What runs a stage: its command line, its lock, where its artifacts lie, what it says when something lacks."""
