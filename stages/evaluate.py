@@ -12,8 +12,8 @@ from pipeline.artifacts.parquet import read_made_by
 from pipeline.evaluation.heldout import heldout_retrieval, mining_metrics, retrieval_metrics
 from pipeline.ground.atomic import atomic_folder
 from stages.running.command import Project, stage_main, write_metrics
-from stages.inputs.declared import check_declared
-from stages.inputs.named import named_inputs
+from stages.running.declared import check_declared
+from stages.running.named_inputs import named_inputs
 
 
 def run(project: Project) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pipeline.compute.engines import open_engine
 from pipeline.prepare.prepare import Outputs, prepare
 from stages.running.command import Project, stage_main, write_metrics
-from stages.inputs.corpora import corpus_inputs
-from stages.inputs.declared import check_declared
+from stages.running.corpus_inputs import corpus_inputs
+from stages.running.declared import check_declared
 
 
 def run(project: Project) -> None:

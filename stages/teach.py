@@ -8,8 +8,8 @@ from pipeline.compute.work import Terms
 from pipeline.embedding.embed import FolderToEmbed, Model, embed_folders, embedding_work
 from stages.inputs.models import teacher_settings
 from stages.running.command import Project, stage_main, write_metrics
-from stages.inputs.declared import check_declared
-from stages.inputs.named import named_inputs
+from stages.running.declared import check_declared
+from stages.running.named_inputs import named_inputs
 
 
 def run(project: Project) -> None:

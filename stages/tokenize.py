@@ -16,8 +16,8 @@ from pipeline.encoders.transplant import padding_id
 from pipeline.ground.atomic import atomic_folder
 from stages.inputs.models import resolve_student, resolve_teacher
 from stages.running.command import Project, stage_main, write_metrics
-from stages.inputs.declared import check_declared
-from stages.inputs.named import named_inputs
+from stages.running.declared import check_declared
+from stages.running.named_inputs import named_inputs
 
 
 def run(project: Project) -> None:

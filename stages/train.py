@@ -32,9 +32,9 @@ from pipeline.training.trainer import Trained, Trainer
 from stages.inputs.models import resolve_start, student_tokenizer
 from stages.inputs.training_data import read_dev, read_training_pairs
 from stages.running.command import Project, stage_main, write_metrics
+from stages.running.declared import check_declared
 from stages.running.launching import launch_again
-from stages.inputs.declared import check_declared
-from stages.inputs.named import named_inputs
+from stages.running.named_inputs import named_inputs
 
 CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "labels/points.py", "config/train.py", "ground/matmul.py")
 """The code of `pipeline` that a step of training depends on; only a change of what it does discards a checkpoint."""

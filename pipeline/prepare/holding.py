@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pipeline.config.prepare import HeldOut
 from pipeline.ground.hashing import fraction, text_key
 from pipeline.prepare.merging import SecondPass
+from pipeline.prepare.near import NearHeldOut
 from pipeline.prepare.rejects import Rejects
 from pipeline.prepare.spill import Spill
-from pipeline.prepare.near import NearHeldOut
 
 SETS = {1: "dev", 2: "test"}
 

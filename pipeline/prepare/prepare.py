@@ -41,11 +41,11 @@ from pipeline.prepare.benchmarks import BenchmarkAccount, Benchmarks
 from pipeline.prepare.cleaning import ChunkToClean, CleanChunk, Cleaner, clean_chunk, cleaner_identity, cleaning_work
 from pipeline.prepare.holding import SETS, NearAccount, choose, sift_near
 from pipeline.prepare.merging import SecondPass
+from pipeline.prepare.near import NearHeldOut
 from pipeline.prepare.reading import FirstPass, Work, plan
 from pipeline.prepare.rejects import Rejects
 from pipeline.prepare.shards import write_shards
 from pipeline.prepare.spill import Run, Spill
-from pipeline.prepare.near import NearHeldOut
 
 log = logging.getLogger(__name__)
 

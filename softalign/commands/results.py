@@ -8,10 +8,10 @@ from typing import Any
 from pipeline.config.params import load_params
 from pipeline.inspecting.plain_files import read_json
 from pipeline.inspecting.view import Table, View
-from softalign.interface.console import show
-from stages.running.layout import Layout
 from pipeline.reporting.current import current_evaluation
 from pipeline.reporting.near_copies import most_left_out
+from softalign.interface.console import show
+from stages.running.layout import Layout
 from stages.running.leftovers import LeftOvers, in_words
 
 STAGES = ("prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine", "evaluate", "report")

@@ -20,12 +20,12 @@ from pipeline.verifying.chain import folder_entry, made_with, mined_with, same_k
 from pipeline.verifying.defects import Defect
 from pipeline.verifying.store import store_defects
 from softalign.projects.dvc_record import Record, read_record, record_defects, remove_bad_copy
-from stages.running.layout import Layout
-from stages.inputs.corpora import corpus_inputs
-from stages.inputs.declared import Undeclared, pipeline_stages, undeclared
-from stages.inputs.named import named_inputs
 from stages.running.command import Project
+from stages.running.corpus_inputs import corpus_inputs
+from stages.running.declared import Undeclared, pipeline_stages, undeclared
+from stages.running.layout import Layout
 from stages.running.leftovers import LeftOvers
+from stages.running.named_inputs import named_inputs
 
 
 def verify_command(path: Path, repair: bool) -> None:

@@ -20,9 +20,9 @@ from pipeline.config.params import Params
 from pipeline.console.errors import UserError
 from softalign.cli import app
 from stages.running.command import Project, reported_errors
-from stages.inputs.corpora import corpus_inputs
-from stages.inputs.declared import check_declared, pipeline_stages, undeclared
-from stages.inputs.named import Input, named_inputs
+from stages.running.corpus_inputs import corpus_inputs
+from stages.running.declared import check_declared, pipeline_stages, undeclared
+from stages.running.named_inputs import Input, named_inputs
 
 PAIR = {"en": "A lamp.\n", "fr": "Une lampe.\n"}
 TSV = {"format": "tsv", "languages": ["en", "fr"]}
@@ -419,7 +419,7 @@ def texts(model: type[BaseModel], prefix: str = "") -> set[str]:
 
 
 def test_every_parameter_that_is_text_is_a_file_here_or_none():
-    """A new one that names files belongs into stages/inputs/named.py or stages/inputs/corpora.py, and into NAMED above."""
+    """A new one that names files belongs into stages/running/named_inputs.py or stages/running/corpus_inputs.py, and into NAMED above."""
     assert texts(Params) == FILES | NO_FILES
 
 

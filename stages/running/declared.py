@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.console.errors import InputError, UserError
 from pipeline.ground.yaml_file import read_yaml
 from stages.running.command import Project
-from stages.inputs.named import Input
+from stages.running.named_inputs import Input
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ from pipeline.corpora.places import find_files
 from pipeline.corpora.registry import corpus_request, text_request
 from pipeline.prepare.benchmarks import benchmark_request
 from stages.running.command import Project
-from stages.inputs.named import Input
+from stages.running.named_inputs import Input
 
 READ_WHOLE = ("huggingface", "node-docs")
 """Formats whose path is a folder that their reader goes through itself."""
 
 
 def corpus_inputs(project: Project) -> list[Input]:
-    """What stage prepare reads, as `stages.inputs.named.named_inputs` has it for the others.
+    """What stage prepare reads, as `stages.running.named_inputs.named_inputs` has it for the others.
 
     Raises:
         UserError: if nothing is where params.yaml says.
