@@ -13,12 +13,15 @@ from pipeline.artifacts.parquet import read_made_by
 from pipeline.evaluation.heldout import heldout_retrieval, mining_metrics, retrieval_metrics
 from pipeline.ground.atomic import atomic_folder
 from stages.running.command import Project, stage_main, write_metrics
+from stages.running.declared import check_declared
+from stages.running.named_inputs import named_inputs
 
 log = logging.getLogger(__name__)
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
+    check_declared(project, lambda: named_inputs(project, "evaluate"))
     params, layout = project.params, project.layout
     retrieval: dict[str, Any] = {}
     mining: dict[str, Any] = {}

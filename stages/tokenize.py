@@ -20,12 +20,15 @@ from pipeline.encoders.trimming import refuse_unknown_script, trimmed, vocabular
 from pipeline.ground.atomic import atomic_folder
 from stages.inputs.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
 from stages.running.command import Project, stage_main, write_metrics
+from stages.running.declared import check_declared
+from stages.running.named_inputs import named_inputs
 
 log = logging.getLogger(__name__)
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
+    check_declared(project, lambda: named_inputs(project, "tokenize"))
     params, layout = project.params, project.layout
     engine = open_engine(params.compute)
     metrics: dict[str, Any] = {"teacher": {}, "student": {}, "monolingual": {}}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.config.base import (
     Encoding,
@@ -176,6 +176,13 @@ class Benchmark(Section):
     encoding: Encoding = "utf-8"
 
 
+def _near(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    if not number and value != "digits":
+        raise ValueError("expected 'digits', a similarity from 0 to 1, or 0 for none")
+    return value
+
+
 class HeldOut(Section):
     """Whole documents kept from training: half of them tunes (``dev``), half tests (``test``).
 
@@ -184,11 +191,15 @@ class HeldOut(Section):
             with the same sentence in their first language are a document.
         orphans: of each side's held-out sentences, the share that loses its counterpart before mining.
         limit: at most so many pairs of each set and language pair.
+        near: held-out pairs with a side of which the training text has a near copy are left out (``heldout-near``):
+            ``digits``, one that differs in numbers only; a similarity, also one with at least this Jaccard similarity of
+            character 5-grams; 0: none.
     """
 
     share: Share = 0.25
     orphans: Annotated[float, Field(ge=0, le=0.5)] = 0.2
     limit: Positive = 10_000
+    near: Annotated[str | float, BeforeValidator(_near)] = "digits"
 
 
 class Clean(Section):

@@ -1,7 +1,6 @@
 """Decontamination: what a benchmark asks must not stand in the training text.
 
-The sentences of all benchmarks are held in memory, as hashes of their normal forms (and, for near matches, as MinHash
-signatures of `PERMUTATIONS` values).
+The sentences of all benchmarks are held in memory, as hashes of their normal forms (and, for near matches, in a `NearIndex`).
 """
 
 from __future__ import annotations
@@ -23,17 +22,18 @@ from pipeline.corpora.jsonl import JsonLinesReader
 from pipeline.corpora.places import find_files
 from pipeline.corpora.plain import TextReader
 from pipeline.corpora.tabular import CsvReader, TsvReader
-from pipeline.text.minhash import band_hashes, band_rows, signatures, similarity
+from pipeline.text.near import NearIndex
 from pipeline.text.normalize import clean_text, normal_form
 
 READERS: dict[str, Reader] = {"text": TextReader(), "tsv": TsvReader(), "csv": CsvReader(), "jsonl": JsonLinesReader()}
 Flags = NDArray[np.bool_]
 ANY = "und"
-PERMUTATIONS = 128
-MIN_GRAMS = 12
-"""Near matches are looked for in texts of at least so many characters: shorter ones are near to too much."""
-
 EXAMPLES = 5
+
+
+def benchmark_request(benchmark: Benchmark, root: Path) -> Request:
+    """What params.yaml asks of a benchmark's files."""
+    return Request(benchmark.name, root, ((ANY,),), path=benchmark.path, encoding=benchmark.encoding)
 
 
 @dataclass(frozen=True)
@@ -68,21 +68,12 @@ class Benchmarks:
         self.sentences = [len(form) for form in forms]
         self.hashes = [form.hash(0).implode() for form in forms]
         if self.near and forms:
-            self._index(forms)
-
-    def _index(self, forms: list[pl.Series]) -> None:
-        frame = pl.concat(
-            [pl.DataFrame({"text": form, "benchmark": [number] * len(form)}) for number, form in enumerate(forms)]
-        )
-        frame = frame.filter(pl.col("text").str.len_chars() >= MIN_GRAMS)
-        self._signatures = signatures(frame["text"], PERMUTATIONS)
-        self._owner = frame["benchmark"].to_numpy()
-        self._rows = band_rows(self.near, PERMUTATIONS)
-        self._bands = _band_frame(self._signatures, self._rows)
+            self._index = NearIndex(pl.concat(forms), self.near)
+            self._owner = np.repeat(np.arange(len(forms)), self.sentences)
 
     def _normal_forms(self, number: int, benchmark: Benchmark, root: Path) -> pl.Series:
         """The unique normal forms of a benchmark's sentences; rows that can't be read are counted."""
-        request = Request(benchmark.name, root, ((ANY,),), path=benchmark.path, encoding=benchmark.encoding)
+        request = benchmark_request(benchmark, root)
         forms = []
         for found in find_files(request):
             columns: list[str | int | None] = [*benchmark.columns] or [None]
@@ -112,21 +103,12 @@ class Benchmarks:
         exact: Flags = np.asarray(np.logical_or.reduce([hits.any(axis=1) for hits in by_side.values()]))
         if self.near and self.names:
             for side, hits in by_side.items():
-                self._near(frame[f"n{side}"], hits)
+                met = self._index.matches(frame[f"n{side}"])
+                hits[met.rows, self._owner[met.known]] = True
         only_b = ~by_side["a"].any(axis=1)
         marked, removed = self._marked(frame, np.logical_or.reduce(list(by_side.values())), exact)
         in_b = pl.col("reason").is_not_null() & pl.lit(pl.Series(only_b))
         return marked.with_columns(side=pl.when(in_b).then(pl.lit("b"))), removed
-
-    def _near(self, texts: pl.Series, hits: Flags) -> None:
-        rows = np.flatnonzero((texts.str.len_chars() >= MIN_GRAMS).to_numpy())
-        if not len(rows) or not len(self._signatures):
-            return
-        values = signatures(texts.gather(rows), PERMUTATIONS)
-        met = _band_frame(values, self._rows).join(self._bands, on="band").select("row", "row_right").unique()
-        ours, theirs = met["row"].to_numpy(), met["row_right"].to_numpy()
-        near = similarity(values[ours], self._signatures[theirs]) >= self.near
-        hits[rows[ours[near]], self._owner[theirs[near]]] = True
 
     def _marked(self, frame: pl.DataFrame, hits: Flags, exact: Flags) -> tuple[pl.DataFrame, list[Removed]]:
         reasons: list[str | None] = [None] * frame.height
@@ -173,12 +155,6 @@ class BenchmarkAccount:
             name: {"sentences": count, "removed": removed, "examples": examples}
             for name, count, removed, examples in rows
         }
-
-
-def _band_frame(values: NDArray[np.uint32], rows: int) -> pl.DataFrame:
-    bands = band_hashes(values, rows)
-    count = bands.shape[1]
-    return pl.DataFrame({"band": bands.ravel(), "row": np.repeat(np.arange(len(values)), count)})
 
 
 def _chunks(benchmark: Benchmark, source: Source, column: str | int | None, request: Request) -> Iterator[Chunk]:

@@ -16,6 +16,7 @@ language pair).
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -38,14 +39,17 @@ from pipeline.ground.atomic import atomic_folder
 from pipeline.prepare.account import Account
 from pipeline.prepare.benchmarks import BenchmarkAccount, Benchmarks
 from pipeline.prepare.cleaning import ChunkToClean, CleanChunk, Cleaner, clean_chunk, cleaner_identity, cleaning_work
-from pipeline.prepare.holding import SETS, choose
+from pipeline.prepare.holding import SETS, NearAccount, choose, sift_near
 from pipeline.prepare.hubs import Hub
 from pipeline.prepare.merging import SecondPass
+from pipeline.prepare.near import NearHeldOut
 from pipeline.prepare.notes import find_notes, refuse_nothing
 from pipeline.prepare.reading import FirstPass, Work, plan
 from pipeline.prepare.rejects import Rejects
 from pipeline.prepare.shards import write_shards
 from pipeline.prepare.spill import Run, Spill
+
+log = logging.getLogger(__name__)
 
 CHUNK_GUESS = 4 << 20
 """Bytes of a file that make a chunk, about: only for how many workers are worth starting."""
@@ -126,16 +130,18 @@ def _run(
         benchmarks = Benchmarks(config.decontaminate, root)
         found = BenchmarkAccount(benchmarks)
         first = FirstPass(config.max_bad_share, account, limit)
-        second = SecondPass(spilled, config.duplicates, config.memory_bytes, account, rejects)
+        second = SecondPass(
+            spilled, config.duplicates, config.memory_bytes, account, rejects, mask_digits=bool(config.heldout.near)
+        )
         with _crew(config, benchmarks, root, engine, _size(works), shared) as crew:
             _read(works, first, crew, second, writer, rejects, found)
         second.run()
-        heldout = choose(second, config.heldout, rejects)
-        if heldout.height:
-            account.heldout(heldout)
-        metrics = writer.write(second, heldout, account, rejects)
+        heldout, near = choose(second, config.heldout, rejects)
+        metrics = writer.write(second, NearHeldOut(heldout, config.heldout.near), near, account, rejects)
         rejects.write(folders.rejects, first.order)
         _remove(spilled)
+        for line in near.lines():
+            log.warning(line)
         notes = find_notes(params, works, account, metrics, writer.hubs, found.unreadable)
         metrics = {"corpora": account.as_dict(), "benchmarks": found.as_dict(), "notes": notes, **metrics}
         if limit is None:
@@ -212,16 +218,27 @@ class _Writer:
             )
         )  # fmt: skip
 
-    def write(self, second: SecondPass, heldout: pl.DataFrame, account: Account, rejects: Rejects) -> dict[str, Any]:
+    def write(
+        self, second: SecondPass, near: NearHeldOut, near_account: NearAccount, account: Account, rejects: Rejects
+    ) -> dict[str, Any]:
         """Write all artifacts but the rejects; returns the counts of rows."""
         pairs = [pair.name for pair in self.params.language_pairs]
+
+        def sentence_rows(frame: pl.DataFrame) -> pl.DataFrame:
+            unique = self._sentence_rows(frame)
+            near.look(unique)
+            return unique
+
         metrics: dict[str, Any] = {"pairs": self._shards(second.pairs, "pairs", pairs, self._pair_rows)}
         self._hubs = second.sides.hubs(metrics["pairs"])
-        languages = self.params.used_languages
         metrics |= {
-            "sentences": self._shards(second.sentences, "sentences", languages, self._sentence_rows),
-            "heldout": self._heldout(heldout),
+            "sentences": self._shards(second.sentences, "sentences", self.params.used_languages, sentence_rows),
         }
+        heldout = sift_near(near, near_account, rejects)
+        if heldout.height:
+            account.heldout(heldout)
+        metrics["heldout"] = self._heldout(heldout)
+        metrics["heldout_near"] = near_account.as_dict()
         self._add_heldout_text(heldout)
         metrics["monolingual"] = self._shards(
             self.text, "monolingual", self.languages, lambda frame: self._text_rows(frame, account, rejects)

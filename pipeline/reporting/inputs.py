@@ -135,6 +135,7 @@ class ReportInputs:
         costs: of each stage.
         tokenize: metrics of the stage.
         judged: what people's judgements say of the mined pairs.
+        left_over: what lies in the project and is not in the report, as params.yaml names it no more; empty if nothing.
     """
 
     title: str
@@ -151,6 +152,7 @@ class ReportInputs:
     neighborhoods: Sequence[Neighborhood] = ()
     costs: Sequence[Cost] = ()
     judged: Judged = field(default_factory=Judged)
+    left_over: str = ""
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pipeline.reporting.judged_precision import JudgedPrecision
 from pipeline.reporting.mining_notes import mining_notes
 from pipeline.reporting.model_tables import benchmark_tables
 from pipeline.reporting.models import SIGNIFICANT, STUDENT, Models
+from pipeline.reporting.near_copies import most_left_out, near_copies
 from pipeline.reporting.peer_verdict import peer_verdict
 from pipeline.reporting.space import HeatMap, benchmark_heat_map
 from pipeline.reporting.unknown import unknown_languages
@@ -97,6 +98,8 @@ def render(inputs: ReportInputs) -> str:
             costs=cost_rows(inputs.costs),
             benchmarks=facts.benchmark_rows(inputs),
             heldout_seen=facts.heldout_seen(inputs),
+            near_copies=near_copies(inputs.prepare),
+            most_left_out=most_left_out(inputs.prepare),
             loss_plot=_loss_plot(inputs),
             dev_plot=_dev_plot(inputs),
             train=inputs.train,
@@ -105,6 +108,7 @@ def render(inputs: ReportInputs) -> str:
             rejections=facts.rejection_rows(inputs),
             texts=facts.text_rows(inputs),
             sentences=facts.sentence_rows(inputs),
+            left_over=inputs.left_over,
             makers=facts.maker_groups(inputs),
         )
     )

@@ -145,7 +145,7 @@ def test_held_out_documents(tmp_path):
         for language, text in texts.items():
             (tmp_path / "docs" / name / f"{language}.md").write_text(text, encoding="utf-8")
     corpora = [{"name": "docs", "format": "node-docs", "path": "docs"}]
-    metrics, out = run(tmp_path, params(corpora, heldout={"share": 0.3, "orphans": 0.2}))
+    metrics, out = run(tmp_path, params(corpora, heldout={"share": 0.3, "orphans": 0.2, "near": 0}))
     heldout = table(out.heldout / "en-fr")
     account = metrics["corpora"]["docs"]
     assert account["heldout"] == heldout.height == sum(metrics["heldout"][name]["en-fr"] for name in ("dev", "test"))
@@ -190,7 +190,7 @@ def test_held_out_pairs_are_unseen_and_one_to_one(tmp_path):
     write_tsv(tmp_path / "x.tsv", rows + [(a, b + " encore") for a, b in rows[:50]])
     write_tsv(tmp_path / "y.tsv", [(f"other {i} text", b) for i, (_, b) in enumerate(rows[50:100])])
     corpora = [tsv("x", heldout=True), tsv("y")]
-    metrics, out = run(tmp_path, params(corpora, heldout={"share": 1.0}))
+    metrics, out = run(tmp_path, params(corpora, heldout={"share": 1.0, "near": 0}))
     account = metrics["corpora"]["x"]
     assert account["kept"] == 0
     assert account["rejected"] == {"heldout-ambiguous": 100, "heldout-seen": 50}
