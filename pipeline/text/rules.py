@@ -131,6 +131,8 @@ def broken_rules(texts: Sequence[pl.Series], clean: Clean, found: list[Rule]) ->
         clean: how text is made clean.
         found: the rules.
     """
+    if not found:
+        return pl.Series("rule", [None], dtype=pl.String).new_from_index(0, len(texts[0]))
     sides = ["a", "b"][: len(texts)]
     frame = pl.DataFrame(dict(zip(sides, texts, strict=True)), schema=dict.fromkeys(sides, pl.String)).lazy()
     cleaned = [clean_text(pl.col(side), clean.normalization, clean.control_characters).alias(side) for side in sides]
