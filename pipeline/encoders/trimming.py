@@ -237,8 +237,9 @@ def cut_token_vectors(model: SentenceModel, folder: Path, tokenizer: TextTokeniz
     """
     old = load_tokenizer(folder, "", tokenizer.max_length, special_tokens=not is_static(folder)).backend
     new = tokenizer.backend
-    found = [old.token_to_id(new.id_to_token(number)) for number in range(new.get_vocab_size())]
-    if None in found or max(found) >= model.vocabulary:
+    known = old.get_vocab()
+    found = [known.get(new.id_to_token(number) or "", -1) for number in range(new.get_vocab_size())]
+    if min(found) < 0 or max(found) >= model.vocabulary:
         raise UserError(f"student: data/tokenizer is not made of {folder.name}'s; run the stage tokenize again")
     rows = torch.tensor(found)
     if isinstance(model, StaticModel):
