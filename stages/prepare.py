@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from pipeline.compute.engines import open_engine
 from pipeline.prepare.prepare import Outputs, prepare
 from stages.running.command import Project, stage_main, write_metrics
+
+log = logging.getLogger(__name__)
 
 
 def run(project: Project) -> None:
@@ -19,6 +23,8 @@ def run(project: Project) -> None:
     )
     engine = open_engine(project.params.compute)
     metrics = prepare(project.params, layout.root, outputs, engine, layout.shared)
+    for note in metrics["notes"]:
+        log.warning("prepare: %s", note)
     write_metrics(layout.metrics / "prepare.json", metrics)
 
 

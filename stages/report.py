@@ -9,6 +9,7 @@ from pipeline.ground.atomic import write_text
 from pipeline.inspecting.surroundings import Surroundings
 from pipeline.reporting.costs import read_costs
 from pipeline.reporting.inputs import ReportInputs, read_metrics, read_mined, read_series
+from pipeline.reporting.judged_precision import read_judged
 from pipeline.reporting.label_neighborhoods import Neighborhood, read_neighborhoods
 from pipeline.reporting.models import STUDENT, Models
 from pipeline.reporting.render import render
@@ -43,6 +44,10 @@ def run(project: Project) -> None:
         space=read_space(layout.embeddings, layout.heldout, params.language_pairs),
         neighborhoods=_neighborhoods(project),
         costs=read_costs(layout.cost("report").parent),
+        judged=read_judged(
+            [layout.root / file for file in params.report.judgements],
+            {pair.name: layout.mined / f"{pair.name}.parquet" for pair in params.language_pairs},
+        ),
     )
     write_text(layout.report, render(inputs))
 

@@ -90,11 +90,12 @@ def text_inputs(
     """Both sides as the user named them.
 
     Raises:
-        UserError: if languages, columns or the encoding can't be what was meant.
+        UserError: if languages, columns or the encoding can't be what was meant, or both sides are one file of lines.
     """
     import codecs
 
     from pipeline.console.errors import UserError
+    from pipeline.corpora.named import check_sides
     from pipeline.ground.languages import canonical_language
     from pipeline.mining.files.text import UNKNOWN, TextInput, language_of
 
@@ -117,6 +118,8 @@ def text_inputs(
     a, b = (TextInput(option, path, code, format_name, col, encoding) for option, path, code, col in sides)
     for side in (a, b):
         side.check()
+    if a.language != b.language and {a.kind, b.kind} <= {"text", "bucc"}:
+        check_sides({a.language: Path(src), b.language: Path(trg)})
     return a, b
 
 
