@@ -1,8 +1,8 @@
 """What a stage reads besides what other stages wrote: the files and folders that params.yaml names.
 
 The one place that knows, for `stages.running.declared` to compare with dvc.yaml; prepare's corpora are found by
-`stages.running.corpus_inputs`, which needs their readers. A model or a dataset on the hub and an installed package are no files of
-the project's: ``revision``, ``sha256`` and requirements.lock hold on to these.
+`stages.running.corpus_inputs`, which needs their readers. A model or a dataset on the hub and an installed package are no
+files of the project's: ``revision``, ``sha256`` and requirements.lock hold on to these.
 """
 
 from __future__ import annotations

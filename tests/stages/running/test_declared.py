@@ -419,7 +419,7 @@ def texts(model: type[BaseModel], prefix: str = "") -> set[str]:
 
 
 def test_every_parameter_that_is_text_is_a_file_here_or_none():
-    """A new one that names files belongs into stages/running/named_inputs.py or stages/running/corpus_inputs.py, and into NAMED above."""
+    """A new one that names files belongs into stages/running/named_inputs.py or corpus_inputs.py, and into NAMED above."""
     assert texts(Params) == FILES | NO_FILES
 
 
