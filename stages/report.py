@@ -10,6 +10,7 @@ from pipeline.inspecting.surroundings import Surroundings
 from pipeline.reporting.costs import read_costs
 from pipeline.reporting.current import current_evaluation, current_prepare
 from pipeline.reporting.inputs import ReportInputs, read_metrics, read_mined, read_series
+from pipeline.reporting.judged_precision import read_judged
 from pipeline.reporting.label_neighborhoods import Neighborhood, read_neighborhoods
 from pipeline.reporting.models import STUDENT, Models
 from pipeline.reporting.render import render
@@ -49,6 +50,10 @@ def run(project: Project) -> None:
         neighborhoods=_neighborhoods(project),
         costs=[cost for cost in read_costs(costs) if leftovers.reason(costs / f"{cost.stage}.json") is None],
         left_over=in_words(list(leftovers.found()), layout.root),
+        judged=read_judged(
+            [layout.root / file for file in params.report.judgements],
+            {pair.name: layout.mined / f"{pair.name}.parquet" for pair in params.language_pairs},
+        ),
     )
     write_text(layout.report, render(inputs))
 
@@ -75,7 +80,9 @@ def _neighborhoods(project: Project) -> list[Neighborhood]:
 
 def _shown(params: Params) -> dict[str, Any]:
     """The parameters that results depend on; those of memory and machines say nothing of them."""
-    student = {"model", "revision", "pooling", "prefix"} if params.student.kind != "pretrained" else set()
+    student = (
+        {"model", "revision", "pooling", "prefix", "trim_vocabulary"} if params.student.kind != "pretrained" else set()
+    )
     student |= {"dimension"} if params.student.kind != "static" else {"lora"}
     student |= {"transformer"} if params.student.kind != "transformer" else set()
     student |= {"vocabulary", "tokenizer_sentences"} if params.student.kind == "pretrained" else set()

@@ -123,6 +123,7 @@ def _metrics(trained: Trained) -> dict[str, Any]:
         "best_step": trained.progress.best_step,
         "dev_accuracy": round(trained.progress.best_accuracy, 6) if "dev_accuracy" in last else None,
         "last_loss": round(last["loss"], 6),
+        "notes": list(trained.notes),
         "neighborhood_coverage": round(trained.coverage, 6),
         "steps": trained.progress.step,
         "stopped_early": trained.progress.stopped_early,

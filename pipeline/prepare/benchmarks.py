@@ -95,17 +95,20 @@ class Benchmarks:
             frame: rows with text in the columns ``sides`` and normal forms in the same with an ``n`` before.
             sides: ``["a", "b"]``.
         """
-        hits = np.zeros((frame.height, len(self.names)), dtype=np.bool_)
-        for side in sides:
+        by_side = {side: np.zeros((frame.height, len(self.names)), dtype=np.bool_) for side in sides}
+        for side, hits in by_side.items():
             hashed = frame[f"n{side}"].hash(0)
             for number, known in enumerate(self.hashes):
                 hits[:, number] |= hashed.is_in(known).to_numpy()
-        exact: Flags = np.asarray(hits.any(axis=1))
+        exact: Flags = np.asarray(np.logical_or.reduce([hits.any(axis=1) for hits in by_side.values()]))
         if self.near and self.names:
-            for side in sides:
+            for side, hits in by_side.items():
                 met = self._index.matches(frame[f"n{side}"])
                 hits[met.rows, self._owner[met.known]] = True
-        return self._marked(frame, hits, exact)
+        only_b = ~by_side["a"].any(axis=1)
+        marked, removed = self._marked(frame, np.logical_or.reduce(list(by_side.values())), exact)
+        in_b = pl.col("reason").is_not_null() & pl.lit(pl.Series(only_b))
+        return marked.with_columns(side=pl.when(in_b).then(pl.lit("b"))), removed
 
     def _marked(self, frame: pl.DataFrame, hits: Flags, exact: Flags) -> tuple[pl.DataFrame, list[Removed]]:
         reasons: list[str | None] = [None] * frame.height
@@ -135,6 +138,7 @@ class BenchmarkAccount:
 
     def __init__(self, benchmarks: Benchmarks) -> None:
         self.names, self.sentences = benchmarks.names, benchmarks.sentences
+        self.unreadable = dict(zip(benchmarks.names, benchmarks.unreadable, strict=True))
         self.removed = [0] * len(self.names)
         self.examples: list[list[dict[str, Any]]] = [[] for _ in self.names]
 

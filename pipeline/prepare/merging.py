@@ -10,6 +10,7 @@ from pipeline.artifacts.keys import pair_keys, top_bits
 from pipeline.config.prepare import Duplicates
 from pipeline.prepare.account import Account
 from pipeline.prepare.cleaning import TRAIN
+from pipeline.prepare.hubs import CountedSides
 from pipeline.prepare.near import NearDuplicates
 from pipeline.prepare.rejects import Rejects
 from pipeline.prepare.spill import Run, Spill
@@ -46,7 +47,7 @@ class SecondPass:
         self.rows = Spill(folder / "rows", pl.col("n1"), memory_bytes)
         self.pairs = Spill(folder / "pairs", top_bits("id"), memory_bytes)
         self.sentences = Spill(folder / "sentences", top_bits("id"), memory_bytes)
-        self.sides = Spill(folder / "sides", pl.col("h"), memory_bytes)
+        self.sides = CountedSides(folder / "sides", memory_bytes)
         self.heldout = Run(folder / "heldout.arrows")
 
     def run(self) -> None:
@@ -129,6 +130,7 @@ def _language(side: str) -> pl.Expr:
 def _side(side: str) -> list[pl.Expr]:
     return [
         pl.col(f"h{side}").alias("h"),
+        pl.col(f"k{side}").alias("k"),
         _language(side),
         pl.col("languages"),
         pl.lit(side).alias("side"),

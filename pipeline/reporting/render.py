@@ -13,6 +13,8 @@ from pipeline.ground.languages import LanguagePair
 from pipeline.reporting import facts, plots, space_plots
 from pipeline.reporting.costs import cost_rows
 from pipeline.reporting.inputs import MinedPair, ReportInputs
+from pipeline.reporting.judged_plot import precision_plot
+from pipeline.reporting.judged_precision import JudgedPrecision
 from pipeline.reporting.mining_notes import mining_notes
 from pipeline.reporting.model_tables import benchmark_tables
 from pipeline.reporting.models import SIGNIFICANT, STUDENT, Models
@@ -76,6 +78,8 @@ def render(inputs: ReportInputs) -> str:
             known_shown=any(
                 sample.gold is not None for mined in inputs.mined for kind in mined.samples.values() for sample in kind
             ),
+            judged=_judged(inputs),
+            judged_stale=inputs.judged.stale,
             histograms_left_out=max(0, len(inputs.mined) - HISTOGRAMS),
             tables=benchmark_tables(inputs.models),
             significant=SIGNIFICANT,
@@ -100,6 +104,7 @@ def render(inputs: ReportInputs) -> str:
             dev_plot=_dev_plot(inputs),
             train=inputs.train,
             corpora=facts.corpus_rows(inputs),
+            text_notes=facts.text_notes(inputs),
             rejections=facts.rejection_rows(inputs),
             texts=facts.text_rows(inputs),
             sentences=facts.sentence_rows(inputs),
@@ -108,6 +113,11 @@ def render(inputs: ReportInputs) -> str:
         )
     )
     return page.rstrip() + "\n"
+
+
+def _judged(inputs: ReportInputs) -> list[tuple[JudgedPrecision, Markup]]:
+    thresholds = {found.pair: found.threshold for found in inputs.mined}
+    return [(found, _markup(precision_plot(found, thresholds.get(found.pair)))) for found in inputs.judged.pairs]
 
 
 def _sections(inputs: ReportInputs) -> list[PairSection]:

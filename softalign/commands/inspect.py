@@ -68,6 +68,7 @@ def _teacher_tokenizer(layout: Layout) -> Path | None:
         teacher = load_params(layout.params).teacher
         if not teacher.model.startswith("package:") and not (layout.root / teacher.model).is_dir():
             return None
-        return resolve_model("teacher.model", teacher.model, teacher.revision, layout.root).path / "tokenizer.json"
+        found = resolve_model("teacher.model", teacher.model, teacher.revision, layout.root, store=layout.store)
+        return found.path / "tokenizer.json"
     except UserError:
         return None

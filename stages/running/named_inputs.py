@@ -38,13 +38,14 @@ def named_inputs(project: Project, stage: str) -> list[Input]:
 
     Args:
         project: its parameters.
-        stage: ``tokenize``, ``teach``, ``train``, ``evaluate``; others read nothing of the kind.
+        stage: ``tokenize``, ``teach``, ``train``, ``evaluate``, ``report``; others read nothing of the kind.
     """
     kinds: dict[str, tuple[Callable[[Project], Iterator[Input]], ...]] = {
         "tokenize": (_teacher, _student),
         "teach": (_teacher,),
         "train": (_start, _accelerate),
         "evaluate": (_benchmarks, _peers),
+        "report": (_judgements,),
     }
     return [found for kind in kinds.get(stage, ()) for found in kind(project)]
 
@@ -95,3 +96,8 @@ def _peers(project: Project) -> Iterator[Input]:
             vectors = project.layout.root / peer.vectors
             texts = () if vectors.suffix == ".parquet" else (vectors.with_suffix(".txt"),)
             yield Input(key, (vectors, *texts))
+
+
+def _judgements(project: Project) -> Iterator[Input]:
+    for file in project.params.report.judgements:
+        yield Input("report.judgements", (project.layout.root / file,))

@@ -279,6 +279,18 @@ def test_benchmarks_kept_out_of_training_are_listed_with_examples(root: Path):
     assert "No benchmark was named" in render(read(root))
 
 
+def test_what_prepare_and_train_have_to_say_stands_in_the_report(root: Path):
+    inputs = read(root, prepare={"corpora": {}, "notes": ["c: en-fr: nothing <is> kept"]})
+    assert facts.text_notes(replace(inputs, train={"notes": ["en-fr: at chance"]})) == [
+        "c: en-fr: nothing <is> kept",
+        "en-fr: at chance",
+    ]
+    page = render(inputs)
+    check(page)
+    assert "<li>c: en-fr: nothing &lt;is&gt; kept</li>" in page
+    assert "To look at" not in render(read(root))
+
+
 NEAR = {"near": "digits", "left_out": {}, "candidates": {"en-fr": 50}}
 NEAR_COPIES: dict[str, tuple[dict[str, Any] | None, str, str]] = {
     "not known": (None, "stands in the training text as it is", "Near copies"),

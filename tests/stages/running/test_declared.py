@@ -389,7 +389,7 @@ def test_init_names_what_its_project_reads(tmp_path: Path):
 FILES = {
     *("prepare.corpora.path", "prepare.corpora.files", "prepare.text.path", "prepare.decontaminate.benchmarks.path"),
     *("teacher.model", "student.model", "evaluate.benchmarks.path", "evaluate.peers.model", "evaluate.peers.vectors"),
-    "compute.accelerate_config",
+    *("compute.accelerate_config", "report.judgements"),
 }
 NO_FILES = {
     *(
@@ -398,6 +398,7 @@ NO_FILES = {
         "pairs",
         "prepare.text.language",
         "prepare.text.column",
+        "prepare.clean.placeholders",
         "report.title",
         "student.lora.targets",
     ),
@@ -405,7 +406,7 @@ NO_FILES = {
         f"prepare.corpora.{key}"
         for key in ("package", "dataset", "revision", "languages", "columns", "encoding", "licence")
     ),
-    *(f"prepare.{kind}.{key}" for kind in ("corpora", "text") for key in ("name", "encoding")),
+    *(f"prepare.{kind}.{key}" for kind in ("corpora", "text") for key in ("name", "encoding", "rename", "delimiter")),
     *(f"prepare.decontaminate.benchmarks.{key}" for key in ("name", "columns", "encoding")),
     *("prepare.heldout.near", "prepare.clean.length_ratios", "teacher.revision", "teacher.prefix", "teacher.sha256"),
     *("student.revision", "student.prefix", "neighborhoods.index", "mine.index", "compute.ray_address"),
