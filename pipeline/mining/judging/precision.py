@@ -163,7 +163,8 @@ def _count(
 
 
 def _share(counts: _Counts) -> Floats:
-    return counts.right / np.maximum(counts.answers, 1)
+    share: Floats = counts.right / np.maximum(counts.answers, 1)
+    return share
 
 
 def _smoothed(counts: _Counts) -> Floats:
