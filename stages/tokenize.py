@@ -9,12 +9,11 @@ from pipeline.artifacts.shards import count_shards
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Terms
 from pipeline.embedding.tokenize import FolderToTokenize, tokenize_folders, tokenizing_work, training_texts
-from pipeline.encoders.load import is_static
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
 from pipeline.encoders.transplant import padding_id
 from pipeline.ground.atomic import atomic_folder
-from stages.inputs.models import resolve_student, resolve_teacher
+from stages.inputs.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
 from stages.running.command import Project, stage_main, write_metrics
 
 
@@ -24,9 +23,7 @@ def run(project: Project) -> None:
     engine = open_engine(params.compute)
     teacher = resolve_teacher(project)
     tokenizers = {
-        "teacher": load_tokenizer(
-            teacher.path, params.teacher.prefix, params.teacher.max_length, special_tokens=not is_static(teacher.path)
-        ),
+        "teacher": load_tokenizer(teacher.path, teacher_settings(project, teacher).prefix, params.teacher.max_length),
         "student": _student_tokenizer(project, teacher),
     }
 
@@ -53,16 +50,16 @@ def _student_tokenizer(project: Project, teacher: ModelFolder) -> TextTokenizer:
     params, layout = project.params, project.layout
     student = params.student
     if (source := resolve_student(project)) is not None:
-        tokenizer = load_tokenizer(
-            source.path, student.prefix, student.max_length, special_tokens=not is_static(source.path)
-        )
+        tokenizer = load_tokenizer(source.path, student_prefix(project, source), student.max_length)
     else:
         texts = training_texts(
             [layout.sentences / language for language in params.used_languages], student.tokenizer_sentences
         )
         pad = padding_id(teacher.path) if student.kind == "teacher" else 0
         trained = train_tokenizer(texts, student.vocabulary, pad)
-        tokenizer = TextTokenizer(trained, student.prefix, student.max_length, special_tokens=student.kind != "static")
+        tokenizer = TextTokenizer(
+            trained, student.prefix or "", student.max_length, special_tokens=student.kind != "static"
+        )
     with atomic_folder(layout.tokenizer) as folder:
         tokenizer.backend.save(str(folder / TOKENIZER_FILE))
     return tokenizer

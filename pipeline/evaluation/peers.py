@@ -76,7 +76,7 @@ def open_model_folder(name: str, peer: Peer, root: Path) -> Model:
     """
     from pipeline.encoders.described import ModelOptions, open_model  # imports torch
 
-    options = ModelOptions(str(peer.model), peer.revision, peer.prefix, peer.max_length)
+    options = ModelOptions(str(peer.model), peer.revision, peer.prefix, peer.max_length, prompt_name=peer.prompt_name)
     return as_model(name, open_model(options, root))
 
 

@@ -7,12 +7,12 @@ import itertools
 import typer
 
 from pipeline.artifacts.shards import iterate_shards
-from pipeline.encoders.load import is_static, load_encoder
+from pipeline.encoders.load import load_encoder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
 from pipeline.planning.measure import Models, made_up_texts, measure
 from pipeline.planning.units import UnitCosts
 from pipeline.training.build import build_student
-from stages.inputs.models import resolve_student, resolve_teacher, teacher_settings
+from stages.inputs.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
 from stages.running.command import Project
 
 TEXTS = 4_000
@@ -27,7 +27,7 @@ def measure_project(project: Project) -> UnitCosts:
     params, layout = project.params, project.layout
     typer.echo("measuring: a minute or three; the machine should have nothing else to do", err=True)
     teacher = resolve_teacher(project)
-    encoder = load_encoder(teacher, teacher_settings(project))
+    encoder = load_encoder(teacher, teacher_settings(project, teacher))
     texts, label_texts = _texts(project, params.used_languages), _texts(project, params.teacher_languages)
     start = teacher if params.student.kind == "teacher" else resolve_student(project)
     tokenizer = _tokenizer(project, texts)
@@ -58,9 +58,10 @@ def _tokenizer(project: Project, texts: list[str]) -> TextTokenizer:
     """The student's, as stage tokenize wrote it; else its model's, or one trained on the texts."""
     student, source = project.params.student, resolve_student(project)
     if source is not None:
-        words = not is_static(source.path)
-        return load_tokenizer(source.path, student.prefix, student.max_length, special_tokens=words)
+        return load_tokenizer(source.path, student_prefix(project, source), student.max_length)
     words = student.kind != "static"
     if (project.layout.tokenizer / TOKENIZER_FILE).exists():
-        return load_tokenizer(project.layout.tokenizer, student.prefix, student.max_length, special_tokens=words)
-    return TextTokenizer(train_tokenizer(iter(texts), student.vocabulary), student.prefix, student.max_length, words)
+        return load_tokenizer(project.layout.tokenizer, student.prefix or "", student.max_length, special_tokens=words)
+    return TextTokenizer(
+        train_tokenizer(iter(texts), student.vocabulary), student.prefix or "", student.max_length, words
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.encoders.load import EncoderSettings, is_static
+from pipeline.encoders.described import own_prefix
+from pipeline.encoders.layout import is_static, read_layout
+from pipeline.encoders.load import EncoderSettings
 from pipeline.encoders.resolve import ModelFolder, resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, load_tokenizer
 from stages.running.command import Project
@@ -14,10 +16,11 @@ def resolve_teacher(project: Project) -> ModelFolder:
     return resolve_model("teacher.model", teacher.model, teacher.revision, project.layout.root, teacher.sha256)
 
 
-def teacher_settings(project: Project) -> EncoderSettings:
-    """How the teacher embeds."""
+def teacher_settings(project: Project, folder: ModelFolder) -> EncoderSettings:
+    """How the teacher embeds; ``folder`` is its own, which has its prompts."""
     teacher = project.params.teacher
-    return EncoderSettings(teacher.pooling, teacher.prefix, teacher.max_length, teacher.dtype, teacher.batch_tokens)
+    prefix = own_prefix(read_layout(folder.path), teacher.prefix, teacher.prompt_name, "teacher.prompt_name")
+    return EncoderSettings(teacher.pooling, prefix, teacher.max_length, teacher.dtype, teacher.batch_tokens)
 
 
 def resolve_student(project: Project) -> ModelFolder | None:
@@ -33,14 +36,24 @@ def resolve_start(project: Project) -> ModelFolder | None:
     return resolve_teacher(project) if project.params.student.kind == "teacher" else resolve_student(project)
 
 
+def student_prefix(project: Project, pretrained: ModelFolder | None) -> str:
+    """What is put before the student's sentences; ``pretrained`` is the encoder that it starts from, if it does."""
+    student = project.params.student
+    if pretrained is None or student.kind != "pretrained":
+        return student.prefix or ""
+    return own_prefix(read_layout(pretrained.path), student.prefix, student.prompt_name, "student.prompt_name")
+
+
 def student_tokenizer(project: Project, start: ModelFolder | None) -> TextTokenizer:
     """The student's tokenizer as stage tokenize wrote it; ``start`` is what the student starts from."""
     student = project.params.student
     static = student.kind == "static" or (start is not None and is_static(start.path))
-    return load_tokenizer(project.layout.tokenizer, student.prefix, student.max_length, special_tokens=not static)
+    prefix = student_prefix(project, start)
+    return load_tokenizer(project.layout.tokenizer, prefix, student.max_length, special_tokens=not static)
 
 
 def student_settings(project: Project) -> EncoderSettings:
     """How the trained student embeds."""
     student = project.params.student
-    return EncoderSettings("auto", student.prefix, student.max_length, "float32", project.params.embed.batch_tokens)
+    prefix = read_layout(project.layout.student).prompt(None, "student")
+    return EncoderSettings("auto", prefix, student.max_length, "float32", project.params.embed.batch_tokens)
