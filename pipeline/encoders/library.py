@@ -41,6 +41,9 @@ class LibraryModel(SentenceModel):
     Args:
         model: a `SentenceTransformer`.
         prompt: what every text begins with (its tokenizer puts it there); sentence-transformers is told which part it is.
+
+    Raises:
+        ValueError: if it doesn't give one vector a sentence.
     """
 
     vocabulary = 257
@@ -48,7 +51,11 @@ class LibraryModel(SentenceModel):
     def __init__(self, model: Any, prompt: str) -> None:
         super().__init__()
         self.model, self.prompt = model, prompt
-        self.dimension = len(self(TokenBatch.from_lists([[65]]))[0])
+        with torch.inference_mode():
+            shape = tuple(self(TokenBatch.from_lists([[65], [66]])).shape)
+        if len(shape) != 2 or shape[0] != 2:
+            raise ValueError(f"it gives vectors of shape {shape} for 2 sentences")
+        self.dimension = shape[1]
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """See `SentenceModel.forward`; all texts together."""
