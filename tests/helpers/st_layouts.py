@@ -192,7 +192,7 @@ def _decoder(folder: Path) -> None:
         single="$A [SEP]", special_tokens=[("[SEP]", tokenizer.token_to_id("[SEP]"))]
     )
     tokenizer.save(str(source / "tokenizer.json"))
-    change(source / "tokenizer_config.json", padding_side="left", eos_token="[SEP]", cls_token=None)
+    change(source / "tokenizer_config.json", **{"padding_side": "left", "eos_token": "[SEP]", "cls_token": None})
     prompts = {"query": "Instruct: river\nQuery:", "document": ""}
     transformer = Transformer(str(source), max_seq_length=MAX_LENGTH)
     _saved(folder, transformer, _pooling("lasttoken"), _normalize(), prompts=prompts)

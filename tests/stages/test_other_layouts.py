@@ -16,7 +16,7 @@ from pipeline.config.params import load_params
 from pipeline.console.errors import UserError
 from pipeline.encoders.layout import read_layout
 from stages import embed, teach, tokenize, train
-from stages.running.benchmarks import own_model
+from stages.inputs.benchmarks import own_model
 from stages.running.command import Project
 
 
@@ -84,7 +84,7 @@ def test_prompts_by_default_by_name_and_none(tmp_path: Path):
     def project(teacher: dict | None = None, **sections: dict) -> Project:
         return Project.open(project_of(tmp_path / "project", gemma, teacher or {}, **sections))
 
-    from stages.running.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
+    from stages.inputs.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
 
     def prefixes(one: Project) -> tuple[str, str]:
         return teacher_settings(one, resolve_teacher(one)).prefix, student_prefix(one, resolve_student(one))

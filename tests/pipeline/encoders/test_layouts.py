@@ -147,7 +147,7 @@ def test_a_decoder_ends_as_its_tokenizer_says(models: Path):
 @pytest.mark.parametrize("key", ["add_eos_token", "add_bos_token"])
 def test_special_tokens_that_only_tokenizer_config_asks_for(key: str, tmp_path: Path):
     folder = make_transformer(tmp_path / "m")
-    change(folder / "tokenizer_config.json", **{key: True}, bos_token="[CLS]", eos_token="[SEP]")
+    change(folder / "tokenizer_config.json", **{key: True, "bos_token": "[CLS]", "eos_token": "[SEP]"})
     np.testing.assert_allclose(vectors_of(folder), library_vectors(folder), atol=1e-5)
 
 
@@ -285,18 +285,21 @@ def broken(source: Path, root: Path) -> Path:
     return Path(shutil.copytree(source, root / source.name))
 
 
+DENSE, POOLED = "2_Dense/config.json", "1_Pooling/config.json"
+
+
 @pytest.mark.parametrize(
     ("file", "values", "message"),
     [
-        ("2_Dense/config.json", {"in_features": 31}, r"2_Dense/config.json: in_features: found 31, but the vectors before it have 32 numbers"),
-        ("2_Dense/config.json", {"in_features": "x"}, r"2_Dense/config.json: in_features: found 'x', expected a width"),
-        ("2_Dense/config.json", {"out_features": 7}, r"2_Dense/model.safetensors: found tensors .*\(32, 32\).*, expected .*\(7, 32\)"),
-        ("2_Dense/config.json", {"bias": False}, r"2_Dense/model.safetensors: found tensors .*linear.bias.*, expected"),
-        ("2_Dense/config.json", {"activation_function": "evil.Act"}, r"activation_function: found 'evil.Act', code of its own, which is never run"),
-        ("1_Pooling/config.json", {"pooling_mode": ["cls", "mean"]}, r"in_features: found 32, but the vectors before it have 64"),
-        ("1_Pooling/config.json", {"pooling_mode": "median"}, r"1_Pooling/config.json: asks for pooling \['median'\]; expected one or more of cls, max"),
+        (DENSE, {"in_features": 31}, r"config.json: in_features: found 31, but the vectors before it have 32 numbers"),
+        (DENSE, {"in_features": "x"}, r"2_Dense/config.json: in_features: found 'x', expected a width"),
+        (DENSE, {"out_features": 7}, r"model.safetensors: found tensors .*\(32, 32\).*, expected .*\(7, 32\)"),
+        (DENSE, {"bias": False}, r"2_Dense/model.safetensors: found tensors .*linear.bias.*, expected"),
+        (DENSE, {"activation_function": "evil.Act"}, r"found 'evil.Act', code of its own, which is never run"),
+        (POOLED, {"pooling_mode": ["cls", "mean"]}, r"in_features: found 32, but the vectors before it have 64"),
+        (POOLED, {"pooling_mode": "median"}, r"asks for pooling \['median'\]; expected one or more of cls, max"),
     ],
-)  # fmt: skip
+)
 def test_a_dense_layer_that_does_not_fit_is_named(file: str, values: dict, message: str, models: Path, tmp_path: Path):
     folder = broken(models / "labse", tmp_path)
     change(folder / file, **values)
@@ -369,7 +372,9 @@ def test_without_the_library_or_with_an_old_one_a_line_says_what_to_install(
         return installed
 
     monkeypatch.setattr("pipeline.encoders.library.version", version)
-    expected = r"^convolution: it has a module CNN; only sentence-transformers can compute that, found (none|5.1.0); `pip install"
+    expected = (
+        r"^convolution: it has a module CNN; only sentence-transformers can compute that, found (none|5.1.0); `pip"
+    )
     with pytest.raises(UserError, match=expected):
         vectors_of(models / "convolution")
     assert vectors_of(models / "labse").shape == (len(TEXTS), 32)  # what we compute needs none

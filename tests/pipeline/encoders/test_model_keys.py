@@ -1,4 +1,4 @@
-"""Every key of a model's configuration does what `KEYS` says of it: the vectors stay sentence-transformers', or a line names it."""
+"""Every key of a model's configuration does what `KEYS` says: vectors stay sentence-transformers', or a line names it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ ROWS = (
     Row("Transformer", "unpad_inputs", False, "same vectors"),
     Row("Transformer", "query_length", 5, "same vectors"),
     Row("Transformer", "document_length", 5, "same vectors"),
-    Row("Transformer", "query_expansion", {"strategy": "fixed", "attend": True, "length": 32, "token": "[CLS]"}, "same vectors"),
+    Row("Transformer", "query_expansion", {"strategy": "fixed", "attend": True, "length": 9, "token": "[CLS]"}, "same vectors"),
     Row("Transformer", "unheard-of", 1, "library"),
     Row("model_args", "torch_dtype", "float32", "same vectors"),
     Row("model_args", "dtype", "float32", "same vectors"),
@@ -118,8 +118,8 @@ ROWS = (
     *(
         Row("model2vec", key, value, "same vectors", "model2vec")
         for key, value in {
-            **{"model_type": "model2vec", "architectures": ["StaticModel"], "normalize": False, "tokenizer_name": "someone/else"},
-            **{"apply_pca": 64, "apply_zipf": False, "sif_coefficient": 0.1, "pooling": "last", "hidden_dim": 8},
+            **{"model_type": "model2vec", "architectures": ["StaticModel"], "normalize": False},
+            **{"tokenizer_name": "someone/else", "apply_pca": 64, "apply_zipf": False, "sif_coefficient": 0.1, "pooling": "last", "hidden_dim": 8},
             **{"seq_length": 4, "max_length": 4, "embedding_dtype": "float16", "vocabulary_quantization": 9},
             **{"language": "en", "base_model": "someone/else", "metadata": {}, "unheard-of": 1},
         }.items()

@@ -81,7 +81,8 @@ def test_scores_are_those_of_sentence_transformers_vectors(name: str, models: Pa
     Path("theirs.txt").write_text("".join(f"{text}\n" for text in texts))
     assert softalign(*words, "--model", "theirs.npy", "--out", "theirs.json")[0] == 0
     ours, theirs = (json.loads(Path(f"{which}.json").read_text()) for which in ("ours", "theirs"))
-    assert ours["benchmarks"] == theirs["benchmarks"]
+    means = [one["benchmarks"]["tatoeba"]["mean"] for one in (ours, theirs)]
+    assert means[0] == means[1]
 
 
 @pytest.mark.parametrize("command", ["mine", "score", "evaluate"])
@@ -93,7 +94,7 @@ def test_a_prompt_by_name(command: str, models: Path, here: Path):
     )
     assert softalign(*words, "--prompt-name", "query")[0] == 0
     if command == "evaluate":
-        assert json.loads(Path("e.json").read_text())["model"]["prefix"] == "task: river | query: "
+        assert json.loads(Path("e.json").read_text())["model"]["identity"]["prefix"] == "task: river | query: "
     else:
         table = pq.read_table("p.parquet")
         a, b = (
