@@ -32,6 +32,7 @@ class Row:
 
 
 MESSAGE = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}, "message": {"method": "forward"}}
+EXPANSION = {"strategy": "fixed", "attend": True, "length": 32, "token": "[CLS]"}
 ROWS = (
     Row("modules.json", "idx", 7, "same vectors"),
     Row("modules.json", "name", "pooled", "same vectors"),
@@ -71,7 +72,7 @@ ROWS = (
     Row("Transformer", "unpad_inputs", False, "same vectors"),
     Row("Transformer", "query_length", 5, "same vectors"),
     Row("Transformer", "document_length", 5, "same vectors"),
-    Row("Transformer", "query_expansion", {"strategy": "fixed", "attend": True, "length": 9, "token": "[CLS]"}, "same vectors"),
+    Row("Transformer", "query_expansion", EXPANSION, "same vectors"),
     Row("Transformer", "unheard-of", 1, "library"),
     Row("model_args", "torch_dtype", "float32", "same vectors"),
     Row("model_args", "dtype", "float32", "same vectors"),
@@ -119,7 +120,8 @@ ROWS = (
         Row("model2vec", key, value, "same vectors", "model2vec")
         for key, value in {
             **{"model_type": "model2vec", "architectures": ["StaticModel"], "normalize": False},
-            **{"tokenizer_name": "someone/else", "apply_pca": 64, "apply_zipf": False, "sif_coefficient": 0.1, "pooling": "last", "hidden_dim": 8},
+            **{"tokenizer_name": "someone/else"},
+            **{"apply_pca": 64, "apply_zipf": False, "sif_coefficient": 0.1, "pooling": "last", "hidden_dim": 8},
             **{"seq_length": 4, "max_length": 4, "embedding_dtype": "float16", "vocabulary_quantization": 9},
             **{"language": "en", "base_model": "someone/else", "metadata": {}, "unheard-of": 1},
         }.items()
