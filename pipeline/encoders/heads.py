@@ -135,16 +135,19 @@ class Head(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Pooled vectors [n, …] to [n, dimension]; without gradients a row's bits depend on no other row."""
-        if self.parts:
+        if self.parts and torch.is_inference_mode_enabled() and len(vectors):
             # A product's rows come by `row_step` then: copies of the last one fill it up.
-            count = len(vectors)
-            missing = -count % row_step(vectors) if torch.is_inference_mode_enabled() and count else 0
-            filled = torch.cat([vectors, vectors[-1:].expand(missing, -1)]) if missing else vectors
-            filled = filled.float()
-            for module in self.parts:
-                filled = module(filled)
-            vectors = filled[:count]
+            missing = -len(vectors) % row_step(vectors)
+            vectors = self._apply_parts(torch.cat([vectors, vectors[-1:].expand(missing, -1)]))[: len(vectors)]
+        elif self.parts:
+            vectors = self._apply_parts(vectors)
         return vectors[:, : self.dimension]
+
+    def _apply_parts(self, vectors: Tensor) -> Tensor:
+        vectors = vectors.float()
+        for module in self.parts:
+            vectors = module(vectors)
+        return vectors
 
 
 def build_head(

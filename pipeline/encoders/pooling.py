@@ -47,10 +47,10 @@ def _pool_one(hidden: Tensor, mask: Tensor, kept: Tensor, mode: str, skip: int) 
     """One pooling; ``kept`` is the mask without the tokens that are skipped."""
     lengths = kept.sum(dim=1)
     there = (lengths > 0).unsqueeze(1).to(hidden.dtype)
+    rows = torch.arange(hidden.shape[0], device=hidden.device)
     if mode == "cls":
-        return hidden[:, min(skip, hidden.shape[1] - 1)] * there
+        return hidden[:, 0] * there if skip == 0 else hidden[rows, kept.argmax(dim=1)] * there
     if mode == "last":
-        rows = torch.arange(len(hidden), device=hidden.device)
         return hidden[rows, (mask.sum(dim=1) - 1).clamp(min=0)] * there
     if mode == "max":
         largest = hidden.masked_fill(kept.unsqueeze(2) == 0, float("-inf")).amax(dim=1)

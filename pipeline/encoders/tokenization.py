@@ -7,10 +7,10 @@ Korean mix scripts without spaces) and around punctuation and digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tokenizers
@@ -182,8 +182,9 @@ def _transformers_tokenizer(folder: Path) -> Tokenizer:
 
 
 def _lower_cases(normalizer: Any) -> bool:
-    parts = list(normalizer) if isinstance(normalizer, normalizers.Sequence) else [normalizer]
-    return any(isinstance(part, normalizers.Lowercase) for part in parts)
+    if not isinstance(normalizer, normalizers.Sequence):
+        return isinstance(normalizer, normalizers.Lowercase)
+    return any(isinstance(part, normalizers.Lowercase) for part in cast("Iterable[Any]", normalizer))
 
 
 def byte_tokenizer() -> Tokenizer:

@@ -34,7 +34,9 @@ def build_student(
     torch.manual_seed(seed)
     model = _build(student, tokenizer, start, seed, teacher)
     if start is not None and not any(parameter.requires_grad for parameter in model.parameters()):
-        raise UserError(f"student.model: {start.resolve().name} has no weights that are trained; expected another model")
+        raise UserError(
+            f"student.model: {start.resolve().name} has no weights that are trained; expected another model"
+        )
     if student.lora is not None:
         add_adapters(model, student.lora, train_tokens=student.kind == "teacher")
     return model
