@@ -16,6 +16,7 @@ from pipeline.console.errors import ParamsError
 from pipeline.ground.atomic import scratch_folder
 from pipeline.ground.languages import LanguagePair
 from pipeline.mining.judging.histogram import histogram
+from pipeline.mining.judging.threshold import explain_infinite
 from pipeline.mining.texts import MinedSet, Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.search.kept_indexes import FOLDER as INDEXES
 from stages.running.command import Project, run_stage, write_metrics
@@ -35,6 +36,7 @@ def run(project: Project, pair: str) -> None:
     heldout = HeldOutFolder(layout.heldout / pair)
     sources = [heldout_set("dev", heldout, side_a, side_b), heldout_set("test", heldout, side_a, side_b)]
     sources.append(own_text_set(side_a, side_b))
+    _say_one_sided(pair, {languages.a: side_a, languages.b: side_b})
     # What doesn't fit into memory stays mapped until all is written.
     with scratch_folder(layout.mined, f"mining-{pair}") as scratch:
         mined = {
@@ -56,6 +58,8 @@ def run(project: Project, pair: str) -> None:
         if not mined:
             log.warning("mine %s: nothing to mine: no held-out documents, and no prepare.text in both languages", pair)
         threshold = choose_threshold(mined.get("dev"), params.mine.threshold)
+        if "dev" in mined and (said := explain_infinite(threshold, _gold(mined["dev"]))):
+            log.warning("mine %s: %s", pair, said)
         made_by = {
             "pair": pair,
             "encoder": side_a.vectors.made_by["encoder"],
@@ -63,6 +67,24 @@ def run(project: Project, pair: str) -> None:
         }
         write_mined(layout.mined / f"{pair}.parquet", list(mined.values()), side_a, side_b, threshold, made_by)
         write_metrics(layout.metrics / "mine" / f"{pair}.json", _metrics(mined, threshold))
+
+
+def _say_one_sided(pair: str, sides: dict[str, Side]) -> None:
+    """Say that the text of one language has nothing to be mined with."""
+    rows = {language: len(side.texts.flagged("to_mine")) for language, side in sides.items()}
+    if any(rows.values()) and not all(rows.values()):
+        have, lacks = max(rows, key=lambda language: rows[language]), min(rows, key=lambda language: rows[language])
+        log.warning(
+            "mine %s: %s sentences of prepare.text in %s have none in %s to be mined with",
+            pair,
+            f"{rows[have]:,}",
+            have,
+            lacks,
+        )
+
+
+def _gold(mined: MinedSet) -> int:
+    return 0 if mined.source.gold is None else len(mined.source.gold)
 
 
 def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, Any]:

@@ -33,7 +33,9 @@ from pipeline.training.trainer import Trained, Trainer
 from stages.inputs.models import resolve_start, student_tokenizer
 from stages.inputs.training_data import read_dev, read_training_pairs
 from stages.running.command import Project, stage_main, write_metrics
+from stages.running.declared import check_declared
 from stages.running.launching import launch_again
+from stages.running.named_inputs import named_inputs
 
 CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "labels/points.py", "config/train.py", "ground/matmul.py")
 """The code of `pipeline` that a step of training depends on; only a change of what it does discards a checkpoint."""
@@ -50,6 +52,7 @@ class _Live(Live):  # type: ignore[misc]
 def run(project: Project) -> None:
     """Run the stage in a project; with an Accelerate configuration, through `accelerate launch`."""
     launch_again(project, "train")
+    check_declared(project, lambda: named_inputs(project, "train"))
     params, layout = project.params, project.layout
     accelerator = make_accelerator(params.train.mixed_precision)
     tokens = {language: TokenFolder(layout.tokens / "student" / language) for language in params.used_languages}
@@ -123,6 +126,7 @@ def _metrics(trained: Trained) -> dict[str, Any]:
         "best_step": trained.progress.best_step,
         "dev_accuracy": round(trained.progress.best_accuracy, 6) if "dev_accuracy" in last else None,
         "last_loss": round(last["loss"], 6),
+        "notes": list(trained.notes),
         "neighborhood_coverage": round(trained.coverage, 6),
         "steps": trained.progress.step,
         "stopped_early": trained.progress.stopped_early,

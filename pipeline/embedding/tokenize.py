@@ -205,6 +205,16 @@ def training_texts(folders: list[Path], per_language: int) -> Iterator[str]:
                 break
 
 
+def text_chunks(folder: Path, label: str) -> Iterator[list[str]]:
+    """All sentences of a folder, `CHUNK` at a time, with progress under a label."""
+    shards = list(iterate_shards(folder))
+    with progress(label, sum(map(len, shards)), "sentences") as advance:
+        for shard in shards:
+            for chunk in _text_chunks(shard):
+                yield chunk
+                advance(len(chunk))
+
+
 def _text_chunks(shard: Shard) -> Iterator[list[str]]:
     column = shard.table.column("text")
     for start in range(0, len(column), CHUNK):

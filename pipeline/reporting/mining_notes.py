@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.mining.judging.threshold import explain_infinite
 from pipeline.reporting.inputs import MinedPair
 from pipeline.reporting.verdict import percent
 
@@ -13,7 +14,9 @@ CONTROLS = {
 
 def mining_notes(found: MinedPair) -> list[str]:
     """Sentences for the report; none of what wasn't measured."""
-    return [note for note in (_control(found), _approximation(found)) if note]
+    infinite = explain_infinite(found.threshold, found.metrics.get("dev", {}).get("gold", 0))
+    said = f"{infinite[0].upper()}{infinite[1:]}" if infinite else ""
+    return [note for note in (said, _control(found), _approximation(found)) if note]
 
 
 def _control(found: MinedPair) -> str:

@@ -20,6 +20,8 @@ THOUSANDS = r"([0-9])[,.'’ ]([0-9]{3})\b"
 LETTER = r"\p{Alphabetic}"
 
 Rule = tuple[str, pl.Expr]
+SideRule = tuple[str, list[pl.Expr]]
+"""A name and, for each side, an expression that is true (or null: false) where that side breaks it."""
 
 
 def rules(clean: Clean, languages: tuple[str, ...]) -> list[Rule]:
@@ -29,22 +31,49 @@ def rules(clean: Clean, languages: tuple[str, ...]) -> list[Rule]:
         clean: which rules, and their limits.
         languages: of column ``a`` and, for pairs, of column ``b``.
     """
-    sides = ["a", "b"][: len(languages)]
-    found: list[Rule] = [
-        ("empty", _any(pl.col(side).str.len_bytes() == 0 for side in sides)),
-        ("too-short", _any(pl.col(side).str.len_chars() < clean.min_chars for side in sides)),
-        ("too-long", _any(pl.col(side).str.len_chars() > clean.max_chars for side in sides)),
-    ]
-    if len(sides) == 2:
+    found = [(name, _any(broken)) for name, broken in _length_rules(clean, len(languages))]
+    if len(languages) == 2:
         found += _pair_rules(clean, languages)
-    scripts = [script_class(language) for language in languages]
-    doubtful = [_doubtful(pl.col(side), script, clean) for side, script in zip(sides, scripts, strict=True)]
-    if clean.min_letters:
-        found.append(("letters", _any(letter_share(text) < clean.min_letters for text in doubtful)))
-    known = [(text, script) for text, script in zip(doubtful, scripts, strict=True) if script is not None]
-    if clean.min_script and known:
-        found.append(("script", _any(script_share(text, script) < clean.min_script for text, script in known)))
+    return found + [(name, _any(broken)) for name, broken in _letter_rules(clean, languages)]
+
+
+def broken_side(clean: Clean, languages: tuple[str, ...]) -> pl.Expr:
+    """Which side broke the rule that the column ``reason`` names: ``a`` or ``b``; null for a rule about both together."""
+    found = [*_length_rules(clean, len(languages)), *_letter_rules(clean, languages)]
+    cases = [
+        pl.when((pl.col("reason") == name) & broken).then(pl.lit(side))
+        for name, sides in found
+        for side, broken in zip(("a", "b"), sides, strict=False)
+    ]
+    return pl.coalesce([*cases, pl.lit(None, pl.String)])
+
+
+def _length_rules(clean: Clean, count: int) -> list[SideRule]:
+    sides = [pl.col(side) for side in ("a", "b")[:count]]
+    found: list[SideRule] = [
+        ("empty", [side.str.len_bytes() == 0 for side in sides]),
+        ("too-short", [side.str.len_chars() < clean.min_chars for side in sides]),
+        ("too-long", [side.str.len_chars() > clean.max_chars for side in sides]),
+    ]
+    if clean.placeholders:
+        found.insert(0, ("missing-side", [side.is_in(clean.placeholders) for side in sides]))
     return found
+
+
+def _letter_rules(clean: Clean, languages: tuple[str, ...]) -> Iterator[SideRule]:
+    scripts = [script_class(language) for language in languages]
+    doubtful = [_doubtful(pl.col(side), script, clean) for side, script in zip(("a", "b"), scripts, strict=False)]
+    if clean.min_letters:
+        yield "letters", [letter_share(text) < clean.min_letters for text in doubtful]
+    if clean.min_script and any(scripts):
+        never = pl.lit(False)
+        yield (
+            "script",
+            [
+                never if script is None else script_share(text, script) < clean.min_script
+                for text, script in zip(doubtful, scripts, strict=True)
+            ],
+        )
 
 
 def _doubtful(text: pl.Expr, script: str | None, clean: Clean) -> pl.Expr:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def summary(result: Result, title: str) -> View:
     """What was read, found and written."""
     from pipeline.inspecting.view import View, flatten, value_text
+    from pipeline.mining.judging.threshold import explain_infinite
     from softalign.interface.text_options import side_fact
 
     facts = [side_fact(result.a), side_fact(result.b)]
@@ -24,6 +25,9 @@ def summary(result: Result, title: str) -> View:
     facts.append(("search", ", ".join([str(result.search["search"]), *details])))
     if result.threshold is not None:
         facts.append(("threshold", f"{result.threshold:.6f}"))
+        judged = result.gold if result.estimate is None else result.estimate
+        if said := explain_infinite(result.threshold, 0 if judged is None else judged.quality.gold):
+            facts.append(("note", said))
     facts.append(("pairs", f"{result.found:,} found, {result.written:,} written"))
     if result.estimate is not None:
         facts.append(("known pairs", known_text(result.estimate, result.known_left_out)))

@@ -93,11 +93,12 @@ def text_inputs(
     """Both sides as the user named them.
 
     Raises:
-        UserError: if languages, columns or the encoding can't be what was meant.
+        UserError: if languages, columns or the encoding can't be what was meant, or both sides are one file of lines.
     """
     import codecs
 
     from pipeline.console.errors import UserError
+    from pipeline.corpora.named import check_sides
     from pipeline.ground.languages import canonical_language
     from pipeline.mining.files.text import UNKNOWN, TextInput, language_of
 
@@ -120,6 +121,8 @@ def text_inputs(
     a, b = (TextInput(option, path, code, format_name, col, encoding) for option, path, code, col in sides)
     for side in (a, b):
         side.check()
+    if a.language != b.language and {a.kind, b.kind} <= {"text", "bucc"}:
+        check_sides({a.language: Path(src), b.language: Path(trg)})
     return a, b
 
 
@@ -213,8 +216,22 @@ def load_model(
     """
     from pipeline.encoders.described import ModelOptions, open_model
 
-    options = ModelOptions(model, revision, prefix, max_length, pooling, dtype, prompt_name=prompt_name)
+    options = ModelOptions(
+        model, revision, prefix, max_length, pooling, dtype, prompt_name=prompt_name, store=own_store()
+    )
     return open_model(options, Path())
+
+
+def own_store() -> Path | None:
+    """The store of the project in the working folder, or what ``SOFTALIGN_STORE`` names; None where there is neither."""
+    import os
+
+    from pipeline.store.remote import is_url
+    from stages.running.layout import Layout
+
+    named = os.environ.get("SOFTALIGN_STORE")
+    here = Layout(Path())
+    return here.store if here.params.is_file() or (named and not is_url(named)) else None
 
 
 def mine_options(memory: str, **options: Any) -> Mine:

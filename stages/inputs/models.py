@@ -12,8 +12,8 @@ from stages.running.command import Project
 
 def resolve_teacher(project: Project) -> ModelFolder:
     """The teacher's folder on this machine."""
-    teacher = project.params.teacher
-    return resolve_model("teacher.model", teacher.model, teacher.revision, project.layout.root, teacher.sha256)
+    teacher, layout = project.params.teacher, project.layout
+    return resolve_model("teacher.model", teacher.model, teacher.revision, layout.root, teacher.sha256, layout.store)
 
 
 def teacher_settings(project: Project, folder: ModelFolder) -> EncoderSettings:
@@ -28,7 +28,8 @@ def resolve_student(project: Project) -> ModelFolder | None:
     student = project.params.student
     if student.model is None:
         return None
-    return resolve_model("student.model", student.model, student.revision, project.layout.root)
+    layout = project.layout
+    return resolve_model("student.model", student.model, student.revision, layout.root, store=layout.store)
 
 
 def resolve_start(project: Project) -> ModelFolder | None:

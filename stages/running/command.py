@@ -104,8 +104,8 @@ def reported_errors(debug: bool) -> Iterator[None]:
         line = None if debug else _error_line(error)
         if line is None:
             raise
-        for each in line.splitlines():
-            typer.echo(f"softalign: error: {each}", err=True)
+        for each in line.splitlines():  # what begins with a space is to be copied
+            typer.echo(each if each.startswith(" ") else f"softalign: error: {each}", err=True)
         raise SystemExit(error.exit_code if isinstance(error, UserError) else 1) from None
 
 

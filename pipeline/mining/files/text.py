@@ -7,6 +7,7 @@ bytes a row (its key) and a flag.
 from __future__ import annotations
 
 import glob
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from pipeline.corpora.streams import read_utf8
 from pipeline.ground.hashing import Keys, as_keys
 from pipeline.ground.languages import canonical_language
 from pipeline.mining.judging.bucc import Sentences, read_sentences
+
+log = logging.getLogger(__name__)
 
 COMPRESSED = frozenset({"gz", "xz", "bz2", "zst"})
 SUFFIXES = {
@@ -235,6 +238,8 @@ def _frames(source: TextInput, kind: str) -> Iterator[pl.DataFrame]:
     for unit in reader.units(request):
         for chunk in coalesced(reader.read(unit, request)):
             yield chunk.frame
+    for line in request.notes.lines():
+        log.warning("%s: %s", source.option, line)
 
 
 def _read_bucc(source: TextInput, plain: Path) -> Sentences:

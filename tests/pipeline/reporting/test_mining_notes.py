@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from pipeline.reporting.inputs import MinedPair
 from pipeline.reporting.mining_notes import mining_notes
 
@@ -34,3 +36,9 @@ def test_approximation_says_what_was_lost():
     assert "95.0\xa0% of the neighbours were found, 99.0\xa0% of the pairs; scores are +0.0010 off" in note
     (note,) = mining_notes(found(approximation={"search": {}, "lost": lost | {"margin_shift": None}}))
     assert note.endswith("of the pairs.")
+
+
+def test_an_infinite_threshold_is_explained():
+    (note,) = mining_notes(replace(found(dev={"gold": 90}), made_by={"threshold": float("inf")}))
+    assert note.startswith("The threshold is infinite, so nothing is accepted: of 90 true pairs none is among the")
+    assert "are the files that the true pairs come from aligned" in note
