@@ -17,9 +17,10 @@ from scmrepo.exceptions import SCMError
 import pipeline
 from pipeline.artifacts.folders import TokenFolder
 from pipeline.console.errors import ArtifactError
-from pipeline.encoders.load import save_encoder
+from pipeline.encoders.layout import read_layout
 from pipeline.encoders.lora import merge_adapters
 from pipeline.encoders.resolve import ModelFolder
+from pipeline.encoders.saving import save_encoder
 from pipeline.encoders.tokenization import TextTokenizer
 from pipeline.ground.atomic import atomic_folder
 from pipeline.ground.folder_checksums import write_checksums
@@ -85,7 +86,9 @@ def run(project: Project) -> None:
     if accelerator.is_main_process:
         with atomic_folder(layout.student) as folder:
             merge_adapters(trained.model)
-            save_encoder(trained.model, tokenizer, folder)
+            own = start if params.student.kind == "pretrained" else None
+            prompts = {} if own is None else read_layout(own.path).prompts
+            save_encoder(trained.model, tokenizer, folder, prompts)
             write_checksums(folder)
         write_metrics(layout.metrics / "train.json", _metrics(trained))
 
