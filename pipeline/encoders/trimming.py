@@ -121,8 +121,8 @@ def trimmed(tokenizer: TextTokenizer, uses: Iterable[VocabularyUse], folder: Pat
     """
     if tokenizer.is_text:
         raise UserError(
-            f"student.trim_vocabulary: {folder.resolve().name} is computed by sentence-transformers, whose vocabulary can't be "
-            "cut; expected false"
+            f"student.trim_vocabulary: {folder.resolve().name} is computed by sentence-transformers, with a vocabulary that "
+            "can't be cut; expected false"
         )
     used = np.logical_or.reduce([use.used for use in uses])
     backend = trim_tokenizer(tokenizer.backend, used, always_kept(folder))
