@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,7 @@ def trimmed(tokenizer: TextTokenizer, uses: Iterable[VocabularyUse], folder: Pat
     """
     if tokenizer.is_text:
         raise UserError(
-            f"student.trim_vocabulary: {folder.resolve().name} is computed by sentence-transformers, whose vocabulary "
+            f"student.trim_vocabulary: {folder.resolve().name} is computed by sentence-transformers, with a vocabulary that "
             "can't be cut; expected false"
         )
     used = np.logical_or.reduce([use.used for use in uses])
@@ -152,7 +152,6 @@ def trim_tokenizer(tokenizer: Tokenizer, used: NDArray[np.bool_], keep: Iterable
     kept = used.copy()
     kept[[number for number in keep if number < len(kept)]] = True
     kept[[added["id"] for added in content["added_tokens"]]] = True
-    kept[list(_wrapping(content["post_processor"]))] = True
     kept |= np.fromiter((_fallback(str(token)) for token in tokens), dtype=np.bool_, count=len(tokens))
     TRIMMERS[model["type"]](model, kept)
     new = {int(old): place for place, old in enumerate(np.flatnonzero(kept))}
@@ -196,27 +195,15 @@ def _trim_bpe(model: dict[str, Any], kept: NDArray[np.bool_]) -> None:
 
 
 def _trim_wordpiece(model: dict[str, Any], kept: NDArray[np.bool_]) -> None:
-    if model["unk_token"] in model["vocab"]:
-        kept[model["vocab"][model["unk_token"]]] = True
+    kept[model["vocab"][model["unk_token"]]] = True
 
 
 TRIMMERS = {"Unigram": _trim_unigram, "BPE": _trim_bpe, "WordPiece": _trim_wordpiece}
 """By the kind of a tokenizer's model: marks what must be kept besides, and takes out of the model what is not kept."""
 
 
-def _wrapping(processor: Any) -> Iterator[int]:
-    """The ids that a post-processor puts around sentences: templates, those of BERT and RoBERTa, sequences of them."""
-    if not isinstance(processor, dict):
-        return
-    for inner in processor.get("processors", ()):
-        yield from _wrapping(inner)
-    for token in (processor.get("special_tokens") or {}).values():
-        yield from token["ids"]
-    yield from (processor[role][1] for role in ("sep", "cls") if role in processor)
-
-
 def _renumber(processor: Any, new: Mapping[int, int]) -> None:
-    """Put new ids into a post-processor, in place."""
+    """Put new ids into a post-processor, in place: templates, those of BERT and RoBERTa, sequences of them."""
     if not isinstance(processor, dict):
         return
     for inner in processor.get("processors", ()):
@@ -242,9 +229,8 @@ def cut_token_vectors(model: SentenceModel, folder: Path, tokenizer: TextTokeniz
     """
     old = load_tokenizer(folder, "", tokenizer.max_length, special_tokens=not is_static(folder)).backend
     new = tokenizer.backend
-    known = old.get_vocab()
-    found = [known.get(new.id_to_token(number) or "", -1) for number in range(new.get_vocab_size())]
-    if min(found) < 0 or max(found) >= model.vocabulary:
+    found = [old.token_to_id(new.id_to_token(number)) for number in range(new.get_vocab_size())]
+    if None in found or max(found) >= model.vocabulary:
         raise UserError(f"student: data/tokenizer is not made of {folder.name}'s; run the stage tokenize again")
     rows = torch.tensor(found)
     if isinstance(model, StaticModel):

@@ -171,9 +171,9 @@ def write_graphs(source: Source, folder: Path, sample: Sample, min_cosine: float
     original = source.encoder.encode_tokens(batch)  # first: exporting a transformer changes its attention's form
     model = source.encoder.model
     if isinstance(model, StaticModel) and model.head.parts:
-        part = model.head.parts[0].kind
+        kind = model.head.parts[0].kind
         raise UserError(
-            f"--to onnx: {source.folder.name} has a {part} behind its mean of token vectors, and of that no graph is made; "
+            f"--to onnx: {source.folder.name} has a {kind} behind its mean of token vectors, and of that no graph is made; "
             "expected a static encoder alone, or a transformer"
         )
     if isinstance(model, StaticModel):
