@@ -24,7 +24,7 @@ from pipeline.encoders.tokenization import TextTokenizer
 from pipeline.ground.atomic import atomic_folder
 from pipeline.ground.folder_checksums import write_checksums
 from pipeline.ground.hashing import folder_hash, identity_hash
-from pipeline.training.build import build_student, set_dropout
+from pipeline.training.build import apply_training, build_student
 from pipeline.training.devices import make_accelerator
 from pipeline.training.lexicon import LexiconText, start_from_lexicon
 from pipeline.training.objective import training_loss
@@ -58,8 +58,7 @@ def run(project: Project) -> None:
     _check_tokenizer(tokens, tokenizer)
     model = build_student(params.student, tokenizer, start.path if start else None, params.seed, params.teacher)
     identity = _common_identity(accelerator, project, start)
-    if params.train.dropout is not None:
-        set_dropout(model, params.train.dropout)
+    apply_training(model, params.train)
     if start is not None and params.student.kind == "teacher" and params.train.lexicon is not None:
         text = LexiconText(
             accelerator, pairs, tokens, params.teacher_languages, params.seed, identity, layout.checkpoints / "lexicon"
