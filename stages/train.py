@@ -26,6 +26,7 @@ from pipeline.ground.folder_checksums import write_checksums
 from pipeline.ground.hashing import folder_hash, identity_hash
 from pipeline.training.build import apply_training, build_student
 from pipeline.training.devices import make_accelerator
+from pipeline.training.interpolation import move_to_start, parameters_now
 from pipeline.training.lexicon import LexiconText, start_from_lexicon
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trained, Trainer
@@ -64,6 +65,7 @@ def run(project: Project) -> None:
             accelerator, pairs, tokens, params.teacher_languages, params.seed, identity, layout.checkpoints / "lexicon"
         )
         start_from_lexicon(model, start.path, tokenizer, text, params.train.lexicon)
+    before = parameters_now(model) if params.train.start_weight else {}
     with _series(layout.plots / "train", accelerator.is_main_process) as record:
         trainer = Trainer(
             accelerator=accelerator,
@@ -80,6 +82,8 @@ def run(project: Project) -> None:
         trained = trainer.run()
     if accelerator.is_main_process:
         with atomic_folder(layout.student) as folder:
+            if before:
+                move_to_start(trained.model, before, params.train.start_weight)
             merge_adapters(trained.model)
             save_encoder(trained.model, tokenizer, folder)
             write_checksums(folder)

@@ -359,6 +359,25 @@ def test_frozen_layers_stay_and_the_others_learn(taught: Path, tmp_path: Path, t
     assert same == frozen
 
 
+def test_the_saved_student_is_the_mean_of_the_trained_one_and_its_start(taught: Path, tmp_path: Path, tiny_xlmr: Path):
+    student, found = {"kind": "pretrained", "pooling": "mean", "model": str(tiny_xlmr)}, {}
+    for weight in (0.0, 0.25):
+        config = {"steps": 2, "batch_size": 8, "start_weight": weight}
+        project = _with(taught, tmp_path / str(weight), student=student, train=config)
+        tokenize.run(project)
+        train.run(project)
+        found[weight] = load_file(project.layout.student / "model.safetensors")
+    start = load_file(tiny_xlmr / "model.safetensors")
+    for name, value in found[0.25].items():
+        torch.testing.assert_close(value, 0.75 * found[0.0][name] + 0.25 * start[name], msg=name)
+    assert any(not torch.equal(found[0.0][name], start[name]) for name in found[0.0])
+
+
+def test_no_mean_with_a_start_of_random_numbers(taught: Path, tmp_path: Path):
+    with pytest.raises(UserError, match=r"start_weight is for a student that starts from a model's weights.* student.kind 'static'"):
+        _with(taught, tmp_path / "p", train={"start_weight": 0.5})
+
+
 def test_more_frozen_layers_than_there_are(taught: Path, tmp_path: Path, tiny_xlmr: Path):
     student = {"kind": "pretrained", "model": str(tiny_xlmr)}
     project = _with(taught, tmp_path / "p", student=student, train={"steps": 2, "frozen_layers": 99})
