@@ -374,7 +374,7 @@ def test_the_saved_student_is_the_mean_of_the_trained_one_and_its_start(taught: 
 
 
 def test_no_mean_with_a_start_of_random_numbers(taught: Path, tmp_path: Path):
-    with pytest.raises(UserError, match=r"start_weight is for a student that starts from a model's weights.* student.kind 'static'"):
+    with pytest.raises(UserError, match=r"a model's weights, without lora; found student.kind 'static'"):
         _with(taught, tmp_path / "p", train={"start_weight": 0.5})
 
 
