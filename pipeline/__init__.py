@@ -1,7 +1,11 @@
-"""The library behind softalign: everything that computes, and nothing that knows of DVC.
+"""The library behind softalign: everything that computes, and nothing that knows of DVC. Its rooms: docs/architecture.md."""
 
-The sub-packages follow the data: ``corpora`` and ``text`` (prepare), ``encoders`` (teacher and student), ``losses`` and
-``training``, ``mining``, ``evaluation``, ``reporting``. The modules beside them are the ground they stand on.
-"""
+import os
 
 __version__ = "0.1.0"
+
+# Threads that wait for the others of a matrix product spin by default, and so take the cores from those that work: beside a
+# busy process two threads are then several times slower than one. Whoever has chosen how they wait has chosen. It is read
+# when torch loads its OpenMP runtime, so it stands here, before any module that imports torch; child processes inherit it.
+if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+    os.environ["OMP_WAIT_POLICY"] = "passive"

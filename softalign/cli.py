@@ -12,11 +12,13 @@ from typing import Annotated
 
 import typer
 
+from pipeline.console.streams import show_what_can_be_shown
 from softalign.commands.benchmarks import benchmarks_app
 from softalign.commands.bucc import bucc_app
 from softalign.commands.compare import compare
 from softalign.commands.evaluate import evaluate
 from softalign.commands.export import export
+from softalign.commands.judge import judge_app
 from softalign.commands.mine import mine
 from softalign.commands.plan import plan
 from softalign.commands.score import score
@@ -33,6 +35,7 @@ app = typer.Typer(
 )
 store_app = typer.Typer(help="The vector store: what it holds, and clearing it.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
+app.add_typer(judge_app, name="judge")
 
 STAGES = {
     "prepare": "Read the corpora, clean them, split off held-out documents: data/sentences, data/pairs, data/heldout.",
@@ -194,7 +197,7 @@ def _init(
 
 @store_app.command("list")
 def _store_list(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
-    """Show what the store holds of each encoder, and which mining indexes."""
+    """Show what the store holds of each encoder, and which mining indexes and converted models."""
     from stages.running.command import reported_errors
 
     with reported_errors(debug):
@@ -210,7 +213,7 @@ def _store_prune(
     project: ProjectOption = Path(),
     debug: DebugOption = False,
 ) -> None:
-    """Delete the vectors of encoders and the mining indexes that nothing used for some days."""
+    """Delete the vectors of encoders, mining indexes and converted models that nothing used for some days."""
     from stages.running.command import reported_errors
 
     with reported_errors(debug):
@@ -221,4 +224,5 @@ def _store_prune(
 
 def main() -> None:
     """Run the command line."""
+    show_what_can_be_shown()
     app(prog_name="softalign")

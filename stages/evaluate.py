@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,15 @@ from pipeline.artifacts.parquet import read_made_by
 from pipeline.evaluation.heldout import heldout_retrieval, mining_metrics, retrieval_metrics
 from pipeline.ground.atomic import atomic_folder
 from stages.running.command import Project, stage_main, write_metrics
+from stages.running.declared import check_declared
+from stages.running.named_inputs import named_inputs
+
+log = logging.getLogger(__name__)
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
+    check_declared(project, lambda: named_inputs(project, "evaluate"))
     params, layout = project.params, project.layout
     retrieval: dict[str, Any] = {}
     mining: dict[str, Any] = {}
@@ -43,6 +49,10 @@ def run(project: Project) -> None:
             from stages.inputs.benchmarks import run_benchmarks  # imports torch, which held-out documents do not need
 
             benchmarks = run_benchmarks(project, folder)
+    if not retrieval and not benchmarks:
+        log.warning(
+            "evaluate: nothing is measured: no pair is held out for the test, and evaluate.benchmarks names none"
+        )
     write_metrics(layout.metrics / "heldout.json", metrics)
     write_metrics(layout.metrics / "evaluate.json", _main(metrics) | benchmarks)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.labels.neighborhoods import write_neighborhoods
 from pipeline.labels.points import label_points
-from stages.inputs.training_data import read_labels
+from stages.inputs.labels import read_labels
 from stages.running.command import Project, stage_main, write_metrics
 
 

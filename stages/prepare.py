@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+
 from pipeline.compute.engines import open_engine
 from pipeline.prepare.prepare import Outputs, prepare
 from stages.running.command import Project, stage_main, write_metrics
+from stages.running.corpus_inputs import corpus_inputs
+from stages.running.declared import check_declared
+
+log = logging.getLogger(__name__)
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
+    check_declared(project, lambda: corpus_inputs(project))
     layout = project.layout
     outputs = Outputs(
         sentences=layout.sentences,
@@ -19,6 +26,8 @@ def run(project: Project) -> None:
     )
     engine = open_engine(project.params.compute)
     metrics = prepare(project.params, layout.root, outputs, engine, layout.shared)
+    for note in metrics["notes"]:
+        log.warning("prepare: %s", note)
     write_metrics(layout.metrics / "prepare.json", metrics)
 
 

@@ -8,24 +8,30 @@ from pipeline.config.params import Params
 from pipeline.ground.atomic import write_text
 from pipeline.inspecting.surroundings import Surroundings
 from pipeline.reporting.costs import read_costs
+from pipeline.reporting.current import current_evaluation, current_prepare
 from pipeline.reporting.inputs import ReportInputs, read_metrics, read_mined, read_series
+from pipeline.reporting.judged_precision import read_judged
 from pipeline.reporting.label_neighborhoods import Neighborhood, read_neighborhoods
 from pipeline.reporting.models import STUDENT, Models
 from pipeline.reporting.render import render
 from pipeline.reporting.space import read_space
 from stages.running.command import Project, stage_main
+from stages.running.leftovers import LeftOvers, in_words
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
     params, layout = project.params, project.layout
+    leftovers, costs = LeftOvers(params, layout), layout.cost("").parent
     inputs = ReportInputs(
         title=params.report.title,
         pairs=params.language_pairs,
         params=_shown(params),
-        prepare=read_metrics(layout.metrics / "prepare.json"),
+        prepare=current_prepare(read_metrics(layout.metrics / "prepare.json"), params),
         train=read_metrics(layout.metrics / "train.json"),
-        evaluate=read_metrics(layout.metrics / "evaluate.json") | read_metrics(layout.metrics / "heldout.json"),
+        evaluate=current_evaluation(
+            read_metrics(layout.metrics / "evaluate.json") | read_metrics(layout.metrics / "heldout.json"), params
+        ),
         series=read_series(layout.plots / "train"),
         mined=[
             read_mined(
@@ -42,7 +48,12 @@ def run(project: Project) -> None:
         models=_models(project),
         space=read_space(layout.embeddings, layout.heldout, params.language_pairs),
         neighborhoods=_neighborhoods(project),
-        costs=read_costs(layout.cost("report").parent),
+        costs=[cost for cost in read_costs(costs) if leftovers.reason(costs / f"{cost.stage}.json") is None],
+        left_over=in_words(list(leftovers.found()), layout.root),
+        judged=read_judged(
+            [layout.root / file for file in params.report.judgements],
+            {pair.name: layout.mined / f"{pair.name}.parquet" for pair in params.language_pairs},
+        ),
     )
     write_text(layout.report, render(inputs))
 
@@ -55,7 +66,9 @@ def _models(project: Project) -> Models | None:
         read_models,
     )  # imports torch, which a report without benchmarks does not need
 
-    return read_models(folder, [peer.name for peer in project.params.evaluate.peers])
+    wanted = project.params.evaluate
+    names = [benchmark.name for benchmark in wanted.benchmarks]
+    return read_models(folder, [peer.name for peer in wanted.peers]).only(names)
 
 
 def _neighborhoods(project: Project) -> list[Neighborhood]:
@@ -67,7 +80,9 @@ def _neighborhoods(project: Project) -> list[Neighborhood]:
 
 def _shown(params: Params) -> dict[str, Any]:
     """The parameters that results depend on; those of memory and machines say nothing of them."""
-    student = {"model", "revision", "pooling", "prefix"} if params.student.kind != "pretrained" else set()
+    student = (
+        {"model", "revision", "pooling", "prefix", "trim_vocabulary"} if params.student.kind != "pretrained" else set()
+    )
     student |= {"dimension"} if params.student.kind != "static" else {"lora"}
     student |= {"transformer"} if params.student.kind != "transformer" else set()
     student |= {"vocabulary", "tokenizer_sentences"} if params.student.kind == "pretrained" else set()

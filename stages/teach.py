@@ -8,10 +8,13 @@ from pipeline.compute.work import Terms
 from pipeline.embedding.embed import FolderToEmbed, Model, embed_folders, embedding_work
 from stages.inputs.models import teacher_settings
 from stages.running.command import Project, stage_main, write_metrics
+from stages.running.declared import check_declared
+from stages.running.named_inputs import named_inputs
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
+    check_declared(project, lambda: named_inputs(project, "teach"))
     params, layout = project.params, project.layout
     teacher, engine = params.teacher, open_engine(params.compute)
     model = Model(

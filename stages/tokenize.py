@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from pipeline.artifacts.shards import count_shards
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Terms
-from pipeline.embedding.tokenize import FolderToTokenize, tokenize_folders, tokenizing_work, training_texts
+from pipeline.embedding.tokenize import FolderToTokenize, text_chunks, tokenize_folders, tokenizing_work, training_texts
 from pipeline.encoders.load import is_static
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
 from pipeline.encoders.transplant import padding_id
+from pipeline.encoders.trimming import refuse_unknown_script, trimmed, vocabulary_use
 from pipeline.ground.atomic import atomic_folder
-from stages.inputs.models import resolve_student, resolve_teacher
+from stages.inputs.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
 from stages.running.command import Project, stage_main, write_metrics
+from stages.running.declared import check_declared
+from stages.running.named_inputs import named_inputs
+
+log = logging.getLogger(__name__)
 
 
 def run(project: Project) -> None:
     """Run the stage in a project."""
+    check_declared(project, lambda: named_inputs(project, "tokenize"))
     params, layout = project.params, project.layout
     engine = open_engine(params.compute)
+    metrics: dict[str, Any] = {"teacher": {}, "student": {}, "monolingual": {}}
     teacher = resolve_teacher(project)
     tokenizers = {
         "teacher": load_tokenizer(
-            teacher.path, params.teacher.prefix, params.teacher.max_length, special_tokens=not is_static(teacher.path)
+            teacher.path,
+            teacher_settings(project).prefix,
+            params.teacher.max_length,
+            special_tokens=not is_static(teacher.path),
         ),
-        "student": _student_tokenizer(project, teacher),
+        "student": _student_tokenizer(project, teacher, metrics),
     }
 
     def folder(tokenizer: str, sentences: Path, kind: str, language: str) -> FolderToTokenize:
@@ -42,30 +55,45 @@ def run(project: Project) -> None:
     known = {name: tokenizer.content for name, tokenizer in tokenizers.items()}
     with engine.crew(work, shards, Terms(lambda: known, layout.shared)) as crew:
         counts = tokenize_folders(crew, folders, "tokenize")
-    metrics: dict[str, Any] = {"teacher": {}, "student": {}, "monolingual": {}}
     for each, count in zip(folders, counts, strict=True):
         metrics[each.made_by["for"]][each.made_by["language"]] = count.metrics()
     write_metrics(layout.metrics / "tokenize.json", metrics)
 
 
-def _student_tokenizer(project: Project, teacher: ModelFolder) -> TextTokenizer:
-    """Train or load the student's tokenizer, and write it; ``teacher`` is where a student of its layers starts."""
+def _student_tokenizer(project: Project, teacher: ModelFolder, metrics: dict[str, Any]) -> TextTokenizer:
+    """Train, trim or load the student's tokenizer, and write it; ``teacher`` is where a student of its layers starts."""
     params, layout = project.params, project.layout
-    student = params.student
-    if (source := resolve_student(project)) is not None:
-        tokenizer = load_tokenizer(
-            source.path, student.prefix, student.max_length, special_tokens=not is_static(source.path)
-        )
+    student, source = params.student, resolve_student(project)
+    prefix = student_prefix(project, source)
+    if source is not None:
+        tokenizer = load_tokenizer(source.path, prefix, student.max_length, special_tokens=not is_static(source.path))
+        if student.trim_vocabulary:
+            tokenizer = _trimmed(project, source, tokenizer, metrics)
     else:
         texts = training_texts(
             [layout.sentences / language for language in params.used_languages], student.tokenizer_sentences
         )
         pad = padding_id(teacher.path) if student.kind == "teacher" else 0
         trained = train_tokenizer(texts, student.vocabulary, pad)
-        tokenizer = TextTokenizer(trained, student.prefix, student.max_length, special_tokens=student.kind != "static")
+        tokenizer = TextTokenizer(trained, prefix, student.max_length, special_tokens=student.kind != "static")
     with atomic_folder(layout.tokenizer) as folder:
         tokenizer.backend.save(str(folder / TOKENIZER_FILE))
     return tokenizer
+
+
+def _trimmed(project: Project, source: ModelFolder, tokenizer: TextTokenizer, metrics: dict[str, Any]) -> TextTokenizer:
+    """A pretrained student's tokenizer with what the training text uses; text to be mined is not looked at."""
+    uses = [
+        vocabulary_use(language, text_chunks(project.layout.sentences / language, f"vocabulary/{language}"), tokenizer)
+        for language in project.params.used_languages
+    ]
+    refuse_unknown_script(source.name, uses)
+    small = trimmed(tokenizer, uses, source.path)
+    used = sum(np.logical_or.reduce([use.used for use in uses]))
+    counts = {"before": len(uses[0].used), "used": int(used), "kept": small.backend.get_vocab_size()}
+    metrics["vocabulary"] = counts
+    log.info("tokenize: of %(before)d tokens the training text uses %(used)d; %(kept)d are kept", counts)
+    return small
 
 
 if __name__ == "__main__":

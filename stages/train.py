@@ -23,7 +23,7 @@ from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import TextTokenizer
 from pipeline.ground.atomic import atomic_folder
 from pipeline.ground.folder_checksums import write_checksums
-from pipeline.ground.hashing import folder_hash, identity_hash
+from pipeline.ground.hashing import code_hash, folder_hash, identity_hash
 from pipeline.training.build import apply_training, build_student
 from pipeline.training.devices import make_accelerator
 from pipeline.training.interpolation import move_to_start, parameters_now
@@ -33,10 +33,12 @@ from pipeline.training.trainer import Trained, Trainer
 from stages.inputs.models import resolve_start, student_tokenizer
 from stages.inputs.training_data import read_dev, read_training_pairs
 from stages.running.command import Project, stage_main, write_metrics
+from stages.running.declared import check_declared
 from stages.running.launching import launch_again
+from stages.running.named_inputs import named_inputs
 
-CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "*.py")
-"""The code of `pipeline` that a checkpoint depends on."""
+CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "labels/points.py", "config/train.py", "ground/matmul.py")
+"""The code of `pipeline` that a step of training depends on; only a change of what it does discards a checkpoint."""
 
 
 class _Live(Live):  # type: ignore[misc]
@@ -50,6 +52,7 @@ class _Live(Live):  # type: ignore[misc]
 def run(project: Project) -> None:
     """Run the stage in a project; with an Accelerate configuration, through `accelerate launch`."""
     launch_again(project, "train")
+    check_declared(project, lambda: named_inputs(project, "train"))
     params, layout = project.params, project.layout
     accelerator = make_accelerator(params.train.mixed_precision)
     tokens = {language: TokenFolder(layout.tokens / "student" / language) for language in params.used_languages}
@@ -123,6 +126,7 @@ def _metrics(trained: Trained) -> dict[str, Any]:
         "best_step": trained.progress.best_step,
         "dev_accuracy": round(trained.progress.best_accuracy, 6) if "dev_accuracy" in last else None,
         "last_loss": round(last["loss"], 6),
+        "notes": list(trained.notes),
         "neighborhood_coverage": round(trained.coverage, 6),
         "steps": trained.progress.step,
         "stopped_early": trained.progress.stopped_early,
@@ -155,7 +159,7 @@ def _identity(project: Project, start: ModelFolder | None) -> str:
             "weights": {corpus.name: corpus.weight for corpus in params.prepare.corpora},
             "heldout": folder_hash(layout.heldout),
             "neighborhoods": folder_hash(layout.neighborhoods),
-            "code": folder_hash(Path(pipeline.__file__).parent, CODE),
+            "code": code_hash(Path(pipeline.__file__).parent, CODE),
         }
     )
 

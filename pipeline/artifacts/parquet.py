@@ -1,7 +1,7 @@
 """What a Parquet file says of itself, and whether its bytes are those that were written.
 
-As in the Arrow shards (`pipeline.artifacts.shards`), one entry ``softalign`` of the footer's metadata holds JSON: what made the
-file, the version of its form, its checksum.
+As in the Arrow shards (`pipeline.artifacts.shards`), one entry ``softalign`` of the footer's metadata holds JSON: what made
+the file, the version of its form, its checksum.
 """
 
 from __future__ import annotations
@@ -26,6 +26,15 @@ FORMAT = 2
 def sealed_metadata(made_by: Mapping[str, Any]) -> dict[bytes, bytes]:
     """The schema's metadata of a file that `pipeline.ground.file_checksum.seal` is to fill in once it is written."""
     return {METADATA_KEY: canonical_json({**made_by, "format": FORMAT, **blank()}).encode()}
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What a Parquet file says of itself, unchecked; empty for a file that isn't softalign's."""
+    try:
+        about = json.loads((pq.read_metadata(path).metadata or {}).get(METADATA_KEY, b"null"))
+    except ValueError:
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
 def read_made_by(path: Path, expected: Mapping[str, Any], formats: Sequence[int] = (FORMAT,)) -> dict[str, Any]:

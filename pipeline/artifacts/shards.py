@@ -4,9 +4,9 @@ A folder holds one kind of table for one language (or pair), cut into shards ``0
 the key in the first column, each shard sorted by it: the shards joined in order are sorted. The schema's metadata has one
 entry, ``softalign``: sorted JSON that says what made the table, never a time or a path. The same rows give the same bytes.
 
-A file is checked before its first use: its checksum (`pipeline.ground.file_checksum`), its format version, and where it belongs, which its
-metadata says: the artifact (``sentences/fr``), its number and how many shards there are. A damaged, missing or swapped shard
-is found there and not in a result.
+A file is checked before its first use: its checksum (`pipeline.ground.file_checksum`), its format version, and where it
+belongs, which its metadata says: the artifact (``sentences/fr``), its number and how many shards there are. A damaged,
+missing or swapped shard is found there and not in a result.
 """
 
 from __future__ import annotations

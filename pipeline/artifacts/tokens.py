@@ -42,6 +42,14 @@ class TokenBatch:
         tokens = np.fromiter((token for ids in lists for token in ids), dtype=np.int32, count=int(lengths.sum()))
         return cls(tokens, lengths)
 
+    @classmethod
+    def joined(cls, batches: Sequence[TokenBatch]) -> TokenBatch:
+        """Token batches end to end; without any, a batch of no sentences."""
+        return cls(
+            np.concatenate([np.empty(0, dtype=np.int32), *(batch.tokens for batch in batches)]),
+            np.concatenate([np.empty(0, dtype=np.int64), *(batch.lengths for batch in batches)]),
+        )
+
     def select(self, rows: NDArray[np.int64]) -> TokenBatch:
         """The sentences of some rows [m], in their order; one gather, no loop over sentences.
 

@@ -19,7 +19,12 @@ NO_FILE_ENCODINGS = ("idna", "punycode", "undefined", "unicode_escape", "raw_uni
 """Python's encodings of names and of literals, which no corpus is in."""
 
 
-def _known_encoding(name: str) -> str:
+def known_encoding(name: str) -> str:
+    """Python's own name of a file's encoding.
+
+    Raises:
+        ValueError: if it is none that a file may be in.
+    """
     try:
         found = codecs.lookup(name)
         if not getattr(found, "_is_text_encoding", True) or found.name.replace("-", "_") in NO_FILE_ENCODINGS:
@@ -29,7 +34,7 @@ def _known_encoding(name: str) -> str:
         raise ValueError(f"{name!r} is not an encoding that Python knows; expected one like 'utf-8'") from None
 
 
-Encoding = Annotated[str, AfterValidator(_known_encoding)]
+Encoding = Annotated[str, AfterValidator(known_encoding)]
 
 
 class Section(BaseModel):

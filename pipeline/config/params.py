@@ -7,7 +7,7 @@ what was found and what is allowed. Defaults live here; params.yaml of the repos
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -46,12 +46,15 @@ class Params(Section):
         languages: in order of priority: of a pair's two languages, the earlier one's sentence gives the label.
         pairs: language pairs as ``a-b``, a before b in ``languages``.
         seed: the one source of randomness.
+        undeclared_inputs: what a stage does that a pipeline tool runs, and that reads a file which its entry there doesn't
+            name (the tool would not run it again when that file changes): ``error``, or ``warn`` and go on.
     """
 
     softalign: str | None = None
     languages: Annotated[list[Language], Field(min_length=2)]
     pairs: Annotated[list[str], Field(min_length=1)]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    undeclared_inputs: Literal["error", "warn"] = "error"
     prepare: Prepare
     teacher: Teacher
     student: Student = Student()

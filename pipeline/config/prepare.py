@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline.config.base import (
     Encoding,
@@ -14,6 +14,18 @@ from pipeline.config.base import (
     Section,
     Share,
 )
+
+PLACEHOLDERS = ("__NULL__", "[NULL]", "<NULL>", "NULL", "null", "\\N", "N/A", "#N/A", "<NA>", "NaN", "nan")
+"""What wide files, database dumps and data frames write for nothing."""
+
+Mark = Literal[
+    "untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate", "unapproved", "machine"
+]  # fmt: skip
+MARKS: tuple[str, ...] = get_args(Mark)
+"""What the marks of TMX, XLIFF and PO say of a translation: docs/corpora.md has a table of them."""
+
+LEFT_OUT: tuple[Mark, ...] = ("untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate")
+"""Marks that say that a text is no translation of its source, or not yet."""
 
 Format = Literal[
     "moses",
@@ -30,6 +42,22 @@ Format = Literal[
     "node-docs",
     "text",
 ]
+
+
+def check_delimiter(delimiter: str | None, format_name: str) -> None:
+    """Refuse a delimiter that the format can't have.
+
+    Raises:
+        ValueError: saying what it can have.
+    """
+    if delimiter is None:
+        return
+    if format_name not in {"tsv", "csv", "huggingface"}:
+        raise ValueError(f"'delimiter' is only for the formats tsv and csv, not {format_name}")
+    if not delimiter or "\n" in delimiter or "\r" in delimiter:
+        raise ValueError(f"delimiter: found {delimiter!r}, expected at least one character, and no line end")
+    if format_name == "csv" and (len(delimiter) != 1 or delimiter == '"'):
+        raise ValueError(f"delimiter: found {delimiter!r}, expected one character that is no quote; tsv takes several")
 
 
 class Corpus(Section):
@@ -49,6 +77,12 @@ class Corpus(Section):
             ``columns``, the languages of its columns in order.
         columns: for formats with columns, the column (name, or number from 0) of each language.
         encoding: of text files, if it isn't UTF-8 (a byte order mark is understood without it).
+        delimiter: what is between the columns of TSV (``" ||| "``; a tab if not given) and CSV (one character; a comma).
+        rename: the corpus' own language codes (in file names, columns and documents) and the project's languages that they
+            mean there: ``{sr: sr-Latn, jp: ja}``.
+        leave_out: which units of TMX, XLIFF and PO are left out for the format's own marks of quality (docs/corpora.md). A
+            unit without a translation is left out whatever stands here. Units with a mark that isn't listed are taken, and
+            counted.
         heldout: whether documents of it are held out.
         licence: an SPDX expression, for the report and the model card.
         weight: how much more often than others its pairs are drawn in training.
@@ -64,6 +98,9 @@ class Corpus(Section):
     languages: list[Language] = []
     columns: dict[Language, str | int] = {}
     encoding: Encoding = "utf-8"
+    delimiter: str | None = None
+    rename: dict[str, Language] = {}
+    leave_out: list[Mark] = list(LEFT_OUT)
     heldout: bool = True
     licence: str = "unknown"
     weight: Annotated[float, Field(gt=0)] = 1.0
@@ -82,6 +119,9 @@ class Corpus(Section):
             raise ValueError("'revision' is only for a 'dataset'")
         if self.format == "text":
             raise ValueError("format 'text' is one-sided; for two aligned files use 'moses'")
+        check_delimiter(self.delimiter, self.format)
+        if "leave_out" in self.model_fields_set and self.format not in {"tmx", "xliff", "po"}:
+            raise ValueError(f"'leave_out' is only for the formats tmx, xliff and po, not {self.format}")
         return self
 
 
@@ -95,6 +135,8 @@ class TextFile(Section):
         path: where it is, relative to params.yaml.
         column: for formats with columns, the column (name, or number from 0) that holds the text.
         encoding: of text files, if it isn't UTF-8.
+        delimiter: see `Corpus`.
+        rename: see `Corpus`.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -103,9 +145,12 @@ class TextFile(Section):
     path: str
     column: str | int | None = None
     encoding: Encoding = "utf-8"
+    delimiter: str | None = None
+    rename: dict[str, Language] = {}
 
     @model_validator(mode="after")
     def _one_sided(self) -> Self:
+        check_delimiter(self.delimiter, self.format)
         if self.format in {"moses", "po", "node-docs"}:
             raise ValueError(
                 f"format {self.format!r} is for parallel text; for one side of it use another, such as 'text'"
@@ -131,6 +176,13 @@ class Benchmark(Section):
     encoding: Encoding = "utf-8"
 
 
+def _near(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    if not number and value != "digits":
+        raise ValueError("expected 'digits', a similarity from 0 to 1, or 0 for none")
+    return value
+
+
 class HeldOut(Section):
     """Whole documents kept from training: half of them tunes (``dev``), half tests (``test``).
 
@@ -139,11 +191,15 @@ class HeldOut(Section):
             with the same sentence in their first language are a document.
         orphans: of each side's held-out sentences, the share that loses its counterpart before mining.
         limit: at most so many pairs of each set and language pair.
+        near: held-out pairs with a side of which the training text has a near copy are left out (``heldout-near``):
+            ``digits``, one that differs in numbers only; a similarity, also one with at least this Jaccard similarity of
+            character 5-grams; 0: none.
     """
 
     share: Share = 0.25
     orphans: Annotated[float, Field(ge=0, le=0.5)] = 0.2
     limit: Positive = 10_000
+    near: Annotated[str | float, BeforeValidator(_near)] = "digits"
 
 
 class Clean(Section):
@@ -152,6 +208,7 @@ class Clean(Section):
     Attributes:
         normalization: the Unicode form that text is brought to.
         control_characters: remove control and format characters.
+        placeholders: text that stands for a side that isn't there, where a side is nothing else (``missing-side``).
         min_chars: shortest side kept, in characters (``too-short``).
         max_chars: longest side kept, in characters (``too-long``).
         copies: leave out pairs whose sides are the same but for case, punctuation and spaces (``copy``).
@@ -169,6 +226,7 @@ class Clean(Section):
 
     normalization: Literal["NFC", "NFKC", "none"] = "NFC"
     control_characters: bool = True
+    placeholders: list[str] = list(PLACEHOLDERS)
     min_chars: Positive = 2
     max_chars: Positive = 2_000
     copies: bool = True

@@ -14,7 +14,9 @@ class Report(Section):
     Attributes:
         title: its heading.
         samples: pairs or neighbourhoods shown of each kind.
+        judgements: files of people's answers about mined pairs (docs/judging.md), relative to params.yaml.
     """
 
     title: str = "softalign report"
     samples: Positive = 5
+    judgements: list[str] = []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import polars as pl
 
+from pipeline.config.prepare import LEFT_OUT, MARKS
 from pipeline.console.errors import InputError, UserError
+from pipeline.ground.languages import Wanted, other_languages
 
 SCHEMA = pl.Schema(
     {
@@ -28,7 +31,7 @@ SCHEMA = pl.Schema(
 not be read, the reason and what exactly was found; then the sides hold what could be shown of them. Last, where side b stands
 if that is another place; null: where the row stands."""
 
-NOT_BAD = ("untranslated", "fuzzy", "obsolete", "missing-side")
+NOT_BAD = (*MARKS, "missing-side", "plural-form")
 """Reasons that readers give for units that are well-formed and have no pair to offer; all their other ones are damage."""
 
 CHUNK_ROWS = 65_536
@@ -68,6 +71,29 @@ class Source:
     size: int
 
 
+class Notes:
+    """What a reader did that no row's reason tells: counted by kind, with the first place of each."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._first: dict[str, str] = {}
+
+    def add(self, what: str, where: str, count: int = 1) -> None:
+        """Count something that was done.
+
+        Args:
+            what: its kind, after which the first place is told.
+            where: the file, with the line if that is known.
+            count: how often.
+        """
+        self._counts[what] = self._counts.get(what, 0) + count
+        self._first.setdefault(what, where)
+
+    def lines(self) -> list[str]:
+        """A line for each kind."""
+        return [f"{count:,} {what} (the first: {self._first[what]})" for what, count in self._counts.items()]
+
+
 @dataclass(frozen=True)
 class Request:
     """What is asked of a reader.
@@ -84,6 +110,10 @@ class Request:
         groups: the language pairs wanted, each in the project's order; of one-sided text, its one language.
         columns: the column of each language.
         encoding: of text files.
+        delimiter: what is between columns of TSV and CSV; None: the format's own.
+        rename: from the corpus' own language codes to the project's.
+        leave_out: see `pipeline.config.prepare.Corpus`.
+        notes: what the reader did that no row's reason tells; filled while it reads.
     """
 
     name: str
@@ -97,11 +127,15 @@ class Request:
     languages: tuple[str, ...] = ()
     columns: tuple[tuple[str, str | int], ...] = ()
     encoding: str = "utf-8"
+    delimiter: str | None = None
+    rename: tuple[tuple[str, str], ...] = ()
+    leave_out: tuple[str, ...] = LEFT_OUT
+    notes: Notes = field(default_factory=Notes, compare=False)
 
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """All languages of the groups, in order of first appearance."""
-        return tuple(dict.fromkeys(language for group in self.groups for language in group))
+    @cached_property
+    def wanted(self) -> Wanted:
+        """All languages of the groups, in order of first appearance; notes what other languages the corpus holds."""
+        return Wanted(dict.fromkeys(language for group in self.groups for language in group), self.rename)
 
 
 @dataclass(frozen=True)
@@ -215,11 +249,15 @@ def require_languages(request: Request, units: list[Unit], where: str) -> list[U
     Raises:
         UserError: otherwise.
     """
+    others = other_languages(request.wanted)
+    more = f"; {others}" if others else ""
     if not units:
         pairs = ", ".join("-".join(group) for group in request.groups)
-        raise UserError(f"corpus {request.name}: {where}: nothing found for {pairs}")
+        raise UserError(f"corpus {request.name}: {where}: nothing found for {pairs}{more}")
     found = {language for unit in units for group in unit.groups for language in group}
     asked = set(request.languages) & set(request.wanted)
     if missing := sorted(asked - found):
-        raise UserError(f"corpus {request.name}: {where}: nothing found for the language {missing[0]}, which it lists")
+        raise UserError(
+            f"corpus {request.name}: {where}: nothing found for the language {missing[0]}, which it lists{more}"
+        )
     return units

@@ -23,7 +23,7 @@ from pipeline.corpora.base import Chunk, Request, Source, Unit, complete, requir
 from pipeline.corpora.lines import MAX_LINE_BYTES, SHOWN_BYTES
 from pipeline.corpora.places import find_files
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO
-from pipeline.ground.languages import match_language
+from pipeline.ground.languages import Wanted, choose_codes, other_languages
 
 BATCH_ROWS = 512
 """Rows unpacked at once: with texts of at most `MAX_LINE_BYTES` in a dictionary, 512 MiB a column."""
@@ -80,13 +80,17 @@ def columnar_unit(source: Source, kind: str, request: Request, order: tuple[str,
     for language, column in columns.items():
         _field(schema, str(column) if isinstance(column, str) else column, source.name, language)
     if not columns:
-        columns = dict(_guess(schema, request.wanted, order))
+        columns = _guess(schema, request.wanted, order)
     groups = tuple(
         group for group in request.groups if set(group) <= columns.keys() and (not order or set(order) == set(group))
     )
     if not groups and (not order or any(set(group) == set(order) for group in request.groups)):
         shown = ", ".join(schema.names[:10])
-        raise InputError(source.name, f"which column is which language? give 'columns'; its columns are {shown}")
+        others = other_languages(request.wanted)
+        raise InputError(
+            source.name,
+            f"which column is which language? give 'columns'; its columns are {shown}{f'; {others}' if others else ''}",
+        )
     return Unit((source,), groups, tuple(columns.items())) if groups else None
 
 
@@ -124,23 +128,21 @@ def _field(schema: pa.Schema, column: str | int, name: str, language: str) -> No
         raise InputError(name, f"has no column {column!r}; its columns are {', '.join(schema.names[:10])}")
 
 
-def _guess(schema: pa.Schema, wanted: tuple[str, ...], order: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _guess(schema: pa.Schema, wanted: Wanted, order: tuple[str, ...]) -> dict[str, str | int]:
+    """The column of each language, by the columns' names; empty if they say nothing."""
     if "translation" in schema.names and pa.types.is_struct(schema.field("translation").type):
-        for field in schema.field("translation").type:
-            if language := match_language(field.name, wanted):
-                yield language, f"translation.{field.name}"
-        return
-    named = [(language, name) for name in schema.names if (language := match_language(name, wanted))]
+        names = [field.name for field in schema.field("translation").type]
+        return {language: f"translation.{name}" for name, language in choose_codes(names, wanted).items()}
+    named = choose_codes(schema.names, wanted)
     if len(named) > 1 or (named and len(wanted) == 1):
-        yield from named
-        return
+        return {language: name for name, language in named.items()}
     for pair in PAIRED_NAMES:
         if order and set(pair) <= set(schema.names):
-            yield from zip(order, pair, strict=True)
-            return
+            return dict(zip(order, pair, strict=True))
     if len(wanted) == 1:
         texts = [name for name in schema.names if name in {"text", "sentence"}] or schema.names[:1]
-        yield wanted[0], texts[0]
+        return {wanted[0]: texts[0]}
+    return {}
 
 
 def read_columns(unit: Unit, kind: str) -> Iterator[Chunk]:
@@ -249,6 +251,8 @@ def _path(schema: pa.Schema, column: str | int) -> list[str]:
 def _as_string(array: pa.Array, name: str, column: str) -> pa.Array:
     """Text, or a dictionary of text; no text of a dictionary is much longer than `MAX_LINE_BYTES`."""
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    if pa.types.is_null(kind):  # nothing in any row
+        return pa.nulls(len(array), pa.large_string())
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         raise InputError(name, f"column {column!r} holds {array.type}, expected text")
     if not pa.types.is_dictionary(array.type):
@@ -271,7 +275,8 @@ def _decoded(array: pa.Array) -> pa.Array:
 def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int) -> pl.DataFrame:
     frame = pl.from_arrow(pa.Table.from_batches([batch]))
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
-    missing = pl.any_horizontal(pl.col(language).is_null() for language in group)
+    lacks = pl.coalesce(pl.when(pl.col(language).is_null()).then(pl.lit(language)) for language in group)
+    missing = lacks.is_not_null()
     long = pl.any_horizontal(pl.col(language).str.len_bytes() > MAX_LINE_BYTES for language in group)
     long_row = pl.col("reason") == "line-too-long"
     side_b = pl.col(group[1]) if len(group) > 1 else pl.lit(None, pl.String)
@@ -282,8 +287,11 @@ def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int) -
             file=pl.lit(name),
             line=pl.int_range(line, line + frame.height),
             doc=pl.lit(""),
-            reason=pl.when(missing).then(pl.lit("missing-column")).when(long).then(pl.lit("line-too-long")),
-            detail=pl.when(missing).then(pl.lit("a null")).when(long).then(pl.lit(f"over {MAX_LINE_BYTES:,} bytes")),
+            reason=pl.when(missing).then(pl.lit("missing-side")).when(long).then(pl.lit("line-too-long")),
+            detail=pl.when(missing)
+            .then(pl.format("no text for {}", lacks))
+            .when(long)
+            .then(pl.lit(f"over {MAX_LINE_BYTES:,} bytes")),
         ).with_columns(
             pl.when(long_row).then(pl.col(side).str.head(SHOWN_BYTES)).otherwise(side).alias(side)
             for side in ("a", "b")

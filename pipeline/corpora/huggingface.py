@@ -18,12 +18,11 @@ from pipeline.corpora.columnar import columnar_unit, read_columns
 from pipeline.corpora.jsonl import JsonLinesReader
 from pipeline.corpora.places import display_name
 from pipeline.corpora.tabular import CsvReader, TsvReader
-from pipeline.ground.languages import match_language
+from pipeline.ground.languages import canonical_language, is_language, match_language
 
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 LINE_READERS: dict[str, Reader] = {"jsonl": JsonLinesReader(), "csv": CsvReader(), "tsv": TsvReader()}
 OTHER_SPLITS = re.compile(r"(?:^|[^a-z])(?:test|validation|valid|dev|eval)(?:[^a-z]|$)")
-PAIR = re.compile(r"([A-Za-z]{2,3}(?:_[A-Za-z]{4})?)[-_]([A-Za-z]{2,3}(?:_[A-Za-z]{4})?)\Z")
 
 
 class HuggingFaceReader:
@@ -56,20 +55,26 @@ def _wanted(relative: str, request: Request) -> bool:
     path = PurePosixPath(relative)
     if path.suffix not in KINDS or any(OTHER_SPLITS.search(part.lower()) for part in path.parts):
         return False
-    named = [match.groups() for part in path.with_suffix("").parts if (match := PAIR.match(part)) and _codes(match)]
+    named = [codes for part in path.with_suffix("").parts for codes in _pairs(part) if all(map(_is_code, codes))]
     return not named or bool(_order(relative, request))
 
 
-def _codes(match: re.Match[str]) -> bool:
-    """Whether two names are language codes that any project could want."""
-    return all(match_language(code, (code.lower(),)) is not None for code in match.groups())
+def _is_code(name: str) -> bool:
+    """Whether a name is surely a language: of three letters, nearly every word is some language's code."""
+    return is_language(name) and (len(canonical_language(name).partition("-")[0]) == 2 or "_" in name)
+
+
+def _pairs(part: str) -> list[tuple[str, str]]:
+    """What a part of a path may name as two languages: codes may hold the sign that joins them."""
+    cuts = [cut for cut, sign in enumerate(part) if sign in "-_"]
+    return [(part[:cut], part[cut + 1 :]) for cut in cuts]
 
 
 def _order(relative: str, request: Request) -> tuple[str, ...]:
     """The wanted pair that a path names, in its own order; empty if it names none."""
     for part in reversed(PurePosixPath(relative).with_suffix("").parts):
-        if match := PAIR.match(part):
-            pair = tuple(match_language(code, request.wanted) for code in match.groups())
+        for codes in _pairs(part):
+            pair = tuple(match_language(code, request.wanted) for code in codes)
             if any(set(pair) == set(group) for group in request.groups):
                 return tuple(str(language) for language in pair)
     return ()

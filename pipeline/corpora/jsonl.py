@@ -14,9 +14,21 @@ from pipeline.console.plain_text import has_surrogate
 from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, require_languages
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
-from pipeline.ground.languages import match_language
+from pipeline.ground.languages import Wanted, choose_codes
 
 SHOWN_CHARS = 500
+
+MAX_KEYS = 1_000
+"""Sets of keys that are remembered: records of a corpus have few."""
+
+SHOWN_KEYS = 10
+KINDS = (
+    (bool, "true or false"),
+    (int | float, "a number"),
+    (list, "a list"),
+    (dict, "an object"),
+    (type(None), "null"),
+)
 
 
 class JsonLinesReader:
@@ -37,7 +49,8 @@ class JsonLinesReader:
         yield from chunked_groups(self._rows(unit, request))
 
     def _rows(self, unit: Unit, request: Request) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
-        name, columns = unit.sources[0].name, dict(unit.columns)
+        name = unit.sources[0].name
+        find = _Finder(dict(unit.columns), request.wanted)
         for frame in read_lines(unit.sources[0], request.encoding):
             for line, text, reason, detail in frame.iter_rows():
                 if reason is None and not text.strip():
@@ -50,36 +63,88 @@ class JsonLinesReader:
                         reason, detail = "not-json", str(error)[:200]
                 for group in unit.groups:
                     if reason is None:
-                        yield group, self._pair(value, group, columns, name, line, text)
+                        first, second, problem, found = _row(find, value, group, text)
+                        yield group, (first, second, name, line, "", problem, found)
                     else:
                         yield group, (text[:SHOWN_CHARS], "", name, line, "", reason, detail)
 
-    def _pair(
-        self, value: Any, group: tuple[str, ...], columns: dict[str, str | int], name: str, line: int, text: str
-    ) -> tuple[Any, ...]:
-        sides = [_find(value, columns.get(language), language, group) for language in group]
-        if missing := [language for language, side in zip(group, sides, strict=True) if not isinstance(side, str)]:
-            return text[:SHOWN_CHARS], "", name, line, "", "missing-column", f"no text for {missing[0]}"
-        for side in sides:
-            if has_surrogate(side):
-                shown = text[:SHOWN_CHARS]
-                return shown, "", name, line, "", "encoding", "a lone surrogate (half of a UTF-16 pair)"
-        return sides[0], sides[1] if len(group) > 1 else None, name, line, "", None, None
+
+def _row(find: _Finder, value: Any, group: tuple[str, ...], text: str) -> tuple[Any, Any, str | None, str | None]:
+    """Both sides of a record, its reason and detail. What isn't there is no damage; what is there and no text is."""
+    try:
+        sides = find.sides(value, group)
+    except _NotARecordError as error:
+        return text[:SHOWN_CHARS], "", "missing-column", str(error)
+    for language, side in zip(group, sides, strict=True):
+        if side is not None and not isinstance(side, str):
+            return text[:SHOWN_CHARS], "", "missing-column", f"{language} is {_kind(side)}, expected text"
+    if None in sides:
+        detail = f"no text for {group[sides.index(None)]}"
+        keys = f"; its keys are {', '.join(list(value)[:SHOWN_KEYS])}" if not any(sides) and value else ""
+        return text[:SHOWN_CHARS], "", "missing-side", (detail + keys)[:SHOWN_CHARS]
+    if any(has_surrogate(side) for side in sides):
+        return text[:SHOWN_CHARS], "", "encoding", "a lone surrogate (half of a UTF-16 pair)"
+    return sides[0], sides[1] if len(group) > 1 else None, None, None
 
 
-def _find(value: Any, column: str | int | None, language: str, group: tuple[str, ...]) -> Any:
-    if column is None:
+class _NotARecordError(ValueError):
+    """What stands where an object (or, for numbered columns, a list) should."""
+
+    def __init__(self, value: Any, expected: str) -> None:
+        super().__init__(f"found {_kind(value)}, expected {expected}")
+
+
+def _kind(value: Any) -> str:
+    return next((name for kind, name in KINDS if isinstance(value, kind)), "text")
+
+
+class _Finder:
+    """Finds the text of each language in a record; None where the record has none.
+
+    Args:
+        columns: the key or number of each language; empty: keys are languages.
+        wanted: the languages of the corpus.
+    """
+
+    def __init__(self, columns: dict[str, str | int], wanted: Wanted) -> None:
+        self.columns, self.wanted = columns, wanted
+        self._chosen: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def sides(self, value: Any, group: tuple[str, ...]) -> list[Any]:
+        """The text of each of the group's languages, or what stands there.
+
+        Raises:
+            _NotARecordError: if there is no object (or list) to look into.
+        """
+        if self.columns:
+            return [_column(value, self.columns[language]) if language in self.columns else None for language in group]
         if isinstance(value, dict) and isinstance(value.get("translation"), dict):
             value = value["translation"]
         if not isinstance(value, dict):
-            return None
-        if language in value:
-            return value[language]
-        return next((text for key, text in value.items() if match_language(key, group) == language), None)
+            raise _NotARecordError(value, "an object with a key for each language")
+        keys = self._keys(tuple(value))
+        return [value[keys[language]] if language in keys else None for language in group]
+
+    def _keys(self, names: tuple[str, ...]) -> dict[str, str]:
+        """The key of each language; remembered for records of the same keys, as nearly all of a corpus are."""
+        if names not in self._chosen:
+            if len(self._chosen) >= MAX_KEYS:
+                self._chosen.clear()
+            self._chosen[names] = {language: name for name, language in choose_codes(names, self.wanted).items()}
+        return self._chosen[names]
+
+
+def _column(value: Any, column: str | int) -> Any:
     if isinstance(column, int):
-        return value[column] if isinstance(value, list) and -1 < column < len(value) else None
-    if isinstance(value, dict) and column in value:
+        if not isinstance(value, list):
+            raise _NotARecordError(value, "a list: its column is a number")
+        return value[column] if -1 < column < len(value) else None
+    if not isinstance(value, dict):
+        raise _NotARecordError(value, "an object")
+    if column in value:
         return value[column]
     for part in column.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+        if value is not None and not isinstance(value, dict):
+            raise _NotARecordError(value, f"an object that holds {part}")
+        value = None if value is None else value.get(part)
     return value

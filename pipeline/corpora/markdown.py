@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from pipeline.corpora.inline import BREAK, spaced, stands_for_space
+
 TEXT_TOKENS = {"text", "code_inline"}
 FOOTER_LINK = re.compile(r"github\.com/[^/]+/embedded-docs/")
 FINGERPRINT = re.compile(r"\b[0-9a-f]{64}\b")
@@ -35,8 +37,8 @@ _PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")
 def parse_blocks(text: str) -> list[Block]:
     """The headings, paragraphs, list items and table cells of a page, in order, as plain text.
 
-    Left out: code blocks, HTML (comments too), images, the targets of links, the page's line about its own making (known by
-    its link to the documentation's repository) and fingerprints of sources.
+    Left out: code blocks, HTML (comments too; a space stays for tags that separate), images, the targets of links, the
+    page's line about its own making (known by its link to the documentation's repository) and fingerprints of sources.
     """
     blocks: list[Block] = []
     path: list[str] = []
@@ -75,7 +77,9 @@ def _plain(tokens: list[Token]) -> str:
             parts.append(token.content)
         elif token.type in {"softbreak", "hardbreak"}:
             parts.append("\n")
-    return "".join(parts)
+        elif token.type == "html_inline" and stands_for_space(token.content):
+            parts.append(BREAK)
+    return spaced("".join(parts))
 
 
 def _is_footer(token: Token) -> bool:

@@ -11,7 +11,7 @@ from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, Request, Source, Unit, complete, file_source, require_languages
 from pipeline.corpora.drift import explain_drift
 from pipeline.corpora.lines import read_lines, zip_frames
-from pipeline.corpora.places import display_name, find_files
+from pipeline.corpora.places import display_name, find_files, one_a_language
 
 
 class MosesReader:
@@ -30,7 +30,7 @@ class MosesReader:
         found = sorted(find_files(request), key=lambda match: match.family)
         units = []
         for _, family in groupby(found, key=lambda match: match.family):
-            sources = {match.languages["lang"]: match.source for match in family}
+            sources = one_a_language([(match.code, match.source) for match in family], request)
             units += _family_units(sources, request)
         return require_languages(request, units, str(request.path))
 
@@ -65,17 +65,18 @@ def read_aligned(first: Source, second: Source, group: tuple[str, ...], encoding
 
 
 def _join(left: pl.DataFrame, right: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
+    both = left.rename({"text": "a"}).with_columns(
+        right.select("line", "reason", "detail").rename(lambda name: f"{name}_b"), b=right["text"]
+    )
+    only_b = pl.col("reason").is_null() & pl.col("reason_b").is_not_null()  # what can't be read stands in that file
     return complete(
-        pl.DataFrame(
-            {
-                "a": left["text"],
-                "b": right["text"],
-                "line": left["line"],
-                "line_b": right["line"],
-                "reason": left.select(pl.coalesce("reason", right["reason"])).to_series(),
-                "detail": left.select(pl.coalesce("detail", right["detail"])).to_series(),
-            }
-        ).with_columns(file=pl.lit(first), file_b=pl.lit(second), doc=pl.lit(""))
+        both.with_columns(
+            file=pl.when(only_b).then(pl.lit(second)).otherwise(pl.lit(first)),
+            file_b=pl.lit(second),
+            doc=pl.lit(""),
+            reason=pl.coalesce("reason", "reason_b"),
+            detail=pl.when(only_b).then("detail_b").otherwise("detail"),
+        )
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, file_source, require_languages
 from pipeline.corpora.markdown import Block, difference, parse_blocks
-from pipeline.corpora.places import display_name, encodable
+from pipeline.corpora.places import display_name, encodable, one_a_language
 from pipeline.ground.languages import match_language
 
 MAX_BYTES = 1 << 20
@@ -32,15 +32,16 @@ class NodeDocsReader:
         folder = self._folder(request)
         units = []
         for document in sorted(path for path in folder.iterdir() if path.is_dir()):
-            pages = {
-                language: page
-                for page in sorted(document.glob("*.md"))
-                if (language := match_language(page.stem, request.wanted)) is not None
-            }
-            if not pages:
-                continue
             base = folder if request.package else request.root
-            sources = tuple(file_source(page, display_name(page, base)) for page in pages.values())
+            named = [
+                (page.stem, file_source(page, display_name(page, base)))
+                for page in sorted(document.glob("*.md"))
+                if match_language(page.stem, request.wanted) is not None
+            ]
+            if not named:
+                continue
+            pages = one_a_language(named, request)
+            sources = tuple(pages.values())
             units.append(Unit(sources, request.groups, tuple((language, i) for i, language in enumerate(pages))))
         return require_languages(request, units, str(folder.name))
 
@@ -84,8 +85,9 @@ class NodeDocsReader:
                 continue
             first, second = pages[group[0]], pages[group[1]]
             if isinstance(first, str) or isinstance(second, str):
-                detail = f"{group[0]}: {first}" if isinstance(first, str) else f"{group[1]}: {second}"
-                yield group, ("", "", here[0].name, 0, document, "encoding", detail, None, None)
+                bad, problem = (0, first) if isinstance(first, str) else (1, second)
+                detail = f"{group[bad]}: {problem}"
+                yield group, ("", "", here[bad].name, 0, document, "encoding", detail, None, None)
             else:
                 yield from self._pairs(group, first, second, (here[0].name, here[1].name), document)
 

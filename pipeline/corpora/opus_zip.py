@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 from pipeline.console.errors import InputError
 from pipeline.corpora.base import Chunk, Request, Source, Unit, require_languages
 from pipeline.corpora.moses import read_aligned
-from pipeline.corpora.places import encodable, find_files
+from pipeline.corpora.places import encodable, find_files, one_a_language
 from pipeline.corpora.plain import read_text
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO, DAMAGE
 from pipeline.ground.languages import match_language
@@ -31,9 +31,9 @@ class OpusZipReader:
         units = []
         for found in find_files(request):
             families: dict[str, dict[str, Source]] = {}
-            for source, stem, language in _members(found.source, request.wanted):
-                families.setdefault(stem, {})[language] = source
-            for family in families.values():
+            for source, stem, code in _members(found.source, request.wanted):
+                families.setdefault(stem, {})[code] = source
+            for family in (one_a_language(members.items(), request) for members in families.values()):
                 units += [
                     Unit(tuple(family[language] for language in group), (group,))
                     for group in request.groups
@@ -59,8 +59,8 @@ def _members(archive: Source, wanted: tuple[str, ...]) -> Iterator[tuple[Source,
         name = PurePosixPath(info.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or ":" in (name.parts or ("",))[0]:
             raise InputError(archive.name, f"its member {info.filename!r} leaves the archive")
-        language = match_language(name.suffix.removeprefix("."), wanted)
-        if info.is_dir() or language is None:
+        code = name.suffix.removeprefix(".")
+        if info.is_dir() or match_language(code, wanted) is None:
             continue
         if info.flag_bits & 1:
             raise InputError(archive.name, f"its member {info.filename!r} is encrypted")
@@ -69,7 +69,7 @@ def _members(archive: Source, wanted: tuple[str, ...]) -> Iterator[tuple[Source,
         if info.file_size > BOMB_BYTES and info.file_size > BOMB_RATIO * max(info.compress_size, 1):
             sizes = f"{info.compress_size:,} bytes become {info.file_size:,}"
             raise InputError(archive.name, f"its member {info.filename!r} is no text, perhaps a bomb: {sizes}")
-        yield _member_source(archive, info), str(name.with_suffix("")), language
+        yield _member_source(archive, info), str(name.with_suffix("")), code
 
 
 def _member_source(archive: Source, info: zipfile.ZipInfo) -> Source:

@@ -8,17 +8,20 @@ matched against what is there and unified by `pipeline.ground.languages`, so ``{
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Request, Source, file_source
-from pipeline.ground.languages import match_language
+from pipeline.ground.languages import CODE, choose_codes, match_language
+
+log = logging.getLogger(__name__)
 
 PLACEHOLDER = re.compile(r"\{(a|b|lang)\}")
-CODE = r"[A-Za-z]{2,3}(?:[-_][A-Za-z]{4})?(?:[-_](?:[A-Za-z]{2}|[0-9]{3}))?"
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class Found:
         source: the file.
         languages: the canonical language of each placeholder.
         family: its name with ``{lang}`` left open: the same for files that belong together.
+        code: how ``{lang}`` is spelled there; empty without one.
     """
 
     source: Source
     languages: dict[str, str]
     family: str
+    code: str = ""
 
 
 def display_name(path: Path, root: Path) -> str:
@@ -70,7 +75,7 @@ def find_files(request: Request) -> list[Found]:
     )
     if not paths:
         raise InputError(f"corpus {request.name}: {template}", "no file matches")
-    regex = _regex(pattern)
+    regex = _regex(pattern, [CODE, *(re.escape(code) for code, _ in request.rename)])
     found = [_match(path, regex, request) for path in paths]
     return [match for match in found if match is not None]
 
@@ -85,7 +90,7 @@ def _paths(pattern: str, plain: bool) -> list[str]:
     return sorted(path for path in matches if not Path(path).is_dir())
 
 
-def _regex(pattern: str) -> re.Pattern[str]:
+def _regex(pattern: str, codes: list[str]) -> re.Pattern[str]:
     seen: set[str] = set()
 
     def placeholder(match: re.Match[str]) -> str:
@@ -93,7 +98,7 @@ def _regex(pattern: str) -> re.Pattern[str]:
         if name in seen:
             return f"(?P={name})"
         seen.add(name)
-        return f"(?P<{name}>{CODE})"
+        return f"(?P<{name}>{'|'.join(codes)})"
 
     parts = re.split(r"(\{(?:a|b|lang)\}|\*\*/?|\*|\?|\[[^\]]+\])", pattern)
     out = []
@@ -124,8 +129,25 @@ def _match(path: str, regex: re.Pattern[str], request: Request) -> Found | None:
         if language is None:
             return None
         languages[placeholder] = language
-    family = path
-    if "lang" in languages:
-        start, end = match.span("lang")
-        family = f"{path[:start]}{{lang}}{path[end:]}"
-    return Found(file_source(Path(path), name), languages, family)
+    if "lang" not in languages:
+        return Found(file_source(Path(path), name), languages, path)
+    start, end = match.span("lang")
+    family = f"{path[:start]}{{lang}}{path[end:]}"
+    return Found(file_source(Path(path), name), languages, family, match["lang"])
+
+
+def one_a_language(found: Iterable[tuple[str, Source]], request: Request) -> dict[str, Source]:
+    """The file of each wanted language among files that belong together; what another says better is named and not read.
+
+    Args:
+        found: how a file spells its language, and the file.
+        request: what is asked.
+    """
+    sources = dict(found)
+    chosen = choose_codes(sources, request.wanted)
+    for code, source in sources.items():
+        language = match_language(code, request.wanted)
+        if language is not None and code not in chosen:
+            other = next(sources[best] for best, of in chosen.items() if of == language)
+            log.warning("corpus %s: %s is not read: %s says %s better", request.name, source.name, other.name, language)
+    return {language: sources[code] for code, language in chosen.items()}

@@ -12,6 +12,7 @@ from pipeline.corpora.columnar import ColumnarReader
 from pipeline.corpora.huggingface import HuggingFaceReader
 from pipeline.corpora.jsonl import JsonLinesReader
 from pipeline.corpora.moses import MosesReader
+from pipeline.corpora.named import UNLESS, refuse_swapped
 from pipeline.corpora.node_docs import NodeDocsReader
 from pipeline.corpora.opus_zip import OpusZipReader
 from pipeline.corpora.plain import TextReader
@@ -19,7 +20,7 @@ from pipeline.corpora.po import PoReader
 from pipeline.corpora.tabular import CsvReader, TsvReader
 from pipeline.corpora.tmx import TmxReader
 from pipeline.corpora.xliff import XliffReader
-from pipeline.ground.languages import LanguagePair
+from pipeline.ground.languages import LanguagePair, Wanted
 
 READERS: dict[str, Reader] = {
     "moses": MosesReader(),
@@ -45,6 +46,12 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
         UserError: if there are none.
     """
     languages = tuple(corpus.languages or corpus.files or corpus.columns)
+    known = {language for pair in pairs for language in (pair.a, pair.b)}
+    if unknown := [language for language in corpus.rename.values() if language not in known]:
+        raise UserError(
+            f"corpus {corpus.name}: rename: found {unknown[0]}, expected a language of the pairs "
+            f"({', '.join(pair.name for pair in pairs)})"
+        )
     groups = tuple((pair.a, pair.b) for pair in pairs if not languages or (pair.a in languages and pair.b in languages))
     if not groups:
         raise UserError(
@@ -63,11 +70,27 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
         languages=languages,
         columns=tuple(corpus.columns.items()),
         encoding=corpus.encoding,
+        delimiter=corpus.delimiter,
+        rename=tuple(corpus.rename.items()),
+        leave_out=tuple(corpus.leave_out),
     )
 
 
-def text_request(text: TextFile, root: Path) -> Request:
-    """What params.yaml asks of one-sided text."""
+def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> Request:
+    """What params.yaml asks of one-sided text.
+
+    Args:
+        text: its entry in params.yaml.
+        root: the folder that paths are relative to.
+        languages: the project's.
+
+    Raises:
+        UserError: if it is a file of lines whose name says another of these languages.
+    """
+    if text.format == "text":
+        wanted = Wanted(dict.fromkeys([text.language, *languages]), text.rename.items())
+        cure = f"correct its language or its path, {UNLESS}"
+        refuse_swapped({text.language: text.path}, wanted, f"text {text.name}", cure)
     columns = () if text.column is None else ((text.language, text.column),)
     return Request(
         name=text.name,
@@ -77,4 +100,6 @@ def text_request(text: TextFile, root: Path) -> Request:
         languages=(text.language,),
         columns=columns,
         encoding=text.encoding,
+        delimiter=text.delimiter,
+        rename=tuple(text.rename.items()),
     )

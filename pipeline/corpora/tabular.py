@@ -17,6 +17,9 @@ from pipeline.corpora.base import Chunk, Request, Source, Unit, chunked_groups, 
 from pipeline.corpora.lines import MAX_LINE_BYTES, read_lines
 from pipeline.corpora.places import Found, find_files
 
+DELIMITERS = (" ||| ", "|||", "\t", ";", "|", ",")
+"""What is found between columns, the surest first."""
+
 MAX_RECORD_CHARS = 16 << 20
 """Of a CSV record, whose fields may each hold any number of lines."""
 
@@ -67,23 +70,24 @@ class TsvReader:
             first = next(frames, None)
             if first is None:
                 raise InputError(source.name, "is empty, expected a header with the columns' names", 1)
-            positions = header_positions(source.name, first["text"][0].split("\t"), unit)
+            positions = header_positions(source.name, first["text"][0].split(request.delimiter or "\t"), unit)
             frames = chain([first.slice(1)], frames)
         else:
             positions = {language: int(column) for language, column in unit.columns}
         for frame in frames:
-            yield from self._chunks(frame, unit, positions, source.name)
+            yield from self._chunks(frame, unit, positions, source.name, request.delimiter or "\t")
 
-    def _chunks(self, frame: pl.DataFrame, unit: Unit, positions: dict[str, int], name: str) -> Iterator[Chunk]:
+    def _chunks(
+        self, frame: pl.DataFrame, unit: Unit, positions: dict[str, int], name: str, delimiter: str
+    ) -> Iterator[Chunk]:
         needed = max(positions[language] for group in unit.groups for language in group) + 1
-        fields = frame["text"].str.splitn("\t", needed + 1)
+        fields = frame["text"].str.splitn(delimiter, needed + 1)
         frame = frame.with_columns(fields=fields)
         for group in unit.groups:
             sides = [pl.col("fields").struct.field(f"field_{positions[language]}") for language in group]
             missing = pl.any_horizontal(side.is_null() for side in sides)
-            detail = pl.format(
-                "{} columns, expected {}", pl.col("text").str.count_matches("\t", literal=True) + 1, needed
-            )
+            count = pl.col("text").str.count_matches(delimiter, literal=True) + 1
+            detail = pl.format("{} columns, expected {}{}", count, needed, _likely(pl.col("text"), count, delimiter))
             unusable = pl.col("reason").is_not_null()
             columns = {
                 "a": pl.when(unusable | missing).then("text").otherwise(sides[0]),
@@ -96,6 +100,20 @@ class TsvReader:
                 "detail": pl.coalesce("detail", pl.when(missing & ~unusable).then(detail)),
             }
             yield Chunk(group, complete(frame.with_columns(**columns)))
+
+
+def _likely(text: pl.Expr, count: pl.Expr, delimiter: str) -> pl.Expr:
+    """What is to be said of a line of one column that holds what other files have between columns."""
+    others = [other for other in DELIMITERS if other not in delimiter]
+    cases = [
+        pl.when((count == 1) & text.str.contains(other, literal=True)).then(pl.lit(_advice(other))) for other in others
+    ]
+    return pl.coalesce([*cases, pl.lit("")])
+
+
+def _advice(delimiter: str) -> str:
+    shown = "\\t" if delimiter == "\t" else delimiter
+    return f"; is it separated by '{shown}'? then give the corpus 'delimiter: \"{shown}\"'"
 
 
 def header_positions(name: str, header: list[str], unit: Unit) -> dict[str, int]:
@@ -112,7 +130,8 @@ def header_positions(name: str, header: list[str], unit: Unit) -> dict[str, int]
             positions[language] = header.index(column)
         else:
             shown = ", ".join(field[:40] for field in header[:10])
-            raise InputError(name, f"has no column {column!r}; its columns are {shown}", 1)
+            likely = next((_advice(other) for other in DELIMITERS if len(header) == 1 and other in header[0]), "")
+            raise InputError(name, f"has no column {column!r}; its columns are {shown}{likely}", 1)
     return positions
 
 
@@ -130,7 +149,7 @@ class CsvReader:
     def _rows(self, unit: Unit, request: Request) -> Iterator[tuple[tuple[str, ...], tuple[object, ...]]]:
         source = unit.sources[0]
         bad: dict[int, tuple[str, str | None]] = {}
-        rows = csv_rows(source, request.encoding, bad)
+        rows = csv_rows(source, request.encoding, bad, request.delimiter or ",")
         positions = {language: column for language, column in unit.columns if isinstance(column, int)}
         if len(positions) < len(unit.columns):
             header = next(rows, None)
@@ -144,22 +163,25 @@ class CsvReader:
                     fields[positions[language]] if positions[language] < len(fields) else None for language in group
                 ]
                 if reason is None and None in sides:
-                    yield (
-                        group,
-                        (",".join(fields), "", source.name, line, "", "missing-column", f"{len(fields)} columns"),
-                    )
+                    detail = f"{len(fields)} columns, expected {max(positions.values()) + 1}"
+                    if len(fields) == 1 and (other := next((one for one in DELIMITERS if one in fields[0]), None)):
+                        detail += _advice(other)
+                    yield group, (",".join(fields), "", source.name, line, "", "missing-column", detail)
                 else:
                     side_b = sides[1] if len(group) > 1 else None
                     yield group, (sides[0], side_b, source.name, line, "", reason, detail)
 
 
-def csv_rows(source: Source, encoding: str, bad: dict[int, tuple[str, str | None]]) -> Iterator[tuple[int, list[str]]]:
+def csv_rows(
+    source: Source, encoding: str, bad: dict[int, tuple[str, str | None]], delimiter: str = ","
+) -> Iterator[tuple[int, list[str]]]:
     """The records of a CSV file with the line on which each starts; blank lines are none.
 
     Args:
         source: the file.
         encoding: its encoding.
         bad: gets the reason and detail of the record that starts at a line, if any of its lines can't be used.
+        delimiter: the character between fields.
 
     Raises:
         InputError: if a field is longer than 1 MiB, or a record longer than 16 (a quote that is never closed).
@@ -180,7 +202,7 @@ def csv_rows(source: Source, encoding: str, bad: dict[int, tuple[str, str | None
                 yield text + "\n"
 
     csv.field_size_limit(MAX_LINE_BYTES)
-    reader, start = csv.reader(lines()), 1
+    reader, start = csv.reader(lines(), delimiter=delimiter), 1
     while True:
         try:
             record = next(reader)

@@ -12,30 +12,33 @@ from typing import Any, BinaryIO, cast
 from lxml import etree
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import Source
-from pipeline.corpora.streams import read_blocks
+from pipeline.corpora.base import Request, Source
+from pipeline.corpora.xml_text import read_xml_text
 
 MAX_UNIT_BYTES = 16 << 20
 """XML between two ends of units: the tree is held from one to the next, and what is larger is no translation unit."""
 
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
+CURES = {"EntityRef": "; write &amp; for an ampersand"}
+"""What helps against an error, by what libxml2's message holds."""
+
 
 class _Blocks:
-    """The decompressed stream of a source as a file for lxml."""
+    """The mended text of a source as a UTF-8 file for lxml."""
 
-    def __init__(self, source: Source) -> None:
-        self._blocks: Iterator[bytes] = read_blocks(source)
+    def __init__(self, source: Source, request: Request) -> None:
+        self._pieces = read_xml_text(source, request.notes, request.encoding)
         self._held = b""
         self._name = source.name
         self.since_unit = 0
 
     def read(self, size: int = -1) -> bytes:
         while not self._held:
-            block = next(self._blocks, None)
-            if block is None:
+            piece = next(self._pieces, None)
+            if piece is None:
                 return b""
-            self._held = block
+            self._held = piece.encode("utf-8")
         given, self._held = self._held[:size], self._held[size:]
         self.since_unit += len(given)
         if self.since_unit > MAX_UNIT_BYTES:
@@ -46,7 +49,7 @@ class _Blocks:
         return given
 
 
-def elements(source: Source, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def elements(source: Source, names: tuple[str, ...], request: Request) -> Iterator[tuple[str, Any]]:
     """The start and end of elements of the given names (whatever their namespace), in order.
 
     An element is complete at its end and is emptied when the caller goes on: memory holds one at a time.
@@ -55,13 +58,15 @@ def elements(source: Source, names: tuple[str, ...]) -> Iterator[tuple[str, Any]
         ``("start" | "end", element)``.
 
     Raises:
-        InputError: if the XML is malformed, truncated, too deep, or declares entities; the message names the line.
+        InputError: if the XML is malformed, truncated, too deep, not of its encoding, or declares entities; the message
+            names line and column.
     """
-    opened = _Blocks(source)
+    opened = _Blocks(source, request)
     parser = etree.iterparse(
         cast(BinaryIO, opened),
         events=("start", "end"),
         tag=tuple(f"{{*}}{name}" for name in names),
+        encoding="utf-8",
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -81,7 +86,19 @@ def elements(source: Source, names: tuple[str, ...]) -> Iterator[tuple[str, Any]
                 _forget(element)
                 opened.since_unit = 0
     except etree.XMLSyntaxError as error:
-        raise InputError(source.name, f"not well-formed XML ({error.msg})", error.lineno) from None
+        raise _malformed(error, parser, source.name) from None
+
+
+def _malformed(error: etree.XMLSyntaxError, parser: Any, name: str) -> InputError:
+    """The error as one line with its place, which lxml may leave to the parser's log."""
+    message, line = str(error.msg), error.lineno
+    if not line:
+        first = next(iter(parser.error_log.filter_from_fatals()), None)
+        if first is None:
+            return InputError(name, f"not well-formed XML ({message})")
+        message, line = f"{first.message}, line {first.line}, column {first.column}", first.line
+    cure = next((cure for sign, cure in CURES.items() if sign in message), "")
+    return InputError(name, f"not well-formed XML ({message}){cure}", line)
 
 
 def _no_entities(element: Any, name: str) -> None:
@@ -101,26 +118,3 @@ def local_name(element: Any) -> str:
     """An element's name without its namespace; empty for comments, instructions and entities."""
     # not by etree.QName, which refuses names of namespaces that hold a brace
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
-
-
-def inline_text(element: Any, dropped: frozenset[str]) -> str | None:
-    """The text of an element with the text of inline elements, but for those that hold codes.
-
-    Args:
-        element: the segment.
-        dropped: names of the inline elements whose content is no text; what follows them is.
-
-    Returns:
-        The text, or None if an entity that wasn't declared stands in it.
-    """
-    parts = [element.text or ""]
-    for child in element:
-        if child.tag is etree.Entity:
-            return None
-        if isinstance(child.tag, str) and local_name(child) not in dropped:
-            inner = inline_text(child, dropped)
-            if inner is None:
-                return None
-            parts.append(inner)
-        parts.append(child.tail or "")
-    return "".join(parts)

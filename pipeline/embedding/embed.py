@@ -105,7 +105,7 @@ class Model:
         Raises:
             UserError: if it can't be had, or isn't what it should be.
         """
-        return resolve_model(self.key, self.model, self.revision, self.root, self.sha256)
+        return resolve_model(self.key, self.model, self.revision, self.root, self.sha256, self.store)
 
     def content(self) -> dict[str, Any]:
         """What of its identity this machine can tell without loading it."""

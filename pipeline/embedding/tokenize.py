@@ -139,7 +139,7 @@ def tokenize_shard(tokenizers: Mapping[str, TextTokenizer], item: ShardToTokeniz
     for chunk in _text_chunks(shard):
         batches.append(tokenizer(chunk))
         advance(len(chunk))
-    batch = join(batches)
+    batch = TokenBatch.joined(batches)
     about = {"kind": "tokens", "tokenizer": tokenizer.content, "max_length": tokenizer.max_length}
     write_shard(item.out, tokens_table(shard, batch), {**item.folder.made_by, **about}, item.of)
     return _counted(batch, tokenizer)
@@ -183,15 +183,6 @@ def tokenize_folders(
     return counts
 
 
-def join(batches: list[TokenBatch]) -> TokenBatch:
-    """Token batches end to end."""
-    if not batches:
-        return TokenBatch(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64))
-    return TokenBatch(
-        np.concatenate([batch.tokens for batch in batches]), np.concatenate([batch.lengths for batch in batches])
-    )
-
-
 def tokens_table(shard: Shard, batch: TokenBatch) -> pa.Table:
     """The tokens of a shard's sentences as a table."""
     offsets = pa.array(np.concatenate([[0], np.cumsum(batch.lengths)]).astype(np.int32))
@@ -212,6 +203,16 @@ def training_texts(folders: list[Path], per_language: int) -> Iterator[str]:
             left -= len(texts)
             if left <= 0:
                 break
+
+
+def text_chunks(folder: Path, label: str) -> Iterator[list[str]]:
+    """All sentences of a folder, `CHUNK` at a time, with progress under a label."""
+    shards = list(iterate_shards(folder))
+    with progress(label, sum(map(len, shards)), "sentences") as advance:
+        for shard in shards:
+            for chunk in _text_chunks(shard):
+                yield chunk
+                advance(len(chunk))
 
 
 def _text_chunks(shard: Shard) -> Iterator[list[str]]:

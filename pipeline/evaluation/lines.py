@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.console.errors import InputError
-from pipeline.ground.languages import canonical_language, match_language
+from pipeline.ground.languages import choose_codes, usual_language
 
 
 def read_lines(path: Path) -> list[str]:
@@ -54,25 +54,10 @@ def choose_languages(codes: Iterable[str], wanted: Sequence[str] | None) -> dict
     >>> choose_languages(["eng_Latn", "fra_Latn", "kor_Hang"], ["fr", "en"])
     {'eng_Latn': 'en', 'fra_Latn': 'fr'}
     """
+    if wanted is not None:
+        return dict(sorted(choose_codes(codes, tuple(wanted)).items()))
     chosen: dict[str, str] = {}
-    taken: dict[str, str] = {}
     for code in sorted(codes, key=lambda code: (len(code), code)):  # the shortest says the least besides the language
-        if wanted is None:
-            language = _canonical(code)
-            if language in taken:
-                language = code
-        else:
-            found = match_language(code, tuple(wanted))
-            if found is None or found in taken:
-                continue
-            language = found
-        taken[language] = code
-        chosen[code] = language
+        language = usual_language(code)
+        chosen[code] = code if language in chosen.values() else language
     return dict(sorted(chosen.items()))
-
-
-def _canonical(code: str) -> str:
-    try:
-        return canonical_language(code)
-    except ValueError:
-        return code

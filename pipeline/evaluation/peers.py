@@ -35,13 +35,14 @@ NPY_DAMAGE = (
 """What NumPy raises for a file whose head, a Python literal, is damaged."""
 
 
-def open_peer(peer: Peer, root: Path, own: Callable[[str], Model]) -> Model:
+def open_peer(peer: Peer, root: Path, own: Callable[[str], Model], store: Path | None = None) -> Model:
     """Load a peer.
 
     Args:
         peer: its entry in params.yaml.
         root: what paths are relative to.
         own: gives the models of the project itself, ``teacher`` and ``untrained``.
+        store: see `pipeline.encoders.resolve.resolve_model`.
 
     Raises:
         UserError: if it can't be found or loaded.
@@ -52,10 +53,10 @@ def open_peer(peer: Peer, root: Path, own: Callable[[str], Model]) -> Model:
         return open_use(peer.name)
     if peer.vectors is not None:
         return open_vectors(peer.name, root / peer.vectors)
-    return open_model_folder(peer.name, peer, root)
+    return open_model_folder(peer.name, peer, root, store)
 
 
-def open_named(name: str, model: str, root: Path) -> Model:
+def open_named(name: str, model: str, root: Path, store: Path | None = None) -> Model:
     """Load what a command line names: a model, `USE_PACKAGE`, or a file of vectors.
 
     Raises:
@@ -65,10 +66,10 @@ def open_named(name: str, model: str, root: Path) -> Model:
         return open_use(name)
     if model.endswith(VECTOR_SUFFIXES):
         return open_vectors(name, root / model)
-    return open_model_folder(name, Peer(name="model", model=model), root)
+    return open_model_folder(name, Peer(name="model", model=model), root, store)
 
 
-def open_model_folder(name: str, peer: Peer, root: Path) -> Model:
+def open_model_folder(name: str, peer: Peer, root: Path, store: Path | None = None) -> Model:
     """A model of safetensors: a folder, a package's folder or a hub name.
 
     Raises:
@@ -76,7 +77,7 @@ def open_model_folder(name: str, peer: Peer, root: Path) -> Model:
     """
     from pipeline.encoders.described import ModelOptions, open_model  # imports torch
 
-    options = ModelOptions(str(peer.model), peer.revision, peer.prefix, peer.max_length)
+    options = ModelOptions(str(peer.model), peer.revision, peer.prefix, peer.max_length, store=store)
     return as_model(name, open_model(options, root))
 
 

@@ -17,6 +17,7 @@ from pipeline.exporting.front_matter import HUB_NAME, base_model, front_matter
 from pipeline.exporting.known import Known
 from pipeline.exporting.scores import NONE, cell, score_tables, value_text
 from pipeline.ground.hashing import identity_hash
+from pipeline.reporting.near_copies import near_copies
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -84,6 +85,7 @@ def render_card(card: Card, known: Known | None) -> str:
         pairs=_pairs(known),
         benchmarks=known.of("prepare").get("benchmarks", {}) if known else {},
         heldout_seen=_heldout_seen(known),
+        near_copies=near_copies(known.of("prepare")) if known else "",
         unknown=_unknown_languages(known),
         train=known.of("train") if known else {},
         scores=list(score_tables(known.of("evaluate"))) if known else [],

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.config.params import Params
 from pipeline.console.errors import ArtifactError
+from pipeline.reporting.current import current_evaluation, current_prepare
 
 METRICS = ("prepare", "tokenize", "train", "evaluate", "heldout")
 
@@ -55,4 +56,8 @@ def read_known(params: Params, metrics: Path) -> Known:
         found[stage] = content
     if "heldout" in found:  # evaluate has their main numbers only
         found["evaluate"] = {**found.get("evaluate", {}), **found.pop("heldout")}
+    if "evaluate" in found:
+        found["evaluate"] = current_evaluation(found["evaluate"], params)
+    if "prepare" in found:
+        found["prepare"] = current_prepare(found["prepare"], params)
     return Known(params, found)

@@ -75,7 +75,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     _put_back(path)
     with scratch_folder(path.parent, path.name) as temporary:
         yield temporary
-        _sync_files(temporary)
+        _finish_files(temporary)
         temporary.chmod(0o777 & ~_umask())
         _replace_folder(temporary, path)
 
@@ -224,11 +224,14 @@ def _put_back(path: Path) -> None:
                 os.close(lock)
 
 
-def _sync_files(folder: Path) -> None:
+def _finish_files(folder: Path) -> None:
+    """Make a folder's files durable, and readable for whom the umask lets read (safetensors writes for the owner alone)."""
+    mode = 0o666 & ~_umask()
     for parent, _, names in os.walk(folder):
         for name in names:
             with Path(parent, name).open("rb") as written:
                 os.fsync(written.fileno())
+                os.fchmod(written.fileno(), mode)
         sync_folder(Path(parent))
 
 

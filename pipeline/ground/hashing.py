@@ -6,6 +6,7 @@ a range of keys (its top bits), so an inserted sentence changes one shard and th
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -77,6 +78,34 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal; reads 1 MiB at a time."""
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def code_hash(root: Path, patterns: Iterable[str]) -> str:
+    """One hash (32 hexadecimal digits) of what Python modules do: their syntax trees, without comments and docstrings.
+
+    Args:
+        root: the folder that the patterns are relative to.
+        patterns: globs of modules; files of other kinds are left out.
+    """
+    modules = sorted({path for pattern in patterns for path in root.glob(pattern) if path.suffix == ".py"})
+    return identity_hash({path.relative_to(root).as_posix(): _statements(path) for path in modules})
+
+
+def _statements(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        # A string that stands as a statement is documentation, of a function or of a constant.
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_text(statement: ast.AST) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def folder_hash(folder: Path, patterns: Iterable[str] = ("**/*",)) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.artifacts.shards import open_shard, shard_paths
 from pipeline.console.errors import ArtifactError
 from pipeline.console.plain_text import clip
+from pipeline.encoders.kept_models import KeptModel, list_models
 from pipeline.inspecting.mined import parquet_metadata
 from pipeline.inspecting.plain_files import read_json
 from pipeline.inspecting.shards import shard_kind
@@ -131,15 +132,26 @@ def index_table(indexes: list[KeptIndex]) -> Table:
     return Table("mining indexes", columns, rows, frozenset({"size", "days unused"}))
 
 
+def model_table(models: list[KeptModel]) -> Table:
+    """The converted models that a store keeps."""
+    rows = tuple((kept.folder.name, size_text(kept.size), f"{kept.days_unused:.1f}") for kept in models)
+    return Table("converted models", ("folder", "size", "days unused"), rows, frozenset({"size", "days unused"}))
+
+
 def store_view(title: str, folder: Path) -> View:
     """A store: what it holds of each encoder."""
-    entries, indexes = list_store(folder), list_indexes(folder)
+    entries, indexes, models = list_store(folder), list_indexes(folder), list_models(folder)
     facts = (
         ("what", "vector store"),
         ("vectors", f"{sum(entry.vectors for entry in entries):,}"),
-        ("size", size_text(sum([entry.size for entry in entries] + [kept.size for kept in indexes]))),
+        ("size", size_text(sum(kept.size for kept in (*entries, *indexes, *models)))),
     )
-    return View(title, facts, (store_table(entries), *([index_table(indexes)] if indexes else [])))
+    tables = (
+        store_table(entries),
+        *([index_table(indexes)] if indexes else []),
+        *([model_table(models)] if models else []),
+    )
+    return View(title, facts, tables)
 
 
 def overview(title: str, folder: Path) -> View:

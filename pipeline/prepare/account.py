@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from pipeline.console.errors import UserError
+
+
+@dataclass
+class Outcome:
+    """What became of the units of one language pair (or one language) of a corpus.
+
+    Attributes:
+        read: units read.
+        kept: training pairs, or sentences to be mined.
+        heldout: known pairs kept from training.
+        rejected: units by reason.
+        first: for each reason, the first unit's number, and where it stands with what was found.
+    """
+
+    read: int = 0
+    kept: int = 0
+    heldout: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    first: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -21,6 +40,7 @@ class CorpusAccount:
         heldout: known pairs kept from training.
         rejected: units by reason.
         bad: units that could not be read (their reasons are among ``rejected``).
+        outcomes: the same by languages, which a space joins.
     """
 
     read: int = 0
@@ -28,6 +48,7 @@ class CorpusAccount:
     heldout: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     bad: int = 0
+    outcomes: defaultdict[str, Outcome] = field(default_factory=lambda: defaultdict(Outcome))
 
     def as_dict(self) -> dict[str, Any]:
         """For the metrics; the counts add up.
@@ -58,20 +79,33 @@ class Account:
         self.names = names
         self.corpora = [CorpusAccount() for _ in names]
 
+    def read(self, corpus: int, languages: tuple[str, ...], count: int) -> None:
+        """Count units of a corpus as read."""
+        self.corpora[corpus].read += count
+        self.corpora[corpus].outcomes[" ".join(languages)].read += count
+
     def kept(self, frame: pl.DataFrame) -> None:
         """Count rows as kept."""
-        for corpus, count in frame.group_by("corpus").len().iter_rows():
+        for corpus, languages, count in frame.group_by("corpus", "languages").len().iter_rows():
             self.corpora[corpus].kept += count
+            self.corpora[corpus].outcomes[languages].kept += count
 
     def heldout(self, frame: pl.DataFrame) -> None:
         """Count rows as held out."""
-        for corpus, count in frame.group_by("corpus").len().iter_rows():
+        for corpus, languages, count in frame.group_by("corpus", "languages").len().iter_rows():
             self.corpora[corpus].heldout += count
+            self.corpora[corpus].outcomes[languages].heldout += count
 
     def rejected(self, frame: pl.DataFrame) -> None:
-        """Count rows as rejected for their ``reason``."""
-        for corpus, reason, count in frame.group_by("corpus", "reason").len().iter_rows():
+        """Count rows as rejected for their ``reason``; frames may come in any order."""
+        first = [pl.col(name).sort_by("order").first() for name in ("file", "line", "detail")]
+        found = frame.group_by("corpus", "languages", "reason").agg(pl.len(), pl.col("order").min(), *first)
+        for corpus, languages, reason, count, order, file, line, detail in found.iter_rows():
             self.corpora[corpus].rejected[reason] += count
+            outcome = self.corpora[corpus].outcomes[languages]
+            outcome.rejected[reason] += count
+            place = f"{file}:{line}{f' {detail}' if detail else ''}"
+            outcome.first[reason] = min(outcome.first.get(reason, (order, place)), (order, place))
 
     def check_bad_share(self, corpus: int, limit: float, first: str) -> None:
         """Stop a corpus of which too much could not be read.
@@ -110,4 +144,5 @@ def describe(metrics: dict[str, Any]) -> str:
     for name, found in metrics["benchmarks"].items():
         lines.append(f"benchmark {name}: {found['removed']:,} pairs left out for its {found['sentences']:,} sentences")
     lines += [f"{name}: {count:,} training pairs" for name, count in metrics["pairs"].items()]
+    lines += [f"note: {note}" for note in metrics.get("notes", ())]
     return "\n".join(lines)

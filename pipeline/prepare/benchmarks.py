@@ -1,7 +1,6 @@
 """Decontamination: what a benchmark asks must not stand in the training text.
 
-The sentences of all benchmarks are held in memory, as hashes of their normal forms (and, for near matches, as MinHash
-signatures of `PERMUTATIONS` values).
+The sentences of all benchmarks are held in memory, as hashes of their normal forms (and, for near matches, in a `NearIndex`).
 """
 
 from __future__ import annotations
@@ -23,17 +22,18 @@ from pipeline.corpora.jsonl import JsonLinesReader
 from pipeline.corpora.places import find_files
 from pipeline.corpora.plain import TextReader
 from pipeline.corpora.tabular import CsvReader, TsvReader
-from pipeline.text.minhash import band_hashes, band_rows, signatures, similarity
+from pipeline.text.near import NearIndex
 from pipeline.text.normalize import clean_text, normal_form
 
 READERS: dict[str, Reader] = {"text": TextReader(), "tsv": TsvReader(), "csv": CsvReader(), "jsonl": JsonLinesReader()}
 Flags = NDArray[np.bool_]
 ANY = "und"
-PERMUTATIONS = 128
-MIN_GRAMS = 12
-"""Near matches are looked for in texts of at least so many characters: shorter ones are near to too much."""
-
 EXAMPLES = 5
+
+
+def benchmark_request(benchmark: Benchmark, root: Path) -> Request:
+    """What params.yaml asks of a benchmark's files."""
+    return Request(benchmark.name, root, ((ANY,),), path=benchmark.path, encoding=benchmark.encoding)
 
 
 @dataclass(frozen=True)
@@ -68,21 +68,12 @@ class Benchmarks:
         self.sentences = [len(form) for form in forms]
         self.hashes = [form.hash(0).implode() for form in forms]
         if self.near and forms:
-            self._index(forms)
-
-    def _index(self, forms: list[pl.Series]) -> None:
-        frame = pl.concat(
-            [pl.DataFrame({"text": form, "benchmark": [number] * len(form)}) for number, form in enumerate(forms)]
-        )
-        frame = frame.filter(pl.col("text").str.len_chars() >= MIN_GRAMS)
-        self._signatures = signatures(frame["text"], PERMUTATIONS)
-        self._owner = frame["benchmark"].to_numpy()
-        self._rows = band_rows(self.near, PERMUTATIONS)
-        self._bands = _band_frame(self._signatures, self._rows)
+            self._index = NearIndex(pl.concat(forms), self.near)
+            self._owner = np.repeat(np.arange(len(forms)), self.sentences)
 
     def _normal_forms(self, number: int, benchmark: Benchmark, root: Path) -> pl.Series:
         """The unique normal forms of a benchmark's sentences; rows that can't be read are counted."""
-        request = Request(benchmark.name, root, ((ANY,),), path=benchmark.path, encoding=benchmark.encoding)
+        request = benchmark_request(benchmark, root)
         forms = []
         for found in find_files(request):
             columns: list[str | int | None] = [*benchmark.columns] or [None]
@@ -104,26 +95,20 @@ class Benchmarks:
             frame: rows with text in the columns ``sides`` and normal forms in the same with an ``n`` before.
             sides: ``["a", "b"]``.
         """
-        hits = np.zeros((frame.height, len(self.names)), dtype=np.bool_)
-        for side in sides:
+        by_side = {side: np.zeros((frame.height, len(self.names)), dtype=np.bool_) for side in sides}
+        for side, hits in by_side.items():
             hashed = frame[f"n{side}"].hash(0)
             for number, known in enumerate(self.hashes):
                 hits[:, number] |= hashed.is_in(known).to_numpy()
-        exact: Flags = np.asarray(hits.any(axis=1))
+        exact: Flags = np.asarray(np.logical_or.reduce([hits.any(axis=1) for hits in by_side.values()]))
         if self.near and self.names:
-            for side in sides:
-                self._near(frame[f"n{side}"], hits)
-        return self._marked(frame, hits, exact)
-
-    def _near(self, texts: pl.Series, hits: Flags) -> None:
-        rows = np.flatnonzero((texts.str.len_chars() >= MIN_GRAMS).to_numpy())
-        if not len(rows) or not len(self._signatures):
-            return
-        values = signatures(texts.gather(rows), PERMUTATIONS)
-        met = _band_frame(values, self._rows).join(self._bands, on="band").select("row", "row_right").unique()
-        ours, theirs = met["row"].to_numpy(), met["row_right"].to_numpy()
-        near = similarity(values[ours], self._signatures[theirs]) >= self.near
-        hits[rows[ours[near]], self._owner[theirs[near]]] = True
+            for side, hits in by_side.items():
+                met = self._index.matches(frame[f"n{side}"])
+                hits[met.rows, self._owner[met.known]] = True
+        only_b = ~by_side["a"].any(axis=1)
+        marked, removed = self._marked(frame, np.logical_or.reduce(list(by_side.values())), exact)
+        in_b = pl.col("reason").is_not_null() & pl.lit(pl.Series(only_b))
+        return marked.with_columns(side=pl.when(in_b).then(pl.lit("b"))), removed
 
     def _marked(self, frame: pl.DataFrame, hits: Flags, exact: Flags) -> tuple[pl.DataFrame, list[Removed]]:
         reasons: list[str | None] = [None] * frame.height
@@ -153,6 +138,7 @@ class BenchmarkAccount:
 
     def __init__(self, benchmarks: Benchmarks) -> None:
         self.names, self.sentences = benchmarks.names, benchmarks.sentences
+        self.unreadable = dict(zip(benchmarks.names, benchmarks.unreadable, strict=True))
         self.removed = [0] * len(self.names)
         self.examples: list[list[dict[str, Any]]] = [[] for _ in self.names]
 
@@ -169,12 +155,6 @@ class BenchmarkAccount:
             name: {"sentences": count, "removed": removed, "examples": examples}
             for name, count, removed, examples in rows
         }
-
-
-def _band_frame(values: NDArray[np.uint32], rows: int) -> pl.DataFrame:
-    bands = band_hashes(values, rows)
-    count = bands.shape[1]
-    return pl.DataFrame({"band": bands.ravel(), "row": np.repeat(np.arange(len(values)), count)})
 
 
 def _chunks(benchmark: Benchmark, source: Source, column: str | int | None, request: Request) -> Iterator[Chunk]:

@@ -17,9 +17,10 @@ from pipeline.config.prepare import Clean, Decontaminate, HeldOut
 from pipeline.prepare.benchmarks import Benchmarks, Removed
 from pipeline.text.identify import language_probability
 from pipeline.text.normalize import clean_text, normal_form
-from pipeline.text.rules import first_broken, rules
+from pipeline.text.rules import broken_side, first_broken, rules
 
 TRAIN, DEV, TEST = 0, 1, 2
+PLACE = ("file", "line")
 
 
 @dataclass(frozen=True)
@@ -109,36 +110,51 @@ class Cleaner:
             .with_columns(first_broken(rules(self.rules, item.languages)).alias("reason"))
             .collect()
         )
+        frame = frame.with_columns(side=self._blamed(frame, item.languages))
         rejected, removed = [unread], list[Removed]()
-        frame = _sift(frame, raw, sides, rejected)
+        frame = _sift(frame, raw, item.languages, rejected)
         if self.rules.min_language:
-            frame = _sift(self._identified(frame, item.languages), raw, sides, rejected)
+            frame = _sift(self._identified(frame, item.languages), raw, item.languages, rejected)
         frame = _keyed(frame, sides, item.heldout)
         if self.benchmarks.names and len(sides) == 2:
             train = pl.col("set") == TRAIN
             marked, removed = self.benchmarks.find(frame.filter(train), sides)
-            kept = _sift(marked, raw, sides, rejected)
+            kept = _sift(marked, raw, item.languages, rejected)
             frame = pl.concat([kept, frame.filter(~train).drop("detail")], how="diagonal")
-        frame = frame.drop("reason", "detail", *(f"n{side}" for side in sides), strict=False)
+        frame = frame.drop("reason", "detail", "side", *(f"n{side}" for side in sides), strict=False)
         return CleanChunk(item.languages, frame, rejected, removed)
+
+    def _blamed(self, frame: pl.DataFrame, languages: tuple[str, ...]) -> pl.Series:
+        """Which side of each row broke the rule about single sides that is its reason; null elsewhere [n]."""
+        broken = frame.filter(pl.col("reason").is_not_null()).select("order", side=broken_side(self.rules, languages))
+        return frame.select("order").join(broken, on="order", how="left", maintain_order="left")["side"]
 
     def _identified(self, frame: pl.DataFrame, languages: tuple[str, ...]) -> pl.DataFrame:
         sides = zip(("a", "b"), languages, strict=False)
         likely = [language_probability(frame[side], language) >= self.rules.min_language for side, language in sides]
-        wrong = (
-            ~pl.DataFrame({str(number): mask for number, mask in enumerate(likely)})
-            .select(pl.all_horizontal(pl.all()))
-            .to_series()
+        wrong = [pl.when(pl.lit(~mask)).then(pl.lit(side)) for side, mask in zip(("a", "b"), likely, strict=False)]
+        return frame.with_columns(side=pl.coalesce(wrong)).with_columns(
+            reason=pl.when(pl.col("side").is_not_null()).then(pl.lit("language"))
         )
-        return frame.with_columns(pl.when(wrong).then(pl.lit("language")).alias("reason"))
 
 
-def _sift(frame: pl.DataFrame, raw: pl.DataFrame, sides: list[str], rejected: list[pl.DataFrame]) -> pl.DataFrame:
-    """Put the rows with a reason to the rejected ones, with their text as it was read; returns the others."""
+def _sift(
+    frame: pl.DataFrame, raw: pl.DataFrame, languages: tuple[str, ...], rejected: list[pl.DataFrame]
+) -> pl.DataFrame:
+    """Put the rows with a reason to the rejected ones, with their text as it was read; returns the others.
+
+    Where one side is to blame (the column ``side``), the row stands where that side does, and its detail names the language.
+    """
     found = frame.filter(pl.col("reason").is_not_null())
     if found.height:
         shown = found.select("order").join(raw, on="order", how="left", maintain_order="left")
-        rejected.append(found.with_columns(shown[f"raw_{side}"].alias(side) for side in sides))
+        found = found.with_columns(shown[f"raw_{side}"].alias(side) for side in ("a", "b")[: len(languages)])
+        place = [pl.coalesce(pl.when(pl.col("side") == "b").then(f"{name}_b"), name).alias(name) for name in PLACE]
+        language = pl.col("side").replace_strict(
+            dict(zip(("a", "b"), languages, strict=False)), default=None, return_dtype=pl.String
+        )
+        detail = pl.coalesce("detail", language) if "detail" in found.columns else language
+        rejected.append(found.with_columns(*place, detail=detail))
     return frame.filter(pl.col("reason").is_null())
 
 

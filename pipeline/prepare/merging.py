@@ -10,9 +10,11 @@ from pipeline.artifacts.keys import pair_keys, top_bits
 from pipeline.config.prepare import Duplicates
 from pipeline.prepare.account import Account
 from pipeline.prepare.cleaning import TRAIN
+from pipeline.prepare.hubs import CountedSides
 from pipeline.prepare.near import NearDuplicates
 from pipeline.prepare.rejects import Rejects
 from pipeline.prepare.spill import Run, Spill
+from pipeline.text.normalize import digits_masked, normal_form
 
 PLACE = ["corpus", "file", "line"]
 
@@ -26,17 +28,26 @@ class SecondPass:
         memory_bytes: for what is sorted at a time.
         account: gets the counts.
         rejects: gets the duplicates.
+        mask_digits: whether sides also meet that differ in numbers only.
     """
 
-    def __init__(self, folder: Path, config: Duplicates, memory_bytes: int, account: Account, rejects: Rejects) -> None:
-        self.account, self.rejects = account, rejects
+    def __init__(
+        self,
+        folder: Path,
+        config: Duplicates,
+        memory_bytes: int,
+        account: Account,
+        rejects: Rejects,
+        mask_digits: bool = False,
+    ) -> None:
+        self.account, self.rejects, self.mask_digits = account, rejects, mask_digits
         self.folder, self.memory_bytes = folder, memory_bytes
         self.by = ["languages", "n1", "n2"] if config.normalized else ["languages", "ka", "kb"]
         self.near = NearDuplicates(folder, config, memory_bytes) if config.near else None
         self.rows = Spill(folder / "rows", pl.col("n1"), memory_bytes)
         self.pairs = Spill(folder / "pairs", top_bits("id"), memory_bytes)
         self.sentences = Spill(folder / "sentences", top_bits("id"), memory_bytes)
-        self.sides = Spill(folder / "sides", pl.col("h"), memory_bytes)
+        self.sides = CountedSides(folder / "sides", memory_bytes)
         self.heldout = Run(folder / "heldout.arrows")
 
     def run(self) -> None:
@@ -69,13 +80,26 @@ class SecondPass:
             self.sentences.add(
                 train.select(_language(side), pl.col(f"k{side}").alias("id"), pl.col(side).alias("text"))
             )
-            self.sides.add(train.select(*_side(side), pl.lit(-1, pl.Int64).alias("row")))
+            self._add_sides(train.with_columns(pl.lit(-1, pl.Int64).alias("row")), side)
         if held.height:
             start = self.heldout.rows
             held = held.with_columns(pl.int_range(start, start + held.height).alias("row"))
             self.heldout.add(held.drop("n1", "n2"))
             for side in ("a", "b"):
-                self.sides.add(held.select(*_side(side), "row"))
+                self._add_sides(held, side)
+
+    def _add_sides(self, frame: pl.DataFrame, side: str) -> None:
+        """Let one side of pairs meet equal ones; with ``mask_digits`` once more, with its numbers masked."""
+        self.sides.add(frame.select(*_side(side), pl.lit(False).alias("masked")))
+        if self.mask_digits:
+            # The normal form also makes digits of ² and ①.
+            masked = (
+                frame.filter(pl.col(side).str.contains(r"\p{N}"))
+                .with_columns(digits_masked(normal_form(pl.col(side))).alias("form"))
+                .filter(pl.col("form").is_not_null())
+                .with_columns(pl.col("form").hash(3).alias(f"h{side}"))
+            )
+            self.sides.add(masked.select(*_side(side), pl.lit(True).alias("masked")))
 
     def _reject_duplicates(self, duplicates: pl.DataFrame, unique: pl.DataFrame) -> None:
         if duplicates.height == 0:
@@ -106,8 +130,10 @@ def _language(side: str) -> pl.Expr:
 def _side(side: str) -> list[pl.Expr]:
     return [
         pl.col(f"h{side}").alias("h"),
+        pl.col(f"k{side}").alias("k"),
         _language(side),
         pl.col("languages"),
         pl.lit(side).alias("side"),
         pl.col("set"),
+        pl.col("row"),
     ]

@@ -1,8 +1,9 @@
-"""Near-duplicate pairs, out of memory.
+"""Near-duplicate pairs, out of memory; and held-out pairs that are near to training sentences.
 
-Every pair gets a MinHash signature of both sides' normal forms. Signatures lie in a file on disk; bands of them are spilled
-by their hash, so pairs that agree in a band meet in one partition. There each is compared with the first of them (training
-before held-out, then in order of the corpora), and is left out if their estimated similarity reaches the threshold.
+Near-duplicates: every pair gets a MinHash signature of both sides' normal forms. Signatures lie in a file on disk; bands of
+them are spilled by their hash, so pairs that agree in a band meet in one partition. There each is compared with the first of
+them (training before held-out, then in order of the corpora), and is left out if their estimated similarity reaches the
+threshold.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from pipeline.config.prepare import Duplicates
 from pipeline.ground.mapped import mapped_array
 from pipeline.prepare.spill import Run, Spill
 from pipeline.text.minhash import band_hashes, band_rows, signatures, similarity
+from pipeline.text.near import NearIndex
 from pipeline.text.normalize import normal_form
 
 
@@ -88,3 +91,49 @@ class NearDuplicates:
                 found = similarity(values[rows], values[firsts])
                 alike = found >= self.config.near
                 np.maximum.at(near, rows[alike], found[alike].astype(np.float32))
+
+
+class NearHeldOut:
+    """Held-out pairs, and which of them have a side that is near to a training sentence of its language.
+
+    Holds the pairs (as many as are held out at most, not as the corpus has), and a `NearIndex` of each language's sides.
+
+    Args:
+        heldout: the pairs, with the columns ``languages``, ``a`` and ``b``.
+        near: the least Jaccard similarity of character 5-grams that counts; ``digits`` and 0: none is looked for.
+    """
+
+    def __init__(self, heldout: pl.DataFrame, near: str | float) -> None:
+        self.heldout = heldout
+        self._best = np.zeros(heldout.height, dtype=np.float64)
+        self._sides: dict[str, tuple[NDArray[np.int64], NearIndex]] = {}
+        if heldout.height and isinstance(near, int | float) and near:
+            sides = pl.concat([self._side(place, side) for place, side in enumerate("ab")])
+            for (language,), part in sides.partition_by("language", as_dict=True, maintain_order=True).items():
+                self._sides[str(language)] = part["row"].to_numpy(), NearIndex(part["form"], near)
+
+    def _side(self, place: int, side: str) -> pl.DataFrame:
+        return self.heldout.select(
+            pl.col("languages").str.split(" ").list.get(place).alias("language"),
+            pl.int_range(pl.len()).alias("row"),
+            normal_form(pl.col(side)).alias("form"),
+        )
+
+    def look(self, sentences: pl.DataFrame) -> None:
+        """Compare training sentences, columns ``name`` (of their language) and ``text``."""
+        if not self._sides:
+            return
+        for (language,), part in sentences.partition_by("name", as_dict=True).items():
+            rows, index = self._sides.get(str(language), (None, None))
+            if rows is not None and index is not None:
+                met = index.matches(part.select(normal_form(pl.col("text"))).to_series())
+                np.maximum.at(self._best, rows[met.known], met.similarity)
+
+    def sifted(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The pairs that stay, and those that are near, with reason and detail."""
+        if not self._sides:
+            return self.heldout, self.heldout.clear()
+        near = pl.Series(self._best > 0, dtype=pl.Boolean)
+        detail = pl.format("similarity about {}", pl.Series("detail", self._best).round(2)).alias("detail")
+        found = self.heldout.with_columns(pl.lit("heldout-near").alias("reason"), detail).filter(near)
+        return self.heldout.filter(~near), found

@@ -16,6 +16,7 @@ language pair).
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -38,12 +39,17 @@ from pipeline.ground.atomic import atomic_folder
 from pipeline.prepare.account import Account
 from pipeline.prepare.benchmarks import BenchmarkAccount, Benchmarks
 from pipeline.prepare.cleaning import ChunkToClean, CleanChunk, Cleaner, clean_chunk, cleaner_identity, cleaning_work
-from pipeline.prepare.holding import SETS, choose
+from pipeline.prepare.holding import SETS, NearAccount, choose, sift_near
+from pipeline.prepare.hubs import Hub
 from pipeline.prepare.merging import SecondPass
+from pipeline.prepare.near import NearHeldOut
+from pipeline.prepare.notes import find_notes, refuse_nothing
 from pipeline.prepare.reading import FirstPass, Work, plan
 from pipeline.prepare.rejects import Rejects
 from pipeline.prepare.shards import write_shards
 from pipeline.prepare.spill import Run, Spill
+
+log = logging.getLogger(__name__)
 
 CHUNK_GUESS = 4 << 20
 """Bytes of a file that make a chunk, about: only for how many workers are worth starting."""
@@ -85,7 +91,7 @@ def prepare(
         held-out pairs and monolingual sentences by language.
 
     Raises:
-        UserError: if an input is missing or damaged, or too much of a corpus can't be read.
+        UserError: if an input is missing or damaged, too much of a corpus can't be read, or no pair is kept.
     """
     return _run(params, root, out, None, engine or Here(), shared)
 
@@ -111,7 +117,7 @@ def _run(
             )
             for corpus in config.corpora
         ]
-        + [(text.format, text_request(text, root), None) for text in config.text]
+        + [(text.format, text_request(text, root, params.languages), None) for text in config.text]
     )
     with ExitStack() as stack:
         folders = Outputs(
@@ -124,17 +130,23 @@ def _run(
         benchmarks = Benchmarks(config.decontaminate, root)
         found = BenchmarkAccount(benchmarks)
         first = FirstPass(config.max_bad_share, account, limit)
-        second = SecondPass(spilled, config.duplicates, config.memory_bytes, account, rejects)
+        second = SecondPass(
+            spilled, config.duplicates, config.memory_bytes, account, rejects, mask_digits=bool(config.heldout.near)
+        )
         with _crew(config, benchmarks, root, engine, _size(works), shared) as crew:
             _read(works, first, crew, second, writer, rejects, found)
         second.run()
-        heldout = choose(second, config.heldout, rejects)
-        if heldout.height:
-            account.heldout(heldout)
-        metrics = writer.write(second, heldout, account, rejects)
+        heldout, near = choose(second, config.heldout, rejects)
+        metrics = writer.write(second, NearHeldOut(heldout, config.heldout.near), near, account, rejects)
         rejects.write(folders.rejects, first.order)
         _remove(spilled)
-        return {"corpora": account.as_dict(), "benchmarks": found.as_dict(), **metrics}
+        for line in near.lines():
+            log.warning(line)
+        notes = find_notes(params, works, account, metrics, writer.hubs, found.unreadable)
+        metrics = {"corpora": account.as_dict(), "benchmarks": found.as_dict(), "notes": notes, **metrics}
+        if limit is None:
+            refuse_nothing(metrics)
+        return metrics
 
 
 def _crew(
@@ -183,13 +195,15 @@ _TEXT_COLUMNS = ("language", "id", "text", "to_mine", "order", "corpus", "file",
 
 
 class _Writer:
-    """Turns what the passes spilled into artifacts and counts them."""
+    """Turns what the passes spilled into artifacts and counts them; ``hubs`` are sentences with many counterparts."""
 
     def __init__(self, params: Params, folders: Outputs, spilled: Path) -> None:
         self.params, self.folders, self.spilled = params, folders, spilled
         self.shard_rows = params.prepare.shard_rows
         self.names = [corpus.name for corpus in params.prepare.corpora] + [text.name for text in params.prepare.text]
         self.text = Spill(spilled / "text", top_bits("id"), params.prepare.memory_bytes)
+        self.hubs: dict[Hub, str] = {}
+        self._hubs: list[Hub] = []
         self.languages = list(dict.fromkeys([*params.used_languages, *(text.language for text in params.prepare.text)]))
 
     def add_text(self, frame: pl.DataFrame, language: str) -> None:
@@ -204,14 +218,27 @@ class _Writer:
             )
         )  # fmt: skip
 
-    def write(self, second: SecondPass, heldout: pl.DataFrame, account: Account, rejects: Rejects) -> dict[str, Any]:
+    def write(
+        self, second: SecondPass, near: NearHeldOut, near_account: NearAccount, account: Account, rejects: Rejects
+    ) -> dict[str, Any]:
         """Write all artifacts but the rejects; returns the counts of rows."""
         pairs = [pair.name for pair in self.params.language_pairs]
-        metrics: dict[str, Any] = {
-            "pairs": self._shards(second.pairs, "pairs", pairs, self._pair_rows),
-            "sentences": self._shards(second.sentences, "sentences", self.params.used_languages, _unique_sentences),
-            "heldout": self._heldout(heldout),
+
+        def sentence_rows(frame: pl.DataFrame) -> pl.DataFrame:
+            unique = self._sentence_rows(frame)
+            near.look(unique)
+            return unique
+
+        metrics: dict[str, Any] = {"pairs": self._shards(second.pairs, "pairs", pairs, self._pair_rows)}
+        self._hubs = second.sides.hubs(metrics["pairs"])
+        metrics |= {
+            "sentences": self._shards(second.sentences, "sentences", self.params.used_languages, sentence_rows),
         }
+        heldout = sift_near(near, near_account, rejects)
+        if heldout.height:
+            account.heldout(heldout)
+        metrics["heldout"] = self._heldout(heldout)
+        metrics["heldout_near"] = near_account.as_dict()
         self._add_heldout_text(heldout)
         metrics["monolingual"] = self._shards(
             self.text, "monolingual", self.languages, lambda frame: self._text_rows(frame, account, rejects)
@@ -237,6 +264,14 @@ class _Writer:
             return {**made_by, "language": name}
         pair = next(pair for pair in self.params.language_pairs if pair.name == name)
         return {**made_by, "languages": [pair.a, pair.b]}
+
+    def _sentence_rows(self, frame: pl.DataFrame) -> pl.DataFrame:
+        frame = frame.unique(["language", "id"], keep="any").sort("language", "id").rename({"language": "name"})
+        keys = [hub.key for hub in self._hubs]
+        named = frame.filter(pl.col("id").is_in(pl.Series(keys, dtype=pl.Binary).implode())) if keys else frame.clear()
+        for language, key, text in named.select("name", "id", "text").iter_rows():
+            self.hubs |= {hub: text for hub in self._hubs if (hub.language, hub.key) == (language, key)}
+        return frame
 
     def _corpus_names(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame.with_columns(pl.col("corpus").replace_strict(dict(enumerate(self.names)), return_dtype=pl.String))
@@ -303,10 +338,6 @@ def _heldout_table(rows: pl.DataFrame) -> pa.Table:
     return pa.Table.from_arrays(
         [arrow.column(field.name).combine_chunks().cast(field.type) for field in HELDOUT], schema=HELDOUT
     )
-
-
-def _unique_sentences(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.unique(["language", "id"], keep="any").sort("language", "id").rename({"language": "name"})
 
 
 def _split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -11,6 +11,7 @@ from pipeline.config.prepare import HeldOut
 from pipeline.console.errors import UserError
 from pipeline.console.progress import Advance
 from pipeline.corpora.base import NOT_BAD, Chunk, Request, Unit, coalesced
+from pipeline.corpora.named import check_names
 from pipeline.corpora.registry import READERS
 from pipeline.prepare.account import Account
 from pipeline.prepare.cleaning import ChunkToClean
@@ -42,7 +43,8 @@ def plan(works: Sequence[tuple[str, Request, HeldOut | None]]) -> list[Work]:
     """Find the files of all corpora, before any is read.
 
     Raises:
-        UserError: if files are missing, or two corpora read the same file for the same languages.
+        UserError: if files are missing, names contradict the languages they are given for, or two corpora read the same
+            file for the same languages.
     """
     planned = [
         Work(number, kind, request, READERS[kind].units(request), heldout)
@@ -50,6 +52,7 @@ def plan(works: Sequence[tuple[str, Request, HeldOut | None]]) -> list[Work]:
     ]
     seen: dict[tuple[str, tuple[str, ...], tuple[tuple[str, str | int], ...]], str] = {}
     for work in planned:
+        check_names(work.request, work.units)
         for unit in work.units:
             for source in unit.sources:
                 for group in unit.groups:
@@ -87,7 +90,7 @@ class FirstPass:
         first_bad, checked = "", False
         for chunk in coalesced(self._chunks(work, advance)):
             bad = chunk.frame.filter(pl.col("reason").is_not_null() & ~pl.col("reason").is_in(NOT_BAD))
-            account.read += chunk.frame.height
+            self.account.read(work.number, chunk.languages, chunk.frame.height)
             account.bad += bad.height
             if bad.height and not first_bad:
                 row = bad.row(0, named=True)

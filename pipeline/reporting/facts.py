@@ -108,6 +108,11 @@ def corpus_rows(inputs: ReportInputs) -> list[CorpusRow]:
     return rows
 
 
+def text_notes(inputs: ReportInputs) -> list[str]:
+    """What prepare says of corpora and language pairs of which nothing, or little, was left, and training of dev sets."""
+    return [*inputs.prepare.get("notes", ()), *inputs.train.get("notes", ())]
+
+
 def rejection_rows(inputs: ReportInputs) -> list[tuple[str, str, str, float]]:
     """Reasons, how many units each rejected, the share of all that was read, and its length beside the longest (0-1)."""
     corpora = inputs.prepare.get("corpora", {}).values()

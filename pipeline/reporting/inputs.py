@@ -19,6 +19,7 @@ from pipeline.artifacts.parquet_rows import ROW, extreme_rows, fetch, scan
 from pipeline.console.errors import ArtifactError
 from pipeline.ground.languages import LanguagePair
 from pipeline.reporting.costs import Cost
+from pipeline.reporting.judged_precision import Judged
 from pipeline.reporting.label_neighborhoods import Neighborhood
 from pipeline.reporting.models import Models
 from pipeline.reporting.space import Space
@@ -133,6 +134,8 @@ class ReportInputs:
         neighborhoods: some of the first language pair that has any.
         costs: of each stage.
         tokenize: metrics of the stage.
+        judged: what people's judgements say of the mined pairs.
+        left_over: what lies in the project and is not in the report, as params.yaml names it no more; empty if nothing.
     """
 
     title: str
@@ -148,6 +151,8 @@ class ReportInputs:
     space: Space = field(default_factory=Space)
     neighborhoods: Sequence[Neighborhood] = ()
     costs: Sequence[Cost] = ()
+    judged: Judged = field(default_factory=Judged)
+    left_over: str = ""
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,14 @@ class Models:
 
     scores: Mapping[str, Mapping[str, Any]]
     leads: Mapping[str, Mapping[str, Mapping[str, Lead]]]
+
+    def only(self, benchmarks: Collection[str]) -> Models | None:
+        """The same of some benchmarks; None if the student was measured on none of them."""
+        scores = {
+            model: {**about, "benchmarks": {k: v for k, v in about["benchmarks"].items() if k in benchmarks}}
+            for model, about in self.scores.items()
+        }
+        return Models(scores, self.leads) if scores[STUDENT]["benchmarks"] else None
 
     @property
     def names(self) -> list[str]:

@@ -13,9 +13,12 @@ from pipeline.ground.languages import LanguagePair
 from pipeline.reporting import facts, plots, space_plots
 from pipeline.reporting.costs import cost_rows
 from pipeline.reporting.inputs import MinedPair, ReportInputs
+from pipeline.reporting.judged_plot import precision_plot
+from pipeline.reporting.judged_precision import JudgedPrecision
 from pipeline.reporting.mining_notes import mining_notes
 from pipeline.reporting.model_tables import benchmark_tables
 from pipeline.reporting.models import SIGNIFICANT, STUDENT, Models
+from pipeline.reporting.near_copies import most_left_out, near_copies
 from pipeline.reporting.peer_verdict import peer_verdict
 from pipeline.reporting.space import HeatMap, benchmark_heat_map
 from pipeline.reporting.unknown import unknown_languages
@@ -75,6 +78,8 @@ def render(inputs: ReportInputs) -> str:
             known_shown=any(
                 sample.gold is not None for mined in inputs.mined for kind in mined.samples.values() for sample in kind
             ),
+            judged=_judged(inputs),
+            judged_stale=inputs.judged.stale,
             histograms_left_out=max(0, len(inputs.mined) - HISTOGRAMS),
             tables=benchmark_tables(inputs.models),
             significant=SIGNIFICANT,
@@ -93,17 +98,26 @@ def render(inputs: ReportInputs) -> str:
             costs=cost_rows(inputs.costs),
             benchmarks=facts.benchmark_rows(inputs),
             heldout_seen=facts.heldout_seen(inputs),
+            near_copies=near_copies(inputs.prepare),
+            most_left_out=most_left_out(inputs.prepare),
             loss_plot=_loss_plot(inputs),
             dev_plot=_dev_plot(inputs),
             train=inputs.train,
             corpora=facts.corpus_rows(inputs),
+            text_notes=facts.text_notes(inputs),
             rejections=facts.rejection_rows(inputs),
             texts=facts.text_rows(inputs),
             sentences=facts.sentence_rows(inputs),
+            left_over=inputs.left_over,
             makers=facts.maker_groups(inputs),
         )
     )
     return page.rstrip() + "\n"
+
+
+def _judged(inputs: ReportInputs) -> list[tuple[JudgedPrecision, Markup]]:
+    thresholds = {found.pair: found.threshold for found in inputs.mined}
+    return [(found, _markup(precision_plot(found, thresholds.get(found.pair)))) for found in inputs.judged.pairs]
 
 
 def _sections(inputs: ReportInputs) -> list[PairSection]:

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.reporting.inputs import ReportInputs
 from pipeline.reporting.model_tables import statistic_name
 from pipeline.reporting.models import Models
+from pipeline.reporting.near_copies import most_left_out
 
 HEADLINED = 3
 """Benchmarks whose numbers stand at the top."""
@@ -66,6 +67,9 @@ def verdict(inputs: ReportInputs) -> list[str]:
     """The verdict on held-out documents in plain sentences."""
     retrieval, mining = inputs.evaluate.get("retrieval", {}), inputs.evaluate.get("mining", {})
     pairs: Mapping[str, Any] = retrieval.get("pairs", {})
+    most = most_left_out(inputs.prepare)
+    if not pairs and most:
+        return [f"Nothing could be measured: {most}. Text that only repeats itself has nothing new to test on."]
     if not pairs:
         return [
             "Nothing could be measured: no document is held out from training, so there are no translations that the "
@@ -89,6 +93,8 @@ def verdict(inputs: ReportInputs) -> list[str]:
         sentences.append(
             f"Best is {_scores(ordered[0], pairs, mining)}; worst is {_scores(ordered[-1], pairs, mining)}."
         )
+    if most:
+        sentences.append(f"{most[0].upper()}{most[1:]}: of such text the scores say nothing.")
     return sentences
 
 

@@ -10,6 +10,8 @@ import polars as pl
 CONTROL = r"[[\p{Cc}\p{Cf}]--[\s\u{200C}\u{200D}]]"
 IGNORED = r"[\p{P}\p{Z}\p{C}\s]"
 
+DIGITS = r"\p{Nd}+"
+
 UnicodeForm = Literal["NFC", "NFKC", "none"]
 
 
@@ -37,3 +39,13 @@ def normal_form(text: pl.Expr) -> pl.Expr:
     """
     bare = text.str.normalize("NFKC").str.to_lowercase().str.replace_all(IGNORED, "")
     return pl.when(bare.str.len_bytes() > 0).then(bare).otherwise(text)
+
+
+def digits_masked(form: pl.Expr) -> pl.Expr:
+    """A normal form with one digit for each number: the same for texts that differ in numbers only; null without any.
+
+    >>> forms = pl.Series("text", ["page10of12", "page9of9", "page"])
+    >>> forms.to_frame().select(digits_masked(pl.col("text")))["text"].to_list()
+    ['page0of0', 'page0of0', None]
+    """
+    return pl.when(form.str.contains(DIGITS)).then(form.str.replace_all(DIGITS, "0"))

@@ -6,7 +6,7 @@ from functools import cache
 
 import polars as pl
 
-from pipeline.ground.languages import script_of
+from pipeline.ground.languages import scripts_of
 
 MIXED = {
     "Jpan": ("Han", "Hira", "Kana"),
@@ -21,13 +21,16 @@ NAMES = {"Han": "Han", "Hira": "Hiragana", "Kana": "Katakana", "Hang": "Hangul"}
 
 @cache
 def script_class(language: str) -> str | None:
-    """A regular expression for one letter of the language's script, or None if the script isn't known.
+    """A regular expression for one letter of the language's script (of any of its scripts), or None if none is known.
 
     The prolonged sound mark (ー), whose Unicode script is Common, counts as Japanese.
     """
-    script = script_of(language)
-    parts = "".join(rf"\p{{{NAMES.get(part, part)}}}" for part in MIXED.get(script, (script,)))
-    pattern = rf"[{parts}ー々]" if script == "Jpan" else f"[{parts}]"
+    scripts = scripts_of(language)
+    if not scripts:
+        return None
+    names = [NAMES.get(part, part) for script in scripts for part in MIXED.get(script, (script,))]
+    parts = "".join(rf"\p{{{name}}}" for name in dict.fromkeys(names))
+    pattern = rf"[{parts}ー々]" if "Jpan" in scripts else f"[{parts}]"
     try:
         pl.Series(["a"]).str.count_matches(pattern)
     except pl.exceptions.ComputeError:

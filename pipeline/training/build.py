@@ -15,6 +15,7 @@ from pipeline.encoders.lora import add_adapters
 from pipeline.encoders.model import SentenceModel, TransformerModel, fresh_static
 from pipeline.encoders.tokenization import TextTokenizer
 from pipeline.encoders.transplant import transplant
+from pipeline.encoders.trimming import cut_token_vectors
 
 
 def build_student(
@@ -93,9 +94,11 @@ def _build(
         if pooling == "auto" and teacher is not None:
             pooling = teacher.pooling
         return transplant(start, EncoderSettings(pooling=pooling, max_length=student.max_length), tokenizer, seed)
-    if is_static(start):
-        return load_static(start)
-    return load_transformer(start, EncoderSettings(pooling=pooling, max_length=student.max_length))
+    settings = EncoderSettings(pooling=pooling, max_length=student.max_length)
+    model = load_static(start) if is_static(start) else load_transformer(start, settings)
+    if student.trim_vocabulary:
+        cut_token_vectors(model, start, tokenizer)
+    return model
 
 
 def _transformer(student: Student, tokenizer: TextTokenizer) -> TransformerModel:

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.artifacts.tokens import TokenBatch
-from pipeline.embedding.tokenize import join
 from pipeline.training.randomness import random_state, set_random_state
 
 Objective = Callable[[Tensor], Tensor]
@@ -58,7 +57,7 @@ def backward(
     parts = list(_pieces(len(sides[0]), chunk)) if pieces is None else np.array_split(np.arange(len(sides[0])), pieces)
     if len(parts) == 1:
         with _exchange(accelerator, model, last):
-            vectors: Tensor = model(join(list(sides)))
+            vectors: Tensor = model(TokenBatch.joined(list(sides)))
             loss = objective(vectors)
             accelerator.backward(loss)
         return loss.detach(), vectors.detach()
@@ -111,7 +110,7 @@ def piece_count(pairs: int, processes: int, chunk: int | None) -> int:
 
 
 def _select(sides: Sequence[TokenBatch], rows: NDArray[np.int64]) -> TokenBatch:
-    return join([side.select(rows) for side in sides])
+    return TokenBatch.joined([side.select(rows) for side in sides])
 
 
 def _exchange(accelerator: Accelerator, model: nn.Module, wanted: bool) -> AbstractContextManager[None]:

@@ -35,6 +35,7 @@ from pipeline.encoders.model import SentenceModel
 from pipeline.losses.objective import Loss
 from pipeline.training.anchors import AnchorPlan
 from pipeline.training.batches import BatchPlan
+from pipeline.training.chance import find_at_chance, refuse_chance
 from pipeline.training.checkpoint import (
     Progress,
     load_checkpoint,
@@ -68,10 +69,12 @@ class Trained:
         model: with the parameters of the best dev accuracy (the last ones where there is no dev set); of several
             processes, only the first one's.
         progress: where it ended, with its history.
+        notes: what is to be said of dev sets on which it is no better than chance.
     """
 
     model: SentenceModel
     progress: Progress
+    notes: Sequence[str] = ()
 
     @property
     def coverage(self) -> float:
@@ -98,8 +101,8 @@ class Trainer:
         name: what messages and progress call it.
 
     Raises:
-        UserError: if it shall stop early by a dev set that is empty, there are more processes than pairs in a batch, or the
-            teacher's vectors shall stand for the student's and have other dimensions.
+        UserError: if there is no training pair, it shall stop early by a dev set that is empty, there are more processes than
+            pairs in a batch, or the teacher's vectors shall stand for the student's and have other dimensions.
     """
 
     accelerator: Accelerator
@@ -115,6 +118,10 @@ class Trainer:
     name: str = "train"
 
     def __post_init__(self) -> None:
+        if not any(len(part.rows_a) for part in self.pairs):
+            raise UserError(
+                "train: there is no training pair; all are held out or were left out (metrics/prepare.json)"
+            )
         if self.config.patience is not None and not self.dev:
             raise UserError(
                 f"train.patience: found {self.config.patience}, but there is no dev set to stop by; expected null, or a "
@@ -141,7 +148,8 @@ class Trainer:
         """Train to the last step, or to the end of patience, and return the best student.
 
         Raises:
-            UserError: if loss or parameters are no longer numbers, or all vectors are alike; the last checkpoint stays.
+            UserError: if loss or parameters are no longer numbers, or all vectors are alike (the last checkpoint stays); or
+                if the student finds its training pairs and no others.
             Interrupted: if a signal asked for a stop, after the step and with a checkpoint of it.
         """
         # FSDP spreads the student's parameters for good: what is saved in the end is another of the same shape.
@@ -157,7 +165,8 @@ class Trainer:
         if self._is_first:
             load_trained_state(result, best)
         self.accelerator.wait_for_everyone()
-        return Trained(result.cpu() if self._is_first else result, progress)
+        notes = self._check_chance(result, progress) if self._is_first else []
+        return Trained(result.cpu() if self._is_first else result, progress, notes)
 
     def _take_steps(
         self, steps: Steps, progress: Progress, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
@@ -188,6 +197,21 @@ class Trainer:
             if request.number is not None:
                 raise Interrupted(request.number, " after the last step of training")
         return best
+
+    def _check_chance(self, student: SentenceModel, progress: Progress) -> list[str]:
+        """Stop, or say so, where the best student doesn't find translations; see `pipeline.training.chance`."""
+        if not self.dev:
+            return []
+        record = next(record for record in progress.history if record["step"] == progress.best_step)
+        accuracies = {part.name: record[f"dev/{part.name}"] for part in self.dev}
+        looks = len(progress.history)
+        found = find_at_chance(
+            self.dev, accuracies, looks, self.pairs, lambda parts: dev_scores(student, parts, EVAL_TOKENS)
+        )
+        notes = refuse_chance(found, len(self.dev), progress.step)
+        for note in notes:
+            log.warning("%s: %s", self.name, note)
+        return notes
 
     def _shall_stop(self, request: Request, step: int) -> bool:
         """Whether a signal asked for a stop; the same on every process."""

@@ -1,4 +1,4 @@
-"""The store: every encoder's segments and every kept mining index."""
+"""The store: every encoder's segments, every kept mining index and every converted model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.console.errors import InputError
+from pipeline.encoders.kept_models import FOLDER as MODELS
 from pipeline.ground.atomic import FILE_END, FOLDER_END
+from pipeline.ground.folder_checksums import check_folder
 from pipeline.ground.hashing import identity_hash
 from pipeline.search.kept_indexes import FOLDER, check_index
 from pipeline.store.local import IDENTITY_FILE, SET_ASIDE, open_segment
@@ -21,6 +23,8 @@ def store_defects(root: Path) -> Iterator[Defect]:
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         if folder.name == FOLDER:
             yield from _index_defects(folder)
+        elif folder.name == MODELS:
+            yield from _model_defects(folder)
         elif folder.name.startswith("."):
             yield Defect(folder, "left by a stopped run")
         elif folder.is_dir():
@@ -60,5 +64,16 @@ def _index_defects(root: Path) -> Iterator[Defect]:
             continue
         try:
             check_index(folder)
+        except InputError as error:
+            yield Defect(folder, str(error).partition(";")[0].removeprefix(f"{folder}: "))
+
+
+def _model_defects(root: Path) -> Iterator[Defect]:
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        if folder.name.startswith("."):
+            yield Defect(folder, "left by a stopped run, or being written now")
+            continue
+        try:
+            check_folder(folder)
         except InputError as error:
             yield Defect(folder, str(error).partition(";")[0].removeprefix(f"{folder}: "))

@@ -57,6 +57,7 @@ def compare(
         from pipeline.inspecting.view import View
         from softalign.interface.benchmark_options import read_benchmarks
         from softalign.interface.console import show
+        from softalign.interface.text_options import own_store
 
         if resamples < 1:
             raise UserError("--bootstrap: found 0; a comparison needs resamples")
@@ -71,7 +72,7 @@ def compare(
             for place, model in enumerate(models):
                 path = Path(model)
                 if model in new:
-                    opened = open_named(path.name or model, model, Path())
+                    opened = open_named(path.name or model, model, Path(), store or own_store())
                     path = Path(work) / f"{place}.json"
                     evaluation = Evaluation(read, 0, seed, store)
                     evaluation.write(path, opened, evaluation.scores(opened))

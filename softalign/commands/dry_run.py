@@ -6,15 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.inspecting.view import Table, View
+from pipeline.prepare.notes import refuse_nothing
 from pipeline.prepare.prepare import dry_run
 from softalign.interface.console import show
 from stages.running.command import Project
 
 
 def dry_run_command(root: Path, limit: int) -> None:
-    """Show the account of a project's first units."""
+    """Show the account of a project's first units.
+
+    Raises:
+        UserError: if none of them would be kept.
+    """
     project = Project.open(root)
-    show(account_view(dry_run(project.params, project.layout.root, limit), limit))
+    metrics = dry_run(project.params, project.layout.root, limit)
+    show(account_view(metrics, limit))
+    refuse_nothing(metrics, limit)
 
 
 def account_view(metrics: dict[str, Any], limit: int) -> View:
@@ -26,8 +33,9 @@ def account_view(metrics: dict[str, Any], limit: int) -> View:
         rows.append((name, "read", f"{corpus['read']:,}", ""))
         rows += [("", outcome, f"{count:,}", f"{100 * count / read:.1f} %") for outcome, count in outcomes]
     columns = ("corpus", "outcome", "units", "share")
+    notes = (("note", note) for note in metrics["notes"])
     return View(
         "prepare, dry run",
-        (("units", f"the first {limit:,} of each corpus"),),
+        (("units", f"the first {limit:,} of each corpus"), *notes),
         (Table("account", columns, tuple(rows), numeric=frozenset({"units", "share"})),),
     )

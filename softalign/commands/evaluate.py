@@ -70,6 +70,7 @@ def evaluate(
         from pipeline.inspecting.view import View
         from softalign.interface.benchmark_options import read_benchmarks, score_tables
         from softalign.interface.console import show
+        from softalign.interface.text_options import own_store
 
         if "project" in given:
             other = min(alone, key=list(ctx.params).index).replace("_", "-")
@@ -83,9 +84,9 @@ def evaluate(
         called = name or Path(model).name or model
         if revision or prefix is not None or max_length:
             options = Peer(name="model", model=model, revision=revision, prefix=prefix, max_length=max_length)
-            opened = open_model_folder(called, options, Path())
+            opened = open_model_folder(called, options, Path(), store or own_store())
         else:
-            opened = open_named(called, model, Path())
+            opened = open_named(called, model, Path(), store or own_store())
         evaluation = Evaluation(benchmarks, resamples, seed, store, seen)
         scores = evaluation.scores(opened)
         if out is not None:

@@ -14,10 +14,11 @@ from ruamel.yaml import YAML
 import pipeline
 from pipeline.config.params import check_params
 from pipeline.console.errors import InputError, UserError
+from pipeline.corpora.named import check_sides
 from pipeline.ground.atomic import write_text
 from pipeline.ground.languages import canonical_language
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 
 FILES = {"params.yaml": "params.yaml", "stages.yaml": "dvc.yaml", "gitignore": ".gitignore", "dvcignore": ".dvcignore"}
 """The templates, and what they are called in a project (a template called dvc.yaml would be a pipeline to DVC)."""
@@ -48,11 +49,13 @@ def init_command(folder: Path, source: Path, target: Path, languages: str, dvc: 
         dvc: whether ``dvc init`` is run.
 
     Raises:
-        UserError: if a file of the project is there already, a text is missing, or the languages are none.
+        UserError: if a file of the project is there already, a text is missing, the languages are none, both texts are one
+            file, or a text's name says the other's language.
     """
     codes = _languages(languages)
     for text in (source, target):
         _check_text(text)
+    check_sides(dict(zip(codes, (source, target), strict=True)))
     _check_folder(folder, dvc)
     contents = project_files(folder, dict(zip(codes, (source, target), strict=True)), _count_lines(source))
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config.params import load_params
@@ -13,6 +14,7 @@ from pipeline.inspecting.surroundings import Surroundings
 from pipeline.inspecting.view import Wanted
 from softalign.interface.console import show
 from stages.running.layout import Layout
+from stages.running.leftovers import LeftOvers, in_words
 
 
 def inspect_command(path: Path, rows: int, query: str | None) -> None:
@@ -21,7 +23,25 @@ def inspect_command(path: Path, rows: int, query: str | None) -> None:
     Raises:
         UserError: if it is none, or damaged.
     """
-    show(inspect(path, surroundings(path), Wanted(rows=rows, query=query)))
+    view = inspect(path, surroundings(path), Wanted(rows=rows, query=query))
+    words = _left_over(Path(os.path.abspath(path)))  # noqa: PTH100  (as below)
+    show(replace(view, facts=(*view.facts, ("left over", words))) if words else view)
+
+
+def _left_over(path: Path) -> str:
+    """What of an artifact, or of the folder that it is, belongs to nothing that params.yaml names; empty if nothing."""
+    for root in (path, *path.parents):
+        layout = Layout(root)
+        if not layout.params.is_file():
+            continue
+        try:
+            leftovers = LeftOvers(load_params(layout.params), layout)
+        except UserError:
+            return ""
+        if (reason := leftovers.reason(path)) is not None:
+            return f"{reason}; `softalign verify --repair` removes it"
+        return in_words([one for one in leftovers.found() if one[0].is_relative_to(path)], root)
+    return ""
 
 
 def surroundings(path: Path) -> Surroundings:
@@ -48,6 +68,7 @@ def _teacher_tokenizer(layout: Layout) -> Path | None:
         teacher = load_params(layout.params).teacher
         if not teacher.model.startswith("package:") and not (layout.root / teacher.model).is_dir():
             return None
-        return resolve_model("teacher.model", teacher.model, teacher.revision, layout.root).path / "tokenizer.json"
+        found = resolve_model("teacher.model", teacher.model, teacher.revision, layout.root, store=layout.store)
+        return found.path / "tokenizer.json"
     except UserError:
         return None

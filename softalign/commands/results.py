@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.params import load_params
 from pipeline.inspecting.plain_files import read_json
 from pipeline.inspecting.view import Table, View
+from pipeline.reporting.current import current_evaluation
+from pipeline.reporting.near_copies import most_left_out
 from softalign.interface.console import show
 from stages.running.layout import Layout
+from stages.running.leftovers import LeftOvers, in_words
 
 STAGES = ("prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine", "evaluate", "report")
 
@@ -21,30 +25,55 @@ def results_command(root: Path) -> None:
 def results(layout: Layout) -> View:
     """Scores by language pair, cost by stage, and where the report is; says so when there is nothing yet.
 
+    Only what params.yaml names is shown; what else lies there is named as left over.
+
     Raises:
         ArtifactError: if a metrics file is damaged.
+        UserError: if params.yaml can't be used.
     """
+    params = load_params(layout.params) if layout.params.is_file() else None
     evaluated = layout.metrics / "evaluate.json"
-    metrics = read_json(evaluated) if evaluated.is_file() else {}
-    heldout = layout.metrics / "heldout.json"
-    metrics |= read_json(heldout) if heldout.is_file() else {}
-    found = (_scores(metrics), _benchmarks(metrics), _mined(layout), _costs(layout))
+    metrics = _metrics(evaluated) | _metrics(layout.metrics / "heldout.json")
+    if params is not None:
+        metrics = current_evaluation(metrics, params)
+    leftovers = None if params is None else LeftOvers(params, layout)
+    found = (_scores(metrics), _benchmarks(metrics), _mined(layout, leftovers), _costs(layout, leftovers))
     tables = [table for table in found if table is not None]
     facts = []
     if not evaluated.is_file():
         facts.append(("scores", "none yet; `dvc repro` runs all stages"))
     elif not tables or tables[0].title != SCORES:
-        facts.append(("scores", "none: nothing is held out (prepare.heldout.share), so there is nothing to measure on"))
+        facts.append(("scores", f"none: {_why_none(layout)}"))
+    elif params is not None and (without := [pair for pair in params.pairs if pair not in _pairs_of(metrics)]):
+        facts.append(("without scores", ", ".join(without)))
     facts.append(("report", str(layout.report) if layout.report.is_file() else "not written yet"))
+    if leftovers is not None and (words := in_words(list(leftovers.found()), layout.root)):
+        facts.append(("left over", words))
     return View("results", tuple(facts), tuple(tables))
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
+
+
+def _why_none(layout: Layout) -> str:
+    if most := most_left_out(_metrics(layout.metrics / "prepare.json")):
+        return most
+    return "nothing is held out (prepare.heldout.share), so there is nothing to measure on"
 
 
 SCORES = "scores on held-out documents, in per cent"
 
 
+def _pairs_of(metrics: dict[str, Any]) -> list[str]:
+    return list(
+        dict.fromkeys(pair for kind in ("retrieval", "mining") for pair in metrics.get(kind, {}).get("pairs", {}))
+    )
+
+
 def _scores(metrics: dict[str, Any]) -> Table | None:
     retrieval, mining = metrics.get("retrieval", {}), metrics.get("mining", {})
-    pairs = list(dict.fromkeys([*retrieval.get("pairs", {}), *mining.get("pairs", {})]))
+    pairs = _pairs_of(metrics)
     if not pairs:
         return None
     rows = []
@@ -79,9 +108,9 @@ def _benchmarks(metrics: dict[str, Any]) -> Table | None:
     return Table(title, columns, tuple(rows), frozenset({"value", "clean"})) if rows else None
 
 
-def _mined(layout: Layout) -> Table | None:
+def _mined(layout: Layout, leftovers: LeftOvers | None) -> Table | None:
     rows = []
-    for path in sorted((layout.metrics / "mine").glob("*.json")):
+    for path in _current(layout.metrics / "mine", leftovers):
         mined = read_json(path).get("mined", {})
         if mined:
             what = "the test set" if mined["set"] == "test" else "your text"
@@ -90,14 +119,20 @@ def _mined(layout: Layout) -> Table | None:
     return Table("mined pairs", columns, tuple(rows), frozenset({"candidates", "accepted"})) if rows else None
 
 
-def _costs(layout: Layout) -> Table | None:
+def _costs(layout: Layout, leftovers: LeftOvers | None) -> Table | None:
     rows = []
-    for path in sorted(layout.cost("prepare").parent.glob("*.json"), key=lambda path: (_place(path.stem), path.stem)):
+    paths = _current(layout.cost("").parent, leftovers)
+    for path in sorted(paths, key=lambda path: (_place(path.stem), path.stem)):
         cost = read_json(path)
         rows.append((path.stem, f"{cost['seconds']:,.1f}", f"{cost['peak_megabytes']:,.0f}"))
     columns = ("stage", "seconds", "peak MB")
     title = "cost of each stage's last run on this machine"
     return Table(title, columns, tuple(rows), frozenset(columns[1:])) if rows else None
+
+
+def _current(folder: Path, leftovers: LeftOvers | None) -> list[Path]:
+    """A folder's JSON files, by name, but for what is left over."""
+    return [path for path in sorted(folder.glob("*.json")) if leftovers is None or leftovers.reason(path) is None]
 
 
 def _place(name: str) -> int:

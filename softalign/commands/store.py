@@ -6,7 +6,8 @@ from pathlib import Path
 
 import typer
 
-from pipeline.inspecting.folders import index_table, store_table
+from pipeline.encoders.kept_models import KeptModel, list_models, prune_models
+from pipeline.inspecting.folders import index_table, model_table, store_table
 from pipeline.inspecting.view import Table, View, size_text
 from pipeline.search.kept_indexes import KeptIndex, list_indexes, prune_indexes
 from pipeline.store.local import StoreEntry, list_store, prune_store
@@ -15,12 +16,12 @@ from stages.running.layout import Layout
 
 
 def list_command(root: Path) -> None:
-    """Show what the store holds of each encoder, and which mining indexes."""
+    """Show what the store holds of each encoder, and which mining indexes and converted models."""
     show(_view(Layout(root).store))
 
 
 def prune_command(root: Path, unused_days: float, yes: bool) -> None:
-    """Delete the vectors of encoders and the mining indexes that nothing used for some days, after asking."""
+    """Delete what nothing used for some days, after asking: vectors of encoders, mining indexes, converted models."""
     store = Layout(root).store
     old = [entry for entry in list_store(store) if entry.days_unused >= unused_days]
     for entry in old:
@@ -28,29 +29,37 @@ def prune_command(root: Path, unused_days: float, yes: bool) -> None:
             typer.echo(f"{entry.folder}: in use by {', '.join(entry.used_by)}; kept")
     old = [entry for entry in old if not entry.used_by]
     indexes = [kept for kept in list_indexes(store) if kept.days_unused >= unused_days]
-    if not old and not indexes:
+    models = [kept for kept in list_models(store) if kept.days_unused >= unused_days]
+    if not old and not indexes and not models:
         typer.echo(f"{store}: nothing was unused for {unused_days:g} days; nothing deleted")
         return
-    show(View(f"{store}, unused for {unused_days:g} days", (), _tables(old, indexes)))
-    question = f"Delete {_sum(old, indexes)}? They will be made again when they are needed"
+    show(View(f"{store}, unused for {unused_days:g} days", (), _tables(old, indexes, models)))
+    question = f"Delete {_sum(old, indexes, models)}? They will be made again when they are needed"
     if not yes and not typer.confirm(question):
         typer.echo("nothing deleted")
         return
-    typer.echo(f"deleted {_sum(prune_store(store, unused_days), prune_indexes(store, unused_days))}")
+    deleted = prune_store(store, unused_days), prune_indexes(store, unused_days), prune_models(store, unused_days)
+    typer.echo(f"deleted {_sum(*deleted)}")
 
 
 def _view(store: Path) -> View:
-    entries, indexes = list_store(store), list_indexes(store)
-    facts = (("holds", _sum(entries, indexes) if entries or indexes else "nothing yet"),)
-    return View(str(store), facts, _tables(entries, indexes))
+    held = list_store(store), list_indexes(store), list_models(store)
+    facts = (("holds", _sum(*held) if any(held) else "nothing yet"),)
+    return View(str(store), facts, _tables(*held))
 
 
-def _tables(entries: list[StoreEntry], indexes: list[KeptIndex]) -> tuple[Table, ...]:
-    return (*([store_table(entries)] if entries else []), *([index_table(indexes)] if indexes else []))
+def _tables(entries: list[StoreEntry], indexes: list[KeptIndex], models: list[KeptModel]) -> tuple[Table, ...]:
+    return (
+        *([store_table(entries)] if entries else []),
+        *([index_table(indexes)] if indexes else []),
+        *([model_table(models)] if models else []),
+    )
 
 
-def _sum(entries: list[StoreEntry], indexes: list[KeptIndex]) -> str:
+def _sum(entries: list[StoreEntry], indexes: list[KeptIndex], models: list[KeptModel]) -> str:
     vectors = sum(entry.vectors for entry in entries)
     held = [f"{vectors:,} vectors of {len(entries):,} encoders"] if entries else []
     held += [f"{len(indexes):,} mining indexes"] if indexes else []
-    return ", ".join([*held, size_text(sum([entry.size for entry in entries] + [kept.size for kept in indexes]))])
+    held += [f"{len(models):,} converted models"] if models else []
+    sizes = [kept.size for kept in (*entries, *indexes, *models)]
+    return ", ".join([*held, size_text(sum(sizes))])

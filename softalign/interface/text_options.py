@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.mining.files.text import TextInput
     from pipeline.mining.files.vectors import EmbeddedText
 
-Formats = Literal["auto", "text", "bucc", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xliff"]
+Formats = Literal["auto", "text", "bucc", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xliff", "po"]
 
 SrcOption = Annotated[str | None, typer.Option("--src", help="Text of the first language: a file, folder or glob.")]
 TrgOption = Annotated[str | None, typer.Option("--trg", help="Text of the second language.")]
@@ -52,6 +52,14 @@ MemoryOption = Annotated[
 VectorsOption = Annotated[
     Path | None,
     typer.Option("--vectors", metavar="DIR", help="Keep the vectors (and FAISS indexes) here, and use them again."),
+]
+KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        help="A rule that text and pairs may break: copy, length-ratio, urls, numbers, letters, script, too-short, too-long, "
+        "or all; may be repeated.",
+    ),
 ]
 KnownOption = Annotated[
     list[str] | None,
@@ -90,13 +98,15 @@ def text_inputs(
     """Both sides as the user named them.
 
     Raises:
-        UserError: if languages, columns or the encoding can't be what was meant.
+        UserError: if languages, columns or the encoding can't be what was meant, or both sides are one file of lines.
     """
     import codecs
 
     from pipeline.console.errors import UserError
+    from pipeline.corpora.named import check_sides
     from pipeline.ground.languages import canonical_language
-    from pipeline.mining.files.text import UNKNOWN, TextInput, language_of
+    from pipeline.mining.files.text import TextInput, language_of
+    from pipeline.text.rules import UNKNOWN
 
     try:
         codecs.lookup(encoding)
@@ -114,9 +124,14 @@ def text_inputs(
     if len(columns) > 2:
         raise UserError(f"--column: found {column!r}, expected one column, or two with a comma")
     sides = zip(("--src", "--trg"), (src, trg), codes, (columns * 2)[:2], strict=True)
-    a, b = (TextInput(option, path, code, format_name, col, encoding) for option, path, code, col in sides)
+    a, b = (
+        TextInput(option, path, code, format_name, col, encoding, (codes[0], codes[1]))
+        for option, path, code, col in sides
+    )
     for side in (a, b):
         side.check()
+    if a.language != b.language and {a.kind, b.kind} <= {"text", "bucc"}:
+        check_sides({a.language: Path(src), b.language: Path(trg)})
     return a, b
 
 
@@ -131,7 +146,7 @@ def known_inputs(
     from dataclasses import replace
 
     from pipeline.console.errors import UserError
-    from pipeline.mining.files.text import TextInput
+    from pipeline.mining.files.text import LANGUAGE_INSIDE, TextInput
 
     if not known:
         if column is not None:
@@ -140,7 +155,9 @@ def known_inputs(
     if len(known) > 2:
         raise UserError(f"--known: found {len(known)} files, expected one with both sides, or two")
     paths = (known * 2)[:2]
-    sides = [TextInput("--known", path, side.language) for path, side in zip(paths, inputs, strict=True)]
+    sides = [
+        TextInput("--known", path, side.language, pair=side.pair) for path, side in zip(paths, inputs, strict=True)
+    ]
     columns = column
     if columns is None and len(known) == 1 and sides[0].kind in {"tsv", "csv"}:
         columns = "0,1"
@@ -149,7 +166,7 @@ def known_inputs(
         if len(parts) != 2:
             raise UserError(f"--known-column: found {columns!r}, expected two columns with a comma, like 0,1")
         sides = [replace(side, column=_column(part)) for side, part in zip(sides, parts, strict=True)]
-    elif len(known) == 1 and sides[0].kind not in {"tmx", "xliff"}:
+    elif len(known) == 1 and sides[0].kind not in LANGUAGE_INSIDE:
         raise UserError(f"--known: {known[0]} is {sides[0].kind}; give --known-column, or a file for each side")
     for side in sides:
         side.check()
@@ -209,7 +226,34 @@ def load_model(
     """
     from pipeline.encoders.described import ModelOptions, open_model
 
-    return open_model(ModelOptions(model, revision, prefix, max_length, pooling, dtype), Path())
+    return open_model(ModelOptions(model, revision, prefix, max_length, pooling, dtype, store=own_store()), Path())
+
+
+def own_store() -> Path | None:
+    """The store of the project in the working folder, or what ``SOFTALIGN_STORE`` names; None where there is neither."""
+    import os
+
+    from pipeline.store.remote import is_url
+    from stages.running.layout import Layout
+
+    named = os.environ.get("SOFTALIGN_STORE")
+    here = Layout(Path())
+    return here.store if here.params.is_file() or (named and not is_url(named)) else None
+
+
+def kept_rules(names: list[str] | None) -> list[str]:
+    """The rules that are not to hold.
+
+    Raises:
+        UserError: for one that isn't any.
+    """
+    from pipeline.console.errors import UserError
+    from pipeline.text.rules import OFF
+
+    found = list(OFF) if "all" in (names or ()) else list(names or ())
+    if unknown := [name for name in found if name not in OFF]:
+        raise UserError(f"--keep: found {unknown[0]!r}; expected one of {', '.join(OFF)}, all")
+    return sorted(set(found))
 
 
 def mine_options(memory: str, **options: Any) -> Mine:
@@ -254,6 +298,7 @@ def side_fact(side: EmbeddedText) -> tuple[str, str]:
     for count, what in (
         (text.empty, "empty"),
         (text.unreadable, "can't be read"),
+        *((count, f"break the rule {name}") for name, count in text.broken.items()),
         (rows - different, "copies of others"),
         (side.without_tokens, "of which the model makes nothing"),
     ):

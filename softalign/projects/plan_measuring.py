@@ -9,10 +9,11 @@ import typer
 from pipeline.artifacts.shards import iterate_shards
 from pipeline.encoders.load import is_static, load_encoder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
+from pipeline.encoders.trimming import trimmed, vocabulary_use
 from pipeline.planning.measure import Models, made_up_texts, measure
 from pipeline.planning.units import UnitCosts
 from pipeline.training.build import build_student
-from stages.inputs.models import resolve_student, resolve_teacher, teacher_settings
+from stages.inputs.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
 from stages.running.command import Project
 
 TEXTS = 4_000
@@ -57,10 +58,11 @@ def _texts(project: Project, languages: list[str]) -> list[str]:
 def _tokenizer(project: Project, texts: list[str]) -> TextTokenizer:
     """The student's, as stage tokenize wrote it; else its model's, or one trained on the texts."""
     student, source = project.params.student, resolve_student(project)
-    if source is not None:
-        words = not is_static(source.path)
-        return load_tokenizer(source.path, student.prefix, student.max_length, special_tokens=words)
-    words = student.kind != "static"
-    if (project.layout.tokenizer / TOKENIZER_FILE).exists():
-        return load_tokenizer(project.layout.tokenizer, student.prefix, student.max_length, special_tokens=words)
-    return TextTokenizer(train_tokenizer(iter(texts), student.vocabulary), student.prefix, student.max_length, words)
+    prefix, written = student_prefix(project, source), project.layout.tokenizer / TOKENIZER_FILE
+    words = student.kind != "static" and not (source is not None and is_static(source.path))
+    if written.exists() and (source is None or student.trim_vocabulary):
+        return load_tokenizer(written.parent, prefix, student.max_length, special_tokens=words)
+    if source is None:
+        return TextTokenizer(train_tokenizer(iter(texts), student.vocabulary), prefix, student.max_length, words)
+    whole = load_tokenizer(source.path, prefix, student.max_length, special_tokens=words)
+    return trimmed(whole, [vocabulary_use("text", [texts], whole)], source.path) if student.trim_vocabulary else whole

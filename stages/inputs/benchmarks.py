@@ -55,7 +55,7 @@ def run_benchmarks(project: Project, folder: Path) -> dict[str, Any]:
     metrics = {"benchmarks": _measure(evaluation, folder, own_model(project, "student"))}
     peers = {}
     for peer in params.evaluate.peers:
-        model = open_peer(peer, layout.root, lambda which: own_model(project, which))
+        model = open_peer(peer, layout.root, lambda which: own_model(project, which), layout.store)
         scores = _measure(evaluation, folder, model, _languages(project, peer))
         peers[peer.name] = {name: _without_tasks(score) for name, score in scores.items()}
     return {**metrics, "peers": peers} if peers else metrics

@@ -1,27 +1,16 @@
-"""What the stages neighborhoods and train read of a language pair."""
+"""What training reads of the language pairs: tokens, label points and their neighbourhoods, the dev set."""
 
 from __future__ import annotations
 
-from pipeline.artifacts.folders import TokenFolder, VectorFolder
-from pipeline.artifacts.pairs import HeldOutFolder, PairFolder
+from pipeline.artifacts.folders import TokenFolder
+from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.artifacts.shards import open_folder
-from pipeline.ground.languages import LanguagePair
 from pipeline.labels.points import label_points
 from pipeline.training.data import TrainingPairs
 from pipeline.training.dev import DevSet, load_dev
 from pipeline.training.neighbors import Neighbors
+from stages.inputs.labels import read_labels
 from stages.running.command import Project
-
-
-def read_labels(project: Project, pair: LanguagePair) -> tuple[PairFolder, VectorFolder, VectorFolder | None]:
-    """The pairs and the teacher's vectors of a language pair (of its second language only for the strategy average)."""
-    layout = project.layout
-    average = project.params.labels.strategy == "average"
-    return (
-        PairFolder(layout.pairs / pair.name),
-        VectorFolder(layout.teacher / pair.a),
-        VectorFolder(layout.teacher / pair.b) if average else None,
-    )
 
 
 def read_training_pairs(project: Project, tokens: dict[str, TokenFolder]) -> list[TrainingPairs]:

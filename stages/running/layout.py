@@ -133,6 +133,16 @@ class Layout:
         return Path(wanted) if wanted else own
 
     @property
+    def written(self) -> tuple[Path, ...]:
+        """All that stages write or keep, but for a store elsewhere."""
+        data = (
+            *(self.sentences, self.pairs, self.monolingual, self.heldout, self.rejects, self.tokens, self.tokenizer),
+            *(self.teacher, self.neighborhoods, self.checkpoints, self.embeddings, self.mined, self.evaluation),
+            *(self.cost("").parent, self.lock("").parent, self.root / "data" / "store"),
+        )
+        return *data, self.student, self.metrics, self.plots, self.report
+
+    @property
     def shared(self) -> tuple[Path, ...]:
         """What workers on other machines must see at the same place."""
         return self.root / "data", self.store

@@ -39,6 +39,9 @@ def clone(destination: Path, teacher: Path) -> Path:
     dvc_yaml = (destination / "dvc.yaml").read_text(encoding="utf-8")
     lock = "      - requirements.lock\n"  # in prepare's list first: there a user's own files belong
     own_text = dvc_yaml.replace(lock, f"{lock}      - text.en\n      - text.fr\n", 1)
+    # The teacher is a folder, which tokenize and teach read.
+    for first in ("data/sentences\n      - data/monolingual", "requirements.lock\n      - data/tokens/teacher"):
+        own_text = own_text.replace(f"      - {first}\n", f"      - {teacher}\n      - {first}\n", 1)
     (destination / "dvc.yaml").write_text(own_text, encoding="utf-8")
     (destination / "requirements.lock").touch()
     run(destination, "git", "init", "-q")

@@ -25,6 +25,7 @@ from pipeline.corpora.registry import READERS
 from pipeline.evaluation import semeval
 from pipeline.evaluation.peers import open_vectors
 from pipeline.evaluation.reading import read_benchmark
+from pipeline.ground import languages
 from pipeline.ground.languages import KNOWN_CODES, match_language
 
 
@@ -198,10 +199,12 @@ class TestBombs:
             read_benchmark("n", "sts22", tmp_path)
 
     def test_other_people_s_codes_are_not_remembered_without_end(self):
+        wanted = languages.Wanted(["en", "fr"])
         for number in range(KNOWN_CODES + 100):
-            assert match_language(f"key {number}", ("en", "fr")) is None
-        assert match_language.cache_info().currsize <= KNOWN_CODES
-        assert match_language("en" * 1_000_000, ("en", "fr")) is None
+            assert match_language(f"key {number}", wanted) is None
+        assert match_language("en" * 1_000_000, wanted) is None
+        assert languages._matched.cache_info().currsize <= KNOWN_CODES
+        assert not wanted.others
 
 
 class TestParams:

@@ -147,6 +147,21 @@ def test_store_lists_and_prunes_kept_mining_indexes(stored: Path):
     assert not index.exists()
 
 
+def test_store_lists_and_prunes_converted_models(stored: Path):
+    model = stored / "data" / "store" / "models" / "small4-abc"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("{}")
+    (model / "model.safetensors").write_bytes(b"x" * 2046)
+    lines = run.invoke(app, ["store", "list", "--project", str(stored)]).stdout.splitlines()
+    assert lines[1].startswith("holds\t2 vectors of 2 encoders, 1 converted models, ")
+    assert lines[-1].split("\t")[:2] == ["small4-abc", "2.0 KiB"]
+    assert prune(stored, "--unused-days", "30", "--yes")[1] == 2
+    os.utime(model / "config.json", (time.time() - 86_400 * 50,) * 2)
+    said, left = prune(stored, "--unused-days", "30", "--yes")
+    assert said.splitlines()[-1].startswith("deleted 1 converted models, 2.")
+    assert (left, model.exists()) == (2, False)
+
+
 def test_store_prune_says_who_uses_what_it_keeps(stored: Path):
     store = VectorStore(stored / "data" / "store", {"model": "new"}, 4)
     said, left = prune(stored, "--unused-days", "0", "--yes")

@@ -417,7 +417,8 @@ def test_without_its_head_a_run_ends_with_a_line_and_the_next_goes_on(alone: Pat
         shutil.copytree(alone / "data" / name, project.layout.root / "data" / name)
     # It waits after its second shard: long enough for the head to be gone.
     program = (
-        "import time; from stages import teach; from stages.running.command import stage_main; import pipeline.compute.on_ray as r\n"
+        "import time; from stages import teach; from stages.running.command import stage_main\n"
+        "import pipeline.compute.on_ray as r\n"
         "send, sent = r._Team.send, []\n"
         "def slow(team, worker, item):\n"
         "    sent.append(item)\n"

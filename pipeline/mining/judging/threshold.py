@@ -107,6 +107,21 @@ class Intervals:
     f1: Interval
 
 
+def explain_infinite(threshold: float | None, gold: int) -> str:
+    """What is to be said of a tuned threshold that accepts nothing; empty for any other.
+
+    Args:
+        threshold: as `tune` gave it.
+        gold: how many true pairs it was tuned on.
+    """
+    if threshold is None or threshold != math.inf:
+        return ""
+    return (
+        f"the threshold is infinite, so nothing is accepted: of {gold:,} true pairs none is among the candidates. The model "
+        "doesn't find translations in this text: are the files that the true pairs come from aligned, line by line?"
+    )
+
+
 def tune(scores: Floats, is_gold: Flags, gold_total: int) -> Threshold:
     """The threshold of the best F1.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,3 +47,32 @@ def test_neighbors_have_the_same_bits_with_one_thread_and_with_several():
     for other in found[1:]:
         for name in vars(other):
             np.testing.assert_array_equal(getattr(other, name), getattr(found[0], name))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, "passive None"),
+        ({"OMP_WAIT_POLICY": "active"}, "active None"),
+        ({"GOMP_SPINCOUNT": "1000"}, "None 1000"),  # a choice of its own kind, which a policy would override
+    ],
+)
+@pytest.mark.parametrize("module", ["pipeline.ground.matmul", "stages.teach", "softalign.cli"])
+def test_waiting_threads_sleep_unless_the_user_chose(module: str, chosen: dict[str, str], expected: str):
+    clean = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    # What a child process is started with, whichever way the code comes in; and it is set before torch is loaded.
+    program = (
+        "import sys, os\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch':\n"
+        "            print(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('GOMP_SPINCOUNT'))\n"
+        "            sys.exit()\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        f"import {module}\n"
+        "import pipeline.ground.matmul\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=clean | chosen, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == expected

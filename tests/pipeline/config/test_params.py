@@ -35,7 +35,7 @@ def test_defaults():
 
 
 def test_the_repository_s_own_parameters_are_valid():
-    params = load_params(Path(__file__).parents[2] / "params.yaml")
+    params = load_params(Path(__file__).parents[3] / "params.yaml")
     assert [pair.name for pair in params.language_pairs] == ["en-fr", "en-ja", "en-ko", "en-ru"]
 
 

@@ -22,7 +22,7 @@ def test_columns_are_guessed_or_named(tmp_path, kind):
     name = "parquet" if kind == "parquet" else "arrow"
     rows = read(name, ask(tmp_path, "x", "en-fr"))
     assert sides(rows) == [("one", "un"), ("two", "deux")]
-    assert reasons(rows) == [(2, "missing-column")]
+    assert reasons(rows) == [(2, "missing-side")]
     rows = read(name, ask(tmp_path, "x", "en-fr", columns=(("en", 1), ("fr", 0))))
     assert sides(rows) == [("un", "one"), ("deux", "two")]
 
@@ -31,7 +31,7 @@ def test_a_translation_struct(tmp_path):
     save(tmp_path / "x", {"translation": [{"en": "one", "fr": "un"}, None]}, "parquet")
     rows = read("parquet", ask(tmp_path, "x", "en-fr"))
     assert sides(rows) == [("one", "un")]
-    assert reasons(rows) == [(2, "missing-column")]
+    assert reasons(rows) == [(2, "missing-side")]
 
 
 def test_sentence1_and_sentence2_follow_the_folders_order(tmp_path):

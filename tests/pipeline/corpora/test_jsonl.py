@@ -19,7 +19,7 @@ def test_keys_nesting_and_bad_lines(tmp_path):
     rows = read("jsonl", ask(tmp_path, "x.jsonl", "en-fr"))
     assert sides(rows) == [("one", "un"), ("two", "deux"), ("five", "cinq")]
     assert reasons(rows) == [
-        (3, "not-json"), (4, "missing-column"), (5, "missing-column"), (6, "encoding"),
+        (3, "not-json"), (4, "missing-side"), (5, "missing-column"), (6, "encoding"),
         (7, "missing-column"), (8, "not-json"),
     ]  # fmt: skip
 

@@ -51,6 +51,18 @@ def test_blocks():
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one<br>two", ("one two",)), ("one <br/> two", ("one  two",)), ("one<b>two</b>", ("onetwo",)),
+        ("one<br>\ntwo", ("one", "two")), ("a&nbsp;b", ("a\u00a0b",)),
+    ],
+)  # fmt: skip
+def test_tags_that_separate_leave_a_space(text, lines):
+    assert parse_blocks(text)[0].lines == lines
+    assert parse_blocks(f"| a |\n|---|\n| {text.splitlines()[0]} |")[1].lines[0] == lines[0]
+
+
 def test_the_first_difference_is_told():
     first, second = parse_blocks("# a\n\nb\n\n- c\n"), parse_blocks("# a\n\nb\n\nc\n")
     assert difference(first, first) is None

@@ -2,6 +2,7 @@ import pytest
 from corpus_reading import ask, read, reasons, sides
 
 from pipeline.console.errors import InputError, UserError
+from pipeline.corpora import tabular
 
 
 def test_tsv_by_the_order_of_languages(tmp_path):
@@ -72,3 +73,47 @@ def test_one_sided(tmp_path):
     assert [r["a"] for r in read("text", ask(tmp_path, "y", "en"))] == ["one", "two"]
     with pytest.raises(UserError, match=r"one-sided"):
         read("text", ask(tmp_path, "y", "en-fr"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "delimiter", "line"),
+    [
+        ("tsv", " ||| ", 'one "x" ||| un'), ("tsv", "|||", 'one "x"|||un'), ("tsv", ",", 'one "x",un'),
+        ("tsv", None, 'one "x"\tun'),
+        ("csv", ";", '"one ""x""";un'), ("csv", "\t", '"one ""x"""\tun'), ("csv", None, '"one ""x""",un'),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("header", [False, True])
+def test_other_delimiters(tmp_path, kind, delimiter, line, header):
+    between = delimiter or {"tsv": "\t", "csv": ","}[kind]
+    (tmp_path / "x").write_text((f"en{between}fr\n" if header else "") + f"{line}\n")
+    columns = (("en", "en"), ("fr", "fr")) if header else (("en", 0), ("fr", 1))
+    assert sides(read(kind, ask(tmp_path, "x", "en-fr", columns=columns, delimiter=delimiter))) == [('one "x"', "un")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "advice"),
+    [
+        ("tsv", "one, two ||| un", '" ||| "'), ("tsv", "one,un", '","'), ("tsv", "one|un", '"|"'), ("csv", "one;un", '";"'),
+        ("csv", "one\tun", r'"\\t"'), ("tsv", "nothing", None),
+    ],
+)  # fmt: skip
+def test_the_likely_delimiter_is_named(tmp_path, kind, line, advice):
+    (tmp_path / "x").write_text(f"{line}\n")
+    (row,) = read(kind, ask(tmp_path, "x", "en-fr", columns=(("en", 0), ("fr", 1))))
+    said = (
+        "" if advice is None else f"; is it separated by '{advice[1:-1]}'? then give the corpus 'delimiter: {advice}'"
+    )
+    assert (row["reason"], row["detail"]) == ("missing-column", f"1 columns, expected 2{said}".replace("\\\\", "\\"))
+    with pytest.raises(InputError, match="has no column 'en'"):
+        read(kind, ask(tmp_path, "x", "en-fr", columns=(("en", "en"), ("fr", "fr"))))
+
+
+def test_the_limit_is_a_csv_record_s_not_the_file_s(tmp_path, monkeypatch):
+    monkeypatch.setattr(tabular, "MAX_RECORD_CHARS", 20)
+    (tmp_path / "x.csv").write_text("one,un\n" * 10 + '"two\nlines",deux\n' * 3)
+    request = ask(tmp_path, "x.csv", "en-fr", languages=("en", "fr"))
+    assert sides(read("csv", request)) == [("one", "un")] * 10 + [("two\nlines", "deux")] * 3
+    (tmp_path / "x.csv").write_text("one,un\n" * 10 + '"two\nvery\nlong\nlines",deux\n')
+    with pytest.raises(InputError, match=r"x.csv:11: a record of over 20 characters; a quote never closed"):
+        read("csv", request)

@@ -1,4 +1,5 @@
 import gzip
+import re
 
 import pytest
 from corpus_reading import ask, read, reasons, sides
@@ -107,3 +108,105 @@ def test_xliff_without_languages(tmp_path):
     (tmp_path / "x.xlf").write_text("<xliff><file><trans-unit><source>a</source></trans-unit></file></xliff>")
     with pytest.raises(InputError, match=r"x.xlf:1: doesn't say its source language"):
         read("xliff", ask(tmp_path, "x.xlf", "en-fr"))
+
+
+XLIFF_FILE = (
+    '<file original="x" {0}><body><trans-unit id="1"><source {1}>one</source><target {2}>un</target></trans-unit></body>'
+    "</file>"
+)
+
+
+def xliff(*files):
+    return '<xliff version="1.2">' + "\n".join(files) + "</xliff>"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "pairs", "note"),
+    [
+        ("x.xlf", "x.xlf", ("en-fr",), "the corpus' languages"),
+        ("x.xlf", "x.xlf", ("fr-en",), "the corpus' languages"),
+        ("x.fr.xlf", "x.{lang}.xlf", ("en-fr", "en-ko"), "their path"),
+        ("en-fr.xlf", "{a}-{b}.xlf", ("en-fr", "en-ko"), "their path"),
+    ],
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_target_language_that_an_xliff_does_not_say(tmp_path, version, name, path, pairs, note):
+    text = xliff(XLIFF_FILE.format('source-language="en"', "", ""))
+    if version == 2:
+        text = (
+            XLIFF2.replace('srcLang="fr" trgLang="en"', 'srcLang="en"')
+            .replace("One two", "un")
+            .replace("Three", "trois")
+        )
+    (tmp_path / name).write_text(text)
+    request = ask(tmp_path, path, *pairs)
+    rows = [row for row in read("xliff", request) if row["reason"] is None]
+    assert {row["pair"] for row in rows} == {pairs[0]}
+    assert rows[0]["a" if pairs[0] == "en-fr" else "b"] == ("one" if version == 1 else "Un deux")
+    attribute = "target-language" if version == 1 else "trgLang"
+    assert request.notes.lines()[0].startswith(
+        f"{len(rows)} segments without {attribute}, whose language is taken from {note} (the first: {name}:"
+    )
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_target_language_that_can_not_be_told_is_an_error_that_names_the_attribute(tmp_path, version):
+    text = xliff(XLIFF_FILE.format('source-language="en"', "", ""))
+    if version == 2:
+        text = XLIFF2.replace('srcLang="fr" trgLang="en"', 'srcLang="en"')
+    (tmp_path / "x.xlf").write_text(text)
+    attribute = "target-language on file" if version == 1 else "trgLang on xliff"
+    with pytest.raises(
+        InputError, match=rf"may be fr or ko; expected the attribute {attribute}, {{lang}} in the corpus' path"
+    ):
+        read("xliff", ask(tmp_path, "x.xlf", "en-fr", "en-ko"))
+
+
+def test_every_file_of_an_xliff_has_languages_of_its_own(tmp_path):
+    fr = XLIFF_FILE.format('source-language="en" target-language="fr"', "", "")
+    ko = XLIFF_FILE.format('source-language="en" target-language="ko"', "", "")
+    back = XLIFF_FILE.format('source-language="fr" target-language="en"', "", "")
+    own = XLIFF_FILE.format('source-language="en"', 'xml:lang="en"', 'xml:lang="ko"')
+    other = XLIFF_FILE.format('source-language="en" target-language="de"', "", "")
+    (tmp_path / "x.xlf").write_text(xliff(fr, ko, back, own, other))
+    rows = read("xliff", ask(tmp_path, "x.xlf", "en-fr", "en-ko"))
+    assert sorted((row["pair"], row["line"], row["a"], row["reason"]) for row in rows) == [
+        ("en-fr", 1, "one", None), ("en-fr", 3, "un", None), ("en-fr", 5, "", "missing-side"), ("en-ko", 2, "one", None),
+        ("en-ko", 4, "one", None),
+    ]  # fmt: skip
+    assert next(row["detail"] for row in rows if row["line"] == 5) == "the file is in en and de"
+
+
+def test_one_language_of_a_pair_needs_no_target_language(tmp_path):
+    (tmp_path / "x.xlf").write_text(xliff(XLIFF_FILE.format('source-language="en"', "", "")))
+    assert sides(read("xliff", ask(tmp_path, "x.xlf", "en"))) == [("one", None)]
+    assert sides(read("xliff", ask(tmp_path, "x.xlf", "fr"))) == [("un", None)]
+
+
+@pytest.mark.parametrize(
+    ("variants", "detail"),
+    [
+        (
+            '<tuv xml:lang="en"/><tuv xml:lang="fr"><seg>un</seg></tuv>',
+            r"no variant in en \(found: en without seg, fr\)",
+        ),
+        (
+            "<tuv><seg>one</seg></tuv><tuv lang='fr'><seg>un</seg></tuv>",
+            r"no variant in en \(found: one without xml:lang, fr\)",
+        ),
+        ('<tuv xml:lang="de"><seg>eins</seg></tuv>', r"no variant in en \(found: de\)"),
+    ],
+)
+def test_a_tmx_unit_without_a_side_says_what_it_has(tmp_path, variants, detail):
+    rows = read("tmx", document(tmp_path / "x.tmx", f"<tu>{variants}</tu>"))
+    assert re.fullmatch(detail, rows[0]["detail"])
+
+
+def test_a_tmx_header_of_all_languages_and_its_segments_encodings(tmp_path):
+    text = (
+        '<tmx version="1.4"><header srclang="*all*"><ude name="x"><map unicode="#xF8FF" code="#xF0"/></ude></header><body>'
+        '<tu srclang="*all*"><tuv xml:lang="fr" o-encoding="cp850"><seg>un</seg></tuv><tuv xml:lang="en"><seg>one</seg></tuv>'
+        "</tu></body></tmx>"
+    )
+    (tmp_path / "x.tmx").write_text(text)
+    assert sides(read("tmx", ask(tmp_path, "x.tmx", "en-fr"))) == [("one", "un")]

@@ -122,3 +122,17 @@ def test_a_tokenizer_s_training_text_is_a_fixed_sample(write_sentences, tmp_path
     sample = list(training_texts([tmp_path / "s"], 40))
     assert len(sample) == 40
     assert sample == list(training_texts([tmp_path / "s"], 50))[:40]
+
+
+def test_the_store_has_each_new_vector_under_its_own_sentence(encoder, write_sentences, tmp_path: Path):
+    """Also of a shard of which it had others: a third run, all from the store, has the bytes of one without it."""
+    store = VectorStore(tmp_path / "store", encoder.identity, encoder.dimension)
+    for name, texts in (("one", TEXTS[::2]), ("two", TEXTS)):
+        embed_folder(
+            encoder, _tokens(encoder, write_sentences, tmp_path / name, texts), tmp_path / "v", "en", store, ""
+        )
+    counts = embed_folder(encoder, tmp_path / "two" / "tokens", tmp_path / "stored", "en", store, "embed")
+    assert (counts.hits, counts.misses) == (len(TEXTS), 0)
+    embed_folder(encoder, tmp_path / "two" / "tokens", tmp_path / "fresh", "en", None, "embed")
+    for stored, fresh in zip(shard_paths(tmp_path / "stored"), shard_paths(tmp_path / "fresh"), strict=True):
+        assert stored.read_bytes() == fresh.read_bytes()

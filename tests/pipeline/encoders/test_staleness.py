@@ -115,3 +115,19 @@ def test_the_same_model_in_another_place_is_the_same(model: Path, tmp_path: Path
 def test_what_only_costs_memory_or_time_is_no_other_encoder(model: Path, tmp_path: Path):
     assert stored(tmp_path / "store", encoder(model)) == 0
     assert stored(tmp_path / "store", encoder(model, replace(SETTINGS, batch_tokens=64))) == len(TEXTS)
+
+
+def test_the_identity_names_every_setting(model: Path):
+    """The prefix and the length are in the tokenizer's hash, too; but what made a vector has to be read in words."""
+    settings = EncoderSettings(pooling="cls", prefix="query: ", max_length=9, dtype="bfloat16")
+    identity = encoder(model, settings).identity
+    named = {name: identity[name] for name in ("pooling", "prefix", "max_length", "dtype", "normalised", "dimension")}
+    expected = {"pooling": "cls", "prefix": "query: ", "max_length": 9, "dtype": "bfloat16"}
+    assert named == {**expected, "normalised": True, "dimension": 32}
+
+
+@pytest.mark.parametrize("change", [{"prefix": "query: "}, {"max_length": 8}])
+def test_tokens_of_another_prefix_or_length_are_of_another_tokenizer(model: Path, change: dict):
+    """Stage tokenize's token ids carry this hash, by which stage teach refuses those of other settings."""
+    other = encoder(model, replace(SETTINGS, **change))
+    assert other.tokenizer.content != encoder(model).tokenizer.content

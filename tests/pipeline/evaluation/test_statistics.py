@@ -6,12 +6,7 @@ from scipy.stats import pearsonr, rankdata, spearmanr
 from sklearn.metrics import f1_score
 
 from pipeline.evaluation.correlation import weighted_pearson, weighted_ranks
-from pipeline.evaluation.statistics import (
-    STATISTICS,
-    Items,
-    bootstrap,
-    weighted_f1,
-)
+from pipeline.evaluation.statistics import STATISTICS, Items, bootstrap, weighted_f1
 
 SMALL = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=25)
 
@@ -119,3 +114,15 @@ def test_the_first_statistic_is_the_main_one():
         "similarity": "spearman",
         "mining": "f1",
     }
+
+
+def test_accuracy_and_xsim_are_means_of_both_directions():
+    everything, nothing = [0, 1, 2, 3], [1, 2, 3, 0]
+    for found, back, forward in ((everything, nothing, 1.0), (nothing, everything, 0.0)):
+        columns = {**retrieval(found, back).columns, "margin": np.array(found), "margin_back": np.array(back)}
+        values = Items("retrieval", columns, "u").values()
+        scores = {name: float(value[0]) for name, value in values.items() if name != "f1"}
+        assert scores == {
+            **{"accuracy": 0.5, "forward": forward, "backward": 1 - forward},
+            **{"xsim": 0.5, "xsim_forward": 1 - forward, "xsim_backward": forward},
+        }

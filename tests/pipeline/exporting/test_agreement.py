@@ -43,3 +43,12 @@ def test_refusal_names_what_was_found_and_what_to_do():
 def test_nothing_to_compare(original, exported, said):
     with pytest.raises(UserError, match=said):
         compare(original, exported)
+
+
+def test_the_nearest_is_another_sentence_never_the_same():
+    """At these angles the first two are each other's nearest in the original; in the export the last two are."""
+    first, second = (np.radians([0, 10, 50]), np.radians([0, 45, 50]))
+    original, exported = (
+        np.stack([np.cos(angle), np.sin(angle)], axis=1, dtype=np.float32) for angle in (first, second)
+    )
+    assert compare(original, exported).nearest == pytest.approx(2 / 3)  # of the middle one it is another

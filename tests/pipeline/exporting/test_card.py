@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,12 @@ def test_what_it_says(known: Known):
     assert 'SentenceTransformer("user/student")' in page
     assert "secret" not in page
     assert "onnx" not in page
+
+
+def test_near_copies_across_the_split_are_told(known: Known):
+    near = {"near": 0.8, "left_out": {"en-fr": 3}, "candidates": {"en-fr": 50}}
+    told = replace(known, metrics={**known.metrics, "prepare": {**known.of("prepare"), "heldout_near": near}})
+    assert "training never saw. 3 of 50 held-out pairs had a side that differs" in render_card(_card(), told)
 
 
 def test_a_folders_student_and_what_was_kept_out(known: Known):

@@ -1,10 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pipeline.artifacts.folders import TextFolder
 from pipeline.console.errors import InputError
 from pipeline.exporting.sample import SIZE, sample_of_file, sample_of_folders, sample_of_vocabulary
 from pipeline.exporting.source import open_source
+from pipeline.ground.hashing import as_keys, text_key
 
 
 def test_lines_of_a_file(tmp_path: Path):
@@ -45,3 +48,12 @@ def test_of_a_vocabulary_is_the_same_each_time(static_student: Path):
     sample = sample_of_vocabulary(tokenizer)
     assert sample == sample_of_vocabulary(tokenizer)
     assert len(set(sample.texts)) > SIZE // 2
+
+
+def test_sentences_are_evenly_spaced_over_the_keys(write_sentences, tmp_path: Path):
+    write_sentences(tmp_path / "en", [f"en {number}" for number in range(1025)])
+    sample = sample_of_folders([tmp_path / "en"])
+    assert sample is not None
+    rows = TextFolder(tmp_path / "en").rows_of(as_keys(text_key(text) for text in sample.texts))
+    assert (rows[0], rows[-1]) == (0, 1024)
+    assert set(np.diff(rows).tolist()) == {2, 3}

@@ -162,3 +162,47 @@ for number in range(40):
         assert process.returncode == 0, printed.decode()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert len({(tmp_path / "out" / name).read_text() for name in "abc"}) == 1
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[int | str]:
+    """What is synced (its inode, which a rename keeps) and what becomes of which name, in order."""
+    found: list[int | str] = []
+    original = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        found.append(os.fstat(descriptor).st_ino)
+        original(descriptor)
+
+    def noted(rename):
+        def renamed(self: Path, target: Path) -> Path:
+            found.append(Path(target).name)
+            return rename(self, target)
+
+        return renamed
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(Path, name, noted(getattr(Path, name)))
+    return found
+
+
+def test_a_folder_s_files_are_on_the_disk_before_its_rename_and_its_name_after(tmp_path: Path, events: list[int | str]):
+    """Else a loss of power could leave the new name with empty files behind it."""
+    folder = tmp_path / "out"
+    with atomic_folder(folder) as temporary:
+        (temporary / "deep").mkdir()
+        (temporary / "a").write_text("a")
+        (temporary / "deep" / "b").write_text("b")
+    renamed = events.index("out")
+    written = {path.stat().st_ino for path in (folder, *folder.rglob("*"))}
+    assert len(written) == 4
+    assert written <= set(events[:renamed])
+    assert tmp_path.stat().st_ino in events[renamed:]
+
+
+def test_a_file_is_on_the_disk_before_its_rename_and_its_name_after(tmp_path: Path, events: list[int | str]):
+    write_text(tmp_path / "out", "text")
+    renamed = events.index("out")
+    assert (tmp_path / "out").stat().st_ino in events[:renamed]
+    assert tmp_path.stat().st_ino in events[renamed:]

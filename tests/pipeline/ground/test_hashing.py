@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.ground.hashing import (
     as_keys,
+    code_hash,
     folder_hash,
     fraction,
     identity_hash,
@@ -71,3 +72,24 @@ def test_folder_hash_sees_names_and_contents_but_not_places(tmp_path: Path):
 
 def test_identity_does_not_depend_on_order():
     assert identity_hash({"a": 1, "b": 2}) == identity_hash({"b": 2, "a": 1})
+
+
+def test_code_counts_by_what_it_does(tmp_path: Path):
+    (tmp_path / "room").mkdir()
+    module = tmp_path / "room" / "step.py"
+    sources = {
+        "plain": "def step(x):\n    return x + 1\n",
+        "commented": '"""What it is."""\n\n\ndef step(x):\n    """Docstring."""\n    # why\n    return x + 1\n',
+        "changed": "def step(x):\n    return x + 2\n",
+        "other text": 'def step(x):\n    return "x"\n',
+    }
+    found = {}
+    for name, text in sources.items():
+        module.write_text(text, encoding="utf-8")
+        found[name] = code_hash(tmp_path, ["room/*.py"])
+    assert found["plain"] == found["commented"]
+    assert len({found["plain"], found["changed"], found["other text"]}) == 3
+    (tmp_path / "room" / "page.html").write_text("no code", encoding="utf-8")
+    assert code_hash(tmp_path, ["room/*"]) == found["other text"]
+    module.rename(tmp_path / "room" / "other.py")
+    assert code_hash(tmp_path, ["room/*.py"]) != found["other text"]

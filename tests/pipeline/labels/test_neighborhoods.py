@@ -1,12 +1,15 @@
 """Neighbourhoods of label points: exact against naive, approximate against exact."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pipeline.artifacts.shards import KEY_DTYPE, fixed_list_view, open_folder
 from pipeline.config.labels import Neighborhoods
-from pipeline.labels.neighborhoods import find_neighborhoods, soft_weights
+from pipeline.ground.hashing import Keys, as_keys, text_key
+from pipeline.labels.neighborhoods import find_neighborhoods, soft_weights, write_neighborhoods
 
 
 def clustered(rows: int, dimension: int = 16, seed: int = 0) -> np.ndarray:
@@ -102,3 +105,42 @@ def test_weights_leave_the_rest_to_the_point_itself() -> None:
 def test_no_points_have_no_neighbours(tmp_path: Path) -> None:
     found, recall = find_neighborhoods(np.empty((0, 4), np.float16), Neighborhoods(search="approximate"), tmp_path)
     assert (found.row.shape, recall) == ((0, 32), 1.0)
+
+
+@dataclass
+class Points:
+    """Label points whose vectors are at hand."""
+
+    strategy: str
+    keys: Keys
+    held: np.ndarray
+
+    @property
+    def dimension(self) -> int:
+        return self.held.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        return self.held[rows]
+
+
+def test_an_empty_place_names_no_point_and_metadata_say_how_weights_were_made(tmp_path: Path) -> None:
+    """With four places and three points, each has two neighbours; point 0 must not stand in the places left over."""
+    vectors = clustered(3).astype(np.float32)
+    keys = as_keys(sorted(text_key(name) for name in "abc"))
+    points = Points("priority", keys, vectors)
+    metrics = write_neighborhoods(points, Neighborhoods(k=4, temperature=0.2), tmp_path / "n", 100, {}, "n")
+    (shard,) = open_folder(tmp_path / "n")
+    neighbors = fixed_list_view(shard.table.column("neighbor"), KEY_DTYPE)
+    weights = fixed_list_view(shard.table.column("weight"), np.dtype(np.float32))
+    for row in range(3):
+        assert set(neighbors[row].tolist()) == {*np.delete(keys, row).tolist(), b""}
+    assert (weights[:, 2:] == 0).all()
+    similarity = -np.sort(-naive(vectors, 2), axis=1)
+    assert np.allclose(weights[:, :2], soft_weights(similarity.astype(np.float32), 0.2), atol=1e-3)
+    assert shard.made_by["temperature"] == 0.2
+    assert metrics["points"] == 3
+    assert metrics["nearest_similarity"] == pytest.approx(similarity[:, 0].mean(), abs=1e-3)
+    assert metrics["weight_on_neighbors"] == pytest.approx(weights.sum() / 3, abs=1e-5)

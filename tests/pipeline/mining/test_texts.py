@@ -26,6 +26,7 @@ from pipeline.config.mine import Mine
 from pipeline.console.errors import ArtifactError
 from pipeline.evaluation.heldout import mining_metrics
 from pipeline.ground.hashing import as_keys, pair_key, text_key
+from pipeline.mining import texts
 from pipeline.mining.texts import Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.search import scratch as room
 from pipeline.search.vectors import VectorError
@@ -254,3 +255,23 @@ def test_what_does_not_fit_into_memory_is_mined_in_files_with_the_same_result(tm
     for name, found in (("memory", in_memory), ("files", in_files)):
         write_mined(tmp_path / name, [found], first, second, 1.0, {"pair": "en-fr"})
     assert (tmp_path / "memory").read_bytes() == (tmp_path / "files").read_bytes()
+
+
+def test_what_is_written_in_parts_belongs_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Score, gold flag and text of a pair stand in one row, also past the first chunk."""
+    monkeypatch.setattr(texts, "CHUNK", 5)
+    a, b, heldout = _side(tmp_path, "en"), _side(tmp_path, "fr"), _heldout(tmp_path)
+    source = heldout_set("dev", heldout, a, b)
+    assert source is not None
+    mined = mine_set(source, a, b, Mine(k=2), 1, "mine")
+    assert len(mined.pairs) > 10
+    threshold = float(np.median(mined.pairs.score))
+    write_mined(tmp_path / "mined", [mined], a, b, threshold, {"pair": "en-fr"})
+    rows = pq.read_table(tmp_path / "mined").to_pylist()
+    flags = [row["gold"] for row in rows]
+    assert flags == [row["line_a"] == row["line_b"] for row in rows]
+    assert set(flags) == {True, False}
+    for row, score, cosine in zip(rows, mined.pairs.score, mined.pairs.cosine, strict=True):
+        assert (row["score"], row["cosine"]) == (np.float32(score), np.float32(cosine))
+        assert row["accepted"] == (score >= threshold)
+        assert (row["text_a"], row["text_b"]) == (f"en {row['line_a']}", f"fr {row['line_b']}")

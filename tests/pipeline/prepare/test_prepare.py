@@ -92,7 +92,7 @@ def test_what_is_kept_and_where_it_stood(tmp_path):
         ("x.tsv", "3", "en-fr", "duplicate-normalized", "of x.tsv:1"),
         ("x.tsv", "4", "en-fr", "copy", ""),
         ("x.tsv", "5", "en-fr", "missing-column", "1 columns, expected 2"),
-        ("x.tsv", "7", "en-fr", "too-short", ""),
+        ("x.tsv", "7", "en-fr", "too-short", "en"),
     ]
     assert rejects(out, "y") == [("y.tsv", "1", "en-fr", "duplicate", "of x.tsv:1", "Hello world", "Bonjour le monde")]
 
@@ -145,7 +145,7 @@ def test_held_out_documents(tmp_path):
         for language, text in texts.items():
             (tmp_path / "docs" / name / f"{language}.md").write_text(text, encoding="utf-8")
     corpora = [{"name": "docs", "format": "node-docs", "path": "docs"}]
-    metrics, out = run(tmp_path, params(corpora, heldout={"share": 0.3, "orphans": 0.2}))
+    metrics, out = run(tmp_path, params(corpora, heldout={"share": 0.3, "orphans": 0.2, "near": 0}))
     heldout = table(out.heldout / "en-fr")
     account = metrics["corpora"]["docs"]
     assert account["heldout"] == heldout.height == sum(metrics["heldout"][name]["en-fr"] for name in ("dev", "test"))
@@ -190,7 +190,7 @@ def test_held_out_pairs_are_unseen_and_one_to_one(tmp_path):
     write_tsv(tmp_path / "x.tsv", rows + [(a, b + " encore") for a, b in rows[:50]])
     write_tsv(tmp_path / "y.tsv", [(f"other {i} text", b) for i, (_, b) in enumerate(rows[50:100])])
     corpora = [tsv("x", heldout=True), tsv("y")]
-    metrics, out = run(tmp_path, params(corpora, heldout={"share": 1.0}))
+    metrics, out = run(tmp_path, params(corpora, heldout={"share": 1.0, "near": 0}))
     account = metrics["corpora"]["x"]
     assert account["kept"] == 0
     assert account["rejected"] == {"heldout-ambiguous": 100, "heldout-seen": 50}
@@ -352,7 +352,7 @@ def test_language_identification_is_an_option(tmp_path):
 
 @pytest.mark.slow
 def test_real_text_if_it_is_there(tmp_path):
-    folder = Path(__file__).parents[3] / "shared" / "corpora" / "train"
+    folder = Path(__file__).parents[4] / "shared" / "corpora" / "train"
     if not folder.is_dir():
         pytest.skip("../shared/corpora is not here")
     corpus = {"name": "train", "format": "tsv", "path": f"{folder}/{{a}}-{{b}}/tatoeba_challenge_test.tsv.zst"}
@@ -394,3 +394,27 @@ def test_every_format_has_a_reader():
     from pipeline.corpora.registry import READERS
 
     assert set(get_args(Format)) == set(READERS)
+
+
+@pytest.mark.parametrize(
+    ("change", "duplicates", "reason"),
+    [
+        ("", {}, "duplicate"),
+        ("!", {}, "duplicate-normalized"),
+        (" now", {"near": 0.7, "permutations": 128}, "near-duplicate"),
+    ],
+)
+def test_of_a_held_out_pair_and_its_copy_in_training_the_held_out_one_goes(tmp_path, change, duplicates, reason):
+    """Also where it was read first: training loses nothing to what is held out, and nothing is measured on a copy."""
+    rows = [
+        ("The quick brown fox jumps over the lazy dog", "Le vif renard brun saute par-dessus le chien paresseux"),
+        ("Somebody has left a window open all night", "Quelqu'un a laissé une fenêtre ouverte toute la nuit"),
+        ("There is nothing better than bread and cheese", "Il n'y a rien de mieux que du pain et du fromage"),
+    ]
+    write_tsv(tmp_path / "x.tsv", [(a + change, b) for a, b in rows])
+    write_tsv(tmp_path / "y.tsv", rows)
+    corpora = [tsv("x", heldout=True), tsv("y")]
+    metrics, out = run(tmp_path, params(corpora, heldout={"share": 1.0}, duplicates=duplicates))
+    assert metrics["corpora"]["x"] == {"read": 3, "kept": 0, "heldout": 0, "rejected": {reason: 3}}
+    assert metrics["corpora"]["y"] == {"read": 3, "kept": 3, "heldout": 0, "rejected": {}}
+    assert set(table(out.sentences / "en")["text"]) == {a for a, _ in rows}

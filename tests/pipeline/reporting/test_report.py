@@ -279,6 +279,50 @@ def test_benchmarks_kept_out_of_training_are_listed_with_examples(root: Path):
     assert "No benchmark was named" in render(read(root))
 
 
+def test_what_prepare_and_train_have_to_say_stands_in_the_report(root: Path):
+    inputs = read(root, prepare={"corpora": {}, "notes": ["c: en-fr: nothing <is> kept"]})
+    assert facts.text_notes(replace(inputs, train={"notes": ["en-fr: at chance"]})) == [
+        "c: en-fr: nothing <is> kept",
+        "en-fr: at chance",
+    ]
+    page = render(inputs)
+    check(page)
+    assert "<li>c: en-fr: nothing &lt;is&gt; kept</li>" in page
+    assert "To look at" not in render(read(root))
+
+
+NEAR = {"near": "digits", "left_out": {}, "candidates": {"en-fr": 50}}
+NEAR_COPIES: dict[str, tuple[dict[str, Any] | None, str, str]] = {
+    "not known": (None, "stands in the training text as it is", "Near copies"),
+    "not looked for": ({**NEAR, "near": 0}, "Near copies of held-out sentences may stand there", "in numbers only"),
+    "none": (
+        NEAR,
+        "No held-out pair had a side that differs from a sentence there in numbers only. Other",
+        "without them",
+    ),
+    "some": ({**NEAR, "left_out": {"en-fr": 3}}, "3 of 50 held-out pairs had a side that differs", "Nothing could"),
+    "by similarity": ({**NEAR, "near": 0.85}, "or has a similarity of 0.85 or more to one.", "Other near copies"),
+    "most": ({**NEAR, "left_out": {"en-fr": 49}}, "49 of 50 held-out pairs have a near copy in the", "Nothing could"),
+}
+
+
+@pytest.mark.parametrize("name", NEAR_COPIES)
+def test_near_copies_across_the_split_are_told(root: Path, name: str):
+    found, said, not_said = NEAR_COPIES[name]
+    page = render(read(root, prepare={} if found is None else {"heldout_near": found}))
+    check(page)
+    assert said in page
+    assert not_said not in page
+
+
+def test_where_near_copies_leave_nothing_to_measure_on_that_is_the_reason(root: Path):
+    prepared = {"heldout_near": {**NEAR, "left_out": {"en-fr": 50}}}
+    page = render(read(root, prepare=prepared, evaluate={"retrieval": {"pairs": {}}, "mining": {"pairs": {}}}))
+    assert "Nothing could be measured: 50 of 50 held-out pairs have a near copy" in page
+    assert "No scores: 50 of 50" in page
+    assert "no document is held out" not in page
+
+
 def test_what_made_it_names_versions_models_and_parameters(root: Path):
     groups = dict(facts.maker_groups(read(root)))
     assert dict(groups["versions"]).keys() == {"softalign", "torch"}

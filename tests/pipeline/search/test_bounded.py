@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pipeline.search import bounded, neighbors, tiles
 from pipeline.search.best import Best
 from pipeline.search.bounded import BoundedTiler, make_tiler
+from pipeline.search.int8_vectors import rotation
 from pipeline.search.neighbors import best_of_block, mutual_neighbors, one_way, self_neighbors
 from pipeline.search.tiles import Plan, Tiler
 
@@ -138,11 +139,11 @@ def test_ranges_of_whole_tiles_have_the_bits_of_the_whole(monkeypatch):
     x[50:90] = 1.0  # some dense tiles among them
     y[60:130] = 1.0 + 1e-3 * y[60:130]
     plan = Plan.of(48, 1 << 16, CPU)
-    whole, whole_back = best_of_block(x, (0, 300), y, (0, 200), 4, plan, CPU)
+    whole, whole_back = best_of_block(x, y, ((0, 300), (0, 200)), 4, plan, CPU)
     back = torch.full((200, 4), torch.iinfo(torch.int64).min)
     for start in range(0, 300, plan.tile):
         stop = min(start + plan.tile, 300)
-        part, part_back = best_of_block(x, (start, stop), y, (0, 200), 4, plan, CPU)
+        part, part_back = best_of_block(x, y, ((start, stop), (0, 200)), 4, plan, CPU)
         assert torch.equal(part.keys, whole.keys[start:stop])
         back = torch.cat([back, part_back.keys], dim=1).topk(4, dim=1).values
     assert torch.equal(back, whole_back.keys)
@@ -183,3 +184,17 @@ def test_the_threads_change_no_bit_and_the_memory_no_neighbour():
 def test_bounds_are_taken_where_they_pay(monkeypatch, bytes_are_fast: bool, k: int, expected: type):
     monkeypatch.setattr(bounded, "multiplies_bytes", lambda: bytes_are_fast)
     assert type(make_tiler(Plan(64, 64), CPU, 16, k)) is expected
+
+
+@pytest.mark.parametrize("d", [16, 18])
+def test_a_copy_at_the_very_edge_of_the_bound_is_found(d: int):
+    """Cauchy and Schwarz may be equal: then what float32 makes of the bound decides, and has to be allowed for.
+
+    Rotated, each of these vectors has one coordinate, which is rounded up (112.9 to 113): its sketch is (1 + e) times the
+    vector, so with a copy |x·y - x'·y'| = 2e + e², the whole bound.
+    """
+    turned = rotation(d, 0).numpy()
+    for vector in np.concatenate([turned.T, -turned.T]):
+        found = mutual_neighbors(vector[None], vector[None], 1, MEMORY, "cpu")
+        assert found.forward_row.tolist() == found.backward_row.tolist() == [[0]]
+        assert found.forward_similarity[0, 0] == pytest.approx(1, abs=1e-6)

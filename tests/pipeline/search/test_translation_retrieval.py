@@ -63,3 +63,11 @@ def test_the_interval_holds_the_accuracy_and_is_the_same_every_time():
     # The binomial standard error is 0.021; a 95 % interval is about ± 0.042.
     assert metrics["low"] == pytest.approx(0.9 - 0.042, abs=0.012)
     assert metrics["high"] == pytest.approx(0.9 + 0.042, abs=0.012)
+
+
+def test_the_interval_is_that_of_both_directions_together():
+    everything, nothing = np.ones(50, dtype=np.bool_), np.zeros(50, dtype=np.bool_)
+    for forward, backward in ((everything, nothing), (nothing, everything)):
+        metrics = retrieval_metrics(Retrieval(forward, backward), 100, seed=3)
+        assert metrics["accuracy"] == metrics["low"] == metrics["high"] == 0.5
+        assert (metrics["forward"], metrics["backward"]) == (forward.mean(), backward.mean())

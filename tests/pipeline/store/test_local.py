@@ -16,7 +16,7 @@ from pipeline.console.errors import VersionError
 from pipeline.ground.hashing import as_keys, text_key
 from pipeline.store.local import IDENTITY_FILE, VectorStore, list_store, prune_store
 
-WORKER = Path(__file__).parents[1] / "helpers" / "store_worker.py"
+WORKER = Path(__file__).parents[2] / "helpers" / "store_worker.py"
 ROOT = WORKER.parents[2]
 
 

@@ -59,3 +59,8 @@ def test_equal_texts_share_all_bands_and_places_differ():
     assert (hashes[0] == hashes[1]).all()
     assert not (hashes[0] == hashes[2]).any()
     assert len(np.unique(hashes[0])) == 8
+
+
+def test_bands_of_the_same_minima_at_different_places_never_meet():
+    hashes = minhash.band_hashes(np.full((1, 64), 7, dtype=np.uint32), 8)
+    assert len(np.unique(hashes)) == 8

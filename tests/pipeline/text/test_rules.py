@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.config.prepare import Clean
 from pipeline.text.normalize import normal_form
-from pipeline.text.rules import first_broken, rules
+from pipeline.text.rules import broken_side, first_broken, rules
 from pipeline.text.scripts import script_class
 
 TEXT = st.text("ab é1 -жя日", max_size=12).filter(str.strip)  # empty text has a rule of its own
@@ -97,3 +97,46 @@ def test_letter_rules_are_what_their_definitions_say(pairs):
     script = [a[1] < 0.5 or b[1] < 0.5 for a, b in naive]
     assert frame.select(found["letters"]).to_series().to_list() == letters
     assert frame.select(found["script"]).to_series().to_list() == script
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("sr", "Lampa je na stolu", None), ("sr", "Лампа је на столу", None), ("sr-Latn", "Лампа је на столу", "script"),
+        ("sr-Cyrl", "Lampa je na stolu", "script"), ("sr", "灯在桌子上的", "script"), ("uz", "Чироқ стол устида", None),
+        ("pa", "ਦੀਵਾ ਮੇਜ਼ ਤੇ ਹੈ", None), ("pa", "دیوا میز تے اے", None), ("az", "چیراغ میزین اوستونده", None),
+        ("ks", "चराग मेज़ पेठ", None),
+        ("mn", "ᠮᠣᠩᠭᠣᠯ ᠪᠢᠴᠢᠭ", None), ("uz-Latn", "Чироқ стол устида", "script"),
+        # no data names azb's script, so nothing is said of it
+        ("azb", "چیراغ میزین اوستونده", None), ("azb", "Chiraq mizin ustunda", None),
+        ("azb-Arab", "Chiraq mizin ustunda", "script"),
+    ],
+)  # fmt: skip
+def test_languages_of_several_scripts(language, text, expected):
+    assert reason("The lamp is on the table", text, ("en", language)) == expected
+
+
+@pytest.mark.parametrize("text", ["__NULL__", "[NULL]", "NULL", r"\N", "N/A"])
+def test_placeholders_stand_for_a_side_that_is_not_there(text):
+    assert reason(EN, text) == "missing-side"
+    assert reason(text, text) == "missing-side"
+    assert reason(EN, f"{text} {FR}") is None
+    assert reason("Not applicable", text, placeholders=[], max_length_ratio=0, min_letters=0.0) is None
+    assert reason(EN, "[missing]", placeholders=["[missing]"]) == "missing-side"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "side"),
+    [
+        (EN, "", "b"), ("", FR, "a"), ("", "", "a"), (EN, "a", "b"), ("a", FR, "a"), (EN, "a b " * 600, "b"),
+        (EN, "NULL", "b"),
+        ("?! * ( ) - + # 1", FR, "a"), (EN, "?! * ( ) - + # 1", "b"), (EN, "это предложение", "b"),
+        ("это предложение", FR, "a"),
+        (EN, "A good, sentence!", None), ("12 of 15 pages", "13 des 16 livres de", None), (EN, FR, None),
+    ],
+)  # fmt: skip
+def test_which_side_broke_a_rule(a, b, side):
+    frame = pl.DataFrame({"a": [a], "b": [b]})
+    frame = frame.with_columns(normal_form(pl.col(name)).alias(f"n{name}") for name in "ab")
+    frame = frame.with_columns(reason=first_broken(rules(Clean(), ("en", "fr"))))
+    assert frame.select(broken_side(Clean(), ("en", "fr"))).item() == side

@@ -54,3 +54,9 @@ def test_coverage_counts_neighbours_among_the_anchors() -> None:
     assert neighbors.coverage(np.array([0, 5])) == pytest.approx((0.0, 0.6))
     inside, total = neighbors.coverage(np.array([0, 5]), np.array([0, 5, 1, 2, 6]))
     assert (inside, total) == pytest.approx((0.3, 0.6))
+
+
+def test_every_stored_neighbour_can_be_drawn_not_only_the_nearest() -> None:
+    own, plan = np.array([10, 20]), AnchorPlan(random=0, neighbors=1, seed=0)
+    drawn = {int(point) for step in range(60) for point in plan.draw(step, own, 100, ring(100, 4))[2:]}
+    assert drawn == {11, 12, 13, 21, 22, 23}

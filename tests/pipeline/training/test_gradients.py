@@ -17,7 +17,7 @@ from loss_batches import unit
 from safetensors.torch import load_file
 from torch import nn
 
-from pipeline.embedding.tokenize import join
+from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.model import StaticModel
 from pipeline.training.gradients import backward
 from pipeline.training.randomness import random_state, set_random_state
@@ -72,7 +72,7 @@ def test_dropout_drops_the_same_in_both_passes(accelerator: Accelerator):
     firsts, seconds = [], []
     for start in (0, 2, 4):
         rows = torch.arange(start, start + 2).numpy()
-        vectors = reference(join([side.select(rows) for side in sides]))
+        vectors = reference(TokenBatch.joined([side.select(rows) for side in sides]))
         firsts.append(vectors[:2])
         seconds.append(vectors[2:])
     expected = _loss(torch.cat(firsts + seconds))
@@ -90,7 +90,7 @@ def test_dropout_drops_the_same_in_both_passes(accelerator: Accelerator):
 def test_the_vectors_come_back_in_the_order_of_the_sides(accelerator: Accelerator):
     model, sides = tiny_bert(), (tokens(5, 1), tokens(5, 2))
     _, vectors = backward(accelerator, model, sides, lambda v: v.sum(), chunk=2)
-    torch.testing.assert_close(vectors, model(join(list(sides))).detach(), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(vectors, model(TokenBatch.joined(list(sides))).detach(), atol=1e-6, rtol=1e-5)
     assert not vectors.requires_grad
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from loss_batches import make_batch, unit
 from safetensors.torch import load_file
 from small import sentence
 from tiny_project import run_to_neighborhoods, write_project
 
-from pipeline.artifacts.folders import VectorFolder
-from pipeline.artifacts.pairs import PairFolder
+from pipeline.artifacts.folders import TokenFolder, VectorFolder
+from pipeline.artifacts.pairs import HeldOutFolder, PairFolder
 from pipeline.artifacts.shards import open_folder
 from pipeline.config.train import Train
 from pipeline.console.errors import UserError
@@ -18,12 +19,17 @@ from pipeline.encoders.tokenization import load_tokenizer
 from pipeline.ground.hashing import folder_hash, locate
 from pipeline.labels.neighborhoods import soft_weights
 from pipeline.labels.points import label_points
+from pipeline.losses import Term, build_loss
+from pipeline.losses.batch import Anchors
 from pipeline.training.batches import BatchPlan
 from pipeline.training.build import set_dropout
 from pipeline.training.checkpoint import TENSORS, Progress, load_checkpoint, save_checkpoint
 from pipeline.training.neighbors import Neighbors
+from pipeline.training.objective import training_loss
 from pipeline.training.schedule import learning_rate
+from pipeline.training.trainer import Trainer
 from stages import tokenize, train
+from stages.inputs.training_data import read_dev
 from stages.running.command import Project
 
 
@@ -433,3 +439,74 @@ def test_dropout_of_every_layer(tiny_teacher: Path):
     assert not torch.equal(model(tokens), model(tokens))
     set_dropout(model, 0.0)
     assert torch.equal(model(tokens), model(tokens))
+
+
+def test_the_weights_of_params_yaml_reach_the_batches(taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class StopError(Exception):
+        pass
+
+    def stop(trainer: Trainer) -> None:
+        raise StopError(trainer.plan.drawn)
+
+    corpora = [{"name": "made-up", "format": "moses", "path": "text.{lang}", "weight": 3.0}]
+    project = _with(taught, tmp_path / "p", prepare={"corpora": corpora})
+    monkeypatch.setattr(Trainer, "run", stop)
+    with pytest.raises(StopError) as stopped:
+        train.run(project)
+    assert stopped.value.args == ([3 * len(PairFolder(project.layout.pairs / "en-fr"))],)
+
+
+def test_a_checkpoint_belongs_to_all_that_it_was_trained_with(taught: Path, tmp_path: Path):
+    """What changes one of these must not go on with the steps of before."""
+    project = _with(taught, tmp_path / "p")
+    before = train._identity(project, None)
+    assert train._identity(Project.open(tmp_path / "p"), None) == before
+    layout = project.layout
+    for folder in (layout.pairs, layout.heldout, layout.neighborhoods):
+        more = folder / "en-fr" / "more"
+        more.touch()
+        assert train._identity(project, None) != before, folder
+        more.unlink()
+    teacher = Path(project.params.teacher.model)
+    corpora = [{"name": "made-up", "format": "moses", "path": "text.{lang}", "weight": 3.0}]
+    changes: list[dict] = [{"prepare": {"corpora": corpora}}, {"seed": 8}, {"train": {"learning_rate": 0.01}}]
+    for change in [*changes, {"labels": {"strategy": "priority"}}]:
+        sections = {"labels": {"strategy": "average"}, **change}
+        changed = Project.open(write_project(tmp_path / "p", teacher, **sections))
+        assert train._identity(changed, None) != before, change
+
+
+def test_the_dev_set_is_the_held_out_pairs_of_dev(taught: Path):
+    project = Project.open(taught)
+    heldout = HeldOutFolder(project.layout.heldout / "en-fr")
+    (found,) = read_dev(project)
+    for side, language, keys in ((found.a, "en", heldout.a), (found.b, "fr", heldout.b)):
+        tokens = TokenFolder(project.layout.tokens / "monolingual" / language)
+        expected = tokens.select(tokens.rows_of(keys[heldout.sets == "dev"]))
+        assert side.tokens.tolist() == expected.tokens.tolist()
+        assert side.lengths.tolist() == expected.lengths.tolist()
+
+
+def test_every_epoch_has_an_order_of_its_own():
+    plan = BatchPlan([40], batch_size=10, seed=3)
+    epochs = [[plan.batch(4 * epoch + number).rows.tolist() for number in range(4)] for epoch in range(2)]
+    assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("soft", {"teacher_temperature": 0.3, "student_temperature": 0.7}),
+        ("corpus", {"teacher_temperature": 0.3, "student_temperature": 0.7}),
+        ("hard", {"temperature": 0.7}),
+        ("kl", {"temperature": 0.7}),
+    ],
+)
+def test_losses_have_the_temperatures_of_teacher_and_student(name: str, options: dict[str, float]):
+    batch = make_batch(labels=4, teacher=4, anchors=Anchors(unit(9, 4, 7), unit(9, 4, 8)))
+    dimensions = {"student_dimension": 5, "teacher_dimension": 4}
+    expected = build_loss([Term(name, 1.0, options)], **dimensions, seed=1).double()(batch)
+    config = Train(loss=[{"name": name}], temperature={"teacher": 0.3, "student": 0.7})
+    assert float(training_loss(config, 5, 4, 1).double()(batch).detach()) == pytest.approx(float(expected.detach()))
+    own = Train(loss=[{"name": name, "temperature": {"teacher": 0.3, "student": 0.7}}])
+    assert float(training_loss(own, 5, 4, 1).double()(batch).detach()) == pytest.approx(float(expected.detach()))

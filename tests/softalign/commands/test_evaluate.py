@@ -150,3 +150,15 @@ def test_results_show_benchmarks_of_all_models(here: Path):
     assert "tatoeba\taccuracy\tstudent\t50.0\t25.0" in shown
     assert "tatoeba\taccuracy\tbefore\t12.5\t–" in shown
     assert "english" not in shown
+
+
+def test_a_gain_is_the_other_s_value_less_the_first_s(here: Path):
+    for name in "vw":
+        call("evaluate", "--model", f"{name}.npy", "--benchmark", "tatoeba=tatoeba", "--out", f"{name}.json")
+    for base, other, sign in (("v", "w", "-"), ("w", "v", "+")):
+        _, shown, _ = call("compare", f"{base}.json", f"{other}.json", "--bootstrap", "200")
+        (mean,) = (line.split("\t") for line in shown.splitlines() if line.startswith("mean\t"))
+        first, its, gain, low, high = (float(cell) for cell in mean[2:7])
+        assert mean[4][0] == sign
+        assert gain == pytest.approx(its - first, abs=0.011)
+        assert low <= gain <= high

@@ -249,3 +249,31 @@ def test_the_files_of_a_new_project_are_read(tmp_path: Path):
     counts = load(tmp_path / "p" / "metrics" / "prepare.json")["corpora"]["mine"]
     assert counts["read"] == len(pairs) == counts["kept"] + counts["heldout"] + sum(counts["rejected"].values())
     assert counts["kept"] > counts["heldout"] > 0
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "languages", "problem"),
+    [
+        ("mine.fr", "mine.en", "en,fr", "mine.fr is given for en, but its name says fr; swap --src and --trg, or name"),
+        ("mine.en", "mine.en", "en,fr", "en and fr are both mine.en; expected a file or column for each"),
+        ("mine.txt", "mine.nb.txt", "nb,en", "mine.nb.txt is given for en, but its name says nb"),
+        ("text_fr", "text_en", "en,fr", "text_fr is given for en, but its name says fr"),
+    ],
+)
+def test_texts_that_are_not_what_the_command_says(
+    tmp_path: Path, source: str, target: str, languages: str, problem: str
+) -> None:
+    for name in (source, target):
+        (tmp_path / name).write_text("a\n")
+    code, _, errors = init(tmp_path / "p", (tmp_path / source, tmp_path / target), languages=languages)
+    assert code == 1
+    assert errors.startswith("softalign: error: --src and --trg: ")
+    assert problem in errors
+    assert not (tmp_path / "p").exists()
+
+
+@pytest.mark.parametrize(("source", "target"), [("mine.en-fr.en", "mine.en-fr.fr"), ("a_en", "b"), ("x.txt", "y.txt")])
+def test_texts_whose_names_fit(tmp_path: Path, source: str, target: str) -> None:
+    for name in (source, target):
+        (tmp_path / name).write_text("a\n")
+    assert init(tmp_path / "p", (tmp_path / source, tmp_path / target))[0] == 0

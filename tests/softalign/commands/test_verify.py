@@ -13,6 +13,7 @@ import pytest
 from artifacts_made import write_artifacts
 from typer.testing import CliRunner
 
+from pipeline.encoders.kept_models import FOLDER as MODELS
 from pipeline.ground.folder_checksums import write_checksums
 from pipeline.ground.hashing import as_keys, text_key
 from pipeline.search.faiss_index import ensure_index
@@ -38,6 +39,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     store.add(keys, np.ones((3, 4), np.float16))
     vectors = np.random.default_rng(1).normal(size=(50, 8)).astype(np.float32)
     ensure_index(root / "data" / "store" / FOLDER, vectors, "Flat", 1 << 30)
+    model = root / "data" / "store" / MODELS / "small4-abc"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("{}\n")
+    write_checksums(model)
     return root
 
 
@@ -82,6 +87,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "an index' account": (
         lambda p: flip(next((p / "data/store").glob("indexes/*/about.json"))),
         "data/store/indexes",
+        "damaged",
+    ),
+    "converted model": (
+        lambda p: flip(p / "data/store/models/small4-abc/config.json"),
+        "data/store/models/small4-abc",
         "damaged",
     ),
     "left over": (

@@ -152,3 +152,10 @@ def test_shifted_lines_score_low_and_copies_are_left_out():
     assert shifted_control(x, y, rows[:1], rows[:1], neighbors, Mine()) is None
     copies = np.zeros(200, np.int64)
     assert shifted_control(x, y, rows, copies, neighbors, Mine()).searched == 0
+
+
+def test_searched_are_the_sentences_that_could_have_given_a_pair():
+    """Documents of unequal sides: 5 sentences are mined against 7, and 3 against 2."""
+    x, y = translations(9)
+    documents_a, documents_b = np.array(["d"] * 5 + ["e"] * 3), np.array(["d"] * 2 + ["e"] * 7)
+    assert shuffled_control(x[:8], y, documents_a, documents_b, Mine(k=2)).searched == 5 + 2

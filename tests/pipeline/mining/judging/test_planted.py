@@ -3,9 +3,10 @@ import pytest
 
 from pipeline.config.mine import Mine
 from pipeline.mining.judging.control import ControlError
-from pipeline.mining.judging.planted import choose_planted, estimate_threshold, judged, planted_neighbors
+from pipeline.mining.judging.planted import Planted, choose_planted, estimate_threshold, judged, planted_neighbors
 from pipeline.mining.judging.threshold import tune
 from pipeline.mining.mine import mine, mine_neighbors
+from pipeline.mining.retrieval import Candidates
 from pipeline.search.neighbors import mutual_neighbors
 
 MEMORY = 1 << 26
@@ -84,3 +85,16 @@ def test_too_few_known_pairs_and_sides_of_different_length_are_refused(a, b, mes
     x, y = random(50, 1), random(50, 2)
     with pytest.raises(ControlError, match=message):
         estimate_threshold(x, y, mutual_neighbors(x, y, 4, MEMORY), random(a, 3), random(b, 4), Mine())
+
+
+def test_right_is_what_was_planted_whole_by_hand():
+    """Three others on each side; of four known pairs two are planted whole, of the others one side each."""
+    planted = Planted(np.array([5, 6, 7]), np.array([5, 6, 8]), 2)
+    rows = np.array([(0, 0), (3, 3), (4, 4), (5, 5), (3, 4), (1, 4), (5, 2)])
+    some = np.zeros(len(rows))
+    ranks = np.ones(len(rows), np.int64)
+    touched, right = judged(Candidates(rows[:, 0], rows[:, 1], some, some, some, some, ranks, ranks), planted, 3, 3)
+    assert list(zip(touched.row_a.tolist(), touched.row_b.tolist(), strict=True)) == [
+        tuple(row) for row in rows[1:].tolist()
+    ]
+    assert right.tolist() == [True, True, False, False, False, False]  # (5, 5) are sides of two different pairs

@@ -62,3 +62,13 @@ def test_nothing_to_sample():
     assert metrics["sample"] == 0
     assert metrics["recall_pairs"] is None
     assert metrics["threshold_shift"] is None
+
+
+def test_a_score_of_exactly_the_threshold_is_accepted():
+    x, y = sides(100, 90)
+    options = Mine(sample=100)
+    exact = exact_sample(x, y, options)
+    mined = mine_neighbors(mutual_neighbors(x, y, 4, 1 << 24, "cpu"), options)
+    ordered = np.sort(exact.score)
+    threshold = float(ordered[len(ordered) // 2])
+    assert cost(exact, mined, threshold).accepted_pairs == np.count_nonzero(exact.score >= threshold)
