@@ -6,7 +6,7 @@ from pipeline.artifacts.shards import count_shards
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Terms
 from pipeline.embedding.embed import FolderToEmbed, Model, embed_folders, embedding_work
-from stages.inputs.models import teacher_settings
+from stages.inputs.models import resolve_teacher, teacher_settings
 from stages.running.command import Project, stage_main, write_metrics
 from stages.running.declared import check_declared
 from stages.running.named_inputs import named_inputs
@@ -22,7 +22,7 @@ def run(project: Project) -> None:
         teacher.model,
         teacher.revision,
         layout.root,
-        teacher_settings(project),
+        teacher_settings(project, resolve_teacher(project)),
         layout.store,
         teacher.sha256,
     )

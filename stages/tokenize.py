@@ -12,7 +12,6 @@ from pipeline.artifacts.shards import count_shards
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Terms
 from pipeline.embedding.tokenize import FolderToTokenize, text_chunks, tokenize_folders, tokenizing_work, training_texts
-from pipeline.encoders.load import is_static
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
 from pipeline.encoders.transplant import padding_id
@@ -34,12 +33,7 @@ def run(project: Project) -> None:
     metrics: dict[str, Any] = {"teacher": {}, "student": {}, "monolingual": {}}
     teacher = resolve_teacher(project)
     tokenizers = {
-        "teacher": load_tokenizer(
-            teacher.path,
-            teacher_settings(project).prefix,
-            params.teacher.max_length,
-            special_tokens=not is_static(teacher.path),
-        ),
+        "teacher": load_tokenizer(teacher.path, teacher_settings(project, teacher).prefix, params.teacher.max_length),
         "student": _student_tokenizer(project, teacher, metrics),
     }
 
@@ -66,7 +60,7 @@ def _student_tokenizer(project: Project, teacher: ModelFolder, metrics: dict[str
     student, source = params.student, resolve_student(project)
     prefix = student_prefix(project, source)
     if source is not None:
-        tokenizer = load_tokenizer(source.path, prefix, student.max_length, special_tokens=not is_static(source.path))
+        tokenizer = load_tokenizer(source.path, prefix, student.max_length)
         if student.trim_vocabulary:
             tokenizer = _trimmed(project, source, tokenizer, metrics)
     else:

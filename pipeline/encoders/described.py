@@ -6,24 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.load import (
-    KNOWN_MODULES,
-    EncoderSettings,
-    ModelEncoder,
-    is_static,
-    load_encoder,
-    read_config,
-    unknown_modules,
-)
-from pipeline.encoders.resolve import ModelFolder, resolve_model
-from pipeline.encoders.tokenization import TOKENIZER_FILE
+from pipeline.console.errors import UserError
+from pipeline.encoders.layout import ModelLayout, read_config, read_layout
+from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder
+from pipeline.encoders.resolve import resolve_model
 
 UNLIMITED = 1 << 20
 """The maximum length of a model that has none (a static one); no line that the readers accept has more tokens."""
 
-SANE_LENGTH = 1_000_000
-"""Tokenizers without a limit say 10**30."""
+DEFAULT_LENGTH = 512
+"""The maximum length of a transformer that has none and doesn't count positions."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +25,8 @@ class ModelOptions:
     Attributes:
         model: a folder, ``package:NAME/FOLDER`` or a hub name.
         revision: of a hub name.
-        prefix: put before every sentence; None: the model's default prompt, if it has one.
+        prefix: put before every sentence; None: the prompt of ``prompt_name``.
+        prompt_name: one of the model's own prompts; None: its default prompt, if it has one.
         max_length: tokens kept of a sentence; None: as many as the model says.
         pooling: ``auto`` is the model's own.
         dtype: of a transformer's weights.
@@ -48,6 +41,7 @@ class ModelOptions:
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_tokens: int = 16_384
+    prompt_name: str | None = None
     store: Path | None = None
 
 
@@ -62,29 +56,32 @@ def open_model(options: ModelOptions, root: Path) -> ModelEncoder:
         UserError: if it can't be found, loaded, or reproduced, or if ``max_length`` is more than it has positions for.
     """
     source = resolve_model("--model", options.model, options.revision, root, store=options.store)
-    refuse_unknown_modules(source)
-    static = is_static(source.path)
-    length = own_length(source.path, static) if options.max_length is None else options.max_length
-    if not static and (most := positions(source.path)) is not None and length > most:
+    layout = read_layout(source.path)
+    length = own_length(source.path, layout.static) if options.max_length is None else options.max_length
+    if not layout.static and (most := positions(source.path)) is not None and length > most:
         if options.max_length is not None:
             raise UserError(f"--max-length: found {length}, but {source.name} has positions for {most} tokens")
         length = most
-    prefix = own_prompt(source.path) if options.prefix is None else options.prefix
+    prefix = own_prefix(layout, options.prefix, options.prompt_name, "--prompt-name")
     settings = EncoderSettings(options.pooling, prefix, length, options.dtype, options.batch_tokens)
     return load_encoder(source, settings)
 
 
-def refuse_unknown_modules(source: ModelFolder) -> None:
-    """Refuse a model with parts that we would leave out: its vectors would be other ones, silently.
+def own_prefix(layout: ModelLayout, prefix: str | None, prompt_name: str | None, key: str) -> str:
+    """What is put before every sentence: what was said, else the prompt of a name, else the model's default one.
+
+    Args:
+        layout: the model's.
+        prefix: as said; None: nothing was.
+        prompt_name: as said; None: nothing was.
+        key: what said the name, for messages.
 
     Raises:
-        UserError: naming the part.
+        UserError: if both are said, or the model has no such prompt.
     """
-    if unknown := unknown_modules(source.path):
-        expected = ", ".join(sorted(KNOWN_MODULES))
-        raise UserError(
-            f"--model: {source.name} has a module {unknown[0]}, which is not supported; expected {expected}"
-        )
+    if prefix is not None and prompt_name is not None:
+        raise UserError(f"{key}: found {prompt_name!r} and the prefix {prefix!r}; expected one of the two")
+    return layout.prompt(prompt_name, key) if prefix is None else prefix
 
 
 def own_prompt(folder: Path) -> str:
@@ -93,35 +90,22 @@ def own_prompt(folder: Path) -> str:
     Raises:
         InputError: if the default names a prompt that isn't there.
     """
-    path = folder / "config_sentence_transformers.json"
-    config = read_config(path, {})
-    name = config.get("default_prompt_name") if isinstance(config, dict) else None
-    if name is None:
-        return ""
-    prompts = config.get("prompts") or {}
-    if not isinstance(prompts.get(name), str):
-        raise InputError(path, f"its default prompt {name!r} is not among its prompts ({', '.join(prompts) or 'none'})")
-    return str(prompts[name])
+    return read_layout(folder).prompt(None, "")
 
 
 def own_length(folder: Path, static: bool) -> int:
     """The tokens that a model's configuration keeps of a sentence, special tokens included."""
-    if not static:
-        for file, key in (
-            ("sentence_bert_config.json", "max_seq_length"),
-            ("tokenizer_config.json", "model_max_length"),
-        ):
-            found = read_config(folder / file, {}).get(key)
-            if isinstance(found, int) and 0 < found < SANE_LENGTH:
-                return found
-        return positions(folder) or 512
-    truncation = read_config(folder / TOKENIZER_FILE, {}).get("truncation") or {}
-    return int(truncation.get("max_length", UNLIMITED))
+    found = read_layout(folder).max_length
+    if found is not None:
+        return found
+    return UNLIMITED if static else positions(folder) or DEFAULT_LENGTH
 
 
 def positions(folder: Path) -> int | None:
     """The most tokens that a transformer has positions for; None where its configuration sets no limit."""
-    config = read_config(folder / "config.json", {})
+    inputs = read_layout(folder).inputs
+    config = read_config(inputs.folder / "config.json", {}) if inputs.kind == "Transformer" else {}
+    config = config.get("text_config") or config
     found = config.get("max_position_embeddings")
     if not isinstance(found, int) or found < 1:
         return None

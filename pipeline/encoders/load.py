@@ -1,10 +1,14 @@
-"""Encoders from folders in sentence-transformers' layout (or plain Hugging Face folders), and back into them."""
+"""Encoders from folders in sentence-transformers' layout, model2vec's or Hugging Face's own.
+
+What a folder says is read by `pipeline.encoders.layout`; writing one is `pipeline.encoders.saving`.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,26 +16,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from torch import Tensor
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.base import ENCODER_VERSION
-from pipeline.encoders.model import (
-    SentenceModel,
-    StaticModel,
-    TransformerModel,
-    embed,
-)
-from pipeline.encoders.pooling import Pooling
+from pipeline.encoders.heads import Head, HeadModule, build_head
+from pipeline.encoders.layout import ModelLayout, Module, read_layout
+from pipeline.encoders.layout import configured_pooling as configured_pooling
+from pipeline.encoders.layout import is_static as is_static
+from pipeline.encoders.layout import read_config as read_config
+from pipeline.encoders.library import load_library
+from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel, embed, pooled_width
 from pipeline.encoders.resolve import ModelFolder
-from pipeline.encoders.tokenization import SPECIAL_ROLES, TOKENIZER_FILE, TextTokenizer, load_tokenizer
-from pipeline.ground.atomic import write_text
+from pipeline.encoders.saving import STATIC_WEIGHT
+from pipeline.encoders.saving import save_encoder as save_encoder
+from pipeline.encoders.tokenization import TextTokenizer, load_tokenizer
 
-STATIC_WEIGHT = "embedding.weight"
+log = logging.getLogger(__name__)
+
+MODEL2VEC_WEIGHT = "embeddings"
+MODEL2VEC_TENSORS = ("mapping", "weights")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-KNOWN_MODULES = frozenset({"Transformer", "Pooling", "Normalize", "StaticEmbedding"})
-"""The parts of a sentence-transformers model that are reproduced; Normalize always is."""
 LOAD_ERRORS = (
     *(OSError, ValueError, RuntimeError, LookupError, ImportError, SafetensorError),
     # what a library does when a configuration has the wrong type, or asks for 10 TB, somewhere deep inside
@@ -114,52 +121,6 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def is_static(folder: Path) -> bool:
-    """Whether a folder holds a static encoder (sentence-transformers' StaticEmbedding)."""
-    kinds = _module_kinds(folder)
-    return bool(kinds) and kinds[0] == "StaticEmbedding"
-
-
-def _module_kinds(folder: Path) -> list[str]:
-    """The classes that modules.json names, without their packages; none without the file.
-
-    Raises:
-        InputError: if it is not a list of objects.
-    """
-    modules = read_config(folder / "modules.json", [])
-    if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
-        raise InputError(folder / "modules.json", "expected a list of objects, as sentence-transformers writes it")
-    return [str(module.get("type", "")).rpartition(".")[2] for module in modules]
-
-
-def configured_pooling(folder: Path) -> Pooling:
-    """The pooling that a folder's sentence-transformers configuration asks for; ``mean`` without one.
-
-    Raises:
-        InputError: if it asks for one that we do not have.
-    """
-    config = read_config(folder / "1_Pooling" / "config.json", {})
-    if not isinstance(config, dict):
-        raise InputError(folder / "1_Pooling" / "config.json", "expected an object, as sentence-transformers writes it")
-    chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
-    if "pooling_mode" in config:
-        chosen = [f"pooling_mode_{config['pooling_mode']}"]
-    names: dict[str, Pooling] = {
-        "pooling_mode_mean_tokens": "mean",
-        "pooling_mode_cls_token": "cls",
-        "pooling_mode_lasttoken": "last",
-        "pooling_mode_mean": "mean",
-        "pooling_mode_cls": "cls",
-        "pooling_mode_last": "last",
-    }
-    if not chosen:
-        return "mean"
-    if len(chosen) > 1 or chosen[0] not in names:
-        expected = "one of mean, cls, last token"
-        raise InputError(folder / "1_Pooling" / "config.json", f"asks for pooling {chosen}; expected {expected}")
-    return names[chosen[0]]
-
-
 def load_encoder(source: ModelFolder, settings: EncoderSettings, device: torch.device | None = None) -> ModelEncoder:
     """Load a teacher, student or peer for embedding.
 
@@ -172,10 +133,22 @@ def load_encoder(source: ModelFolder, settings: EncoderSettings, device: torch.d
         InputError: if the folder can't be loaded; one line that says why.
     """
     device = device or default_device()
-    static = is_static(source.path)
-    tokenizer = load_tokenizer(source.path, settings.prefix, settings.max_length, special_tokens=not static)
-    model = load_static(source.path) if static else load_transformer(source.path, settings)
+    layout = read_layout(source.path)
+    static = layout.static
+    tokenizer = load_tokenizer(source.path, settings.prefix, settings.max_length)
+    model = load_model(source.path, settings)
     model.eval().to(device)
+    if layout.max_length is not None and settings.max_length > layout.max_length:
+        log.warning(
+            "%s reads %d tokens of a sentence, as it is told here; by itself it reads %d",
+            source.name,
+            settings.max_length,
+            layout.max_length,
+        )
+    if (measure := layout.compares_otherwise) is not None:
+        log.warning(
+            "%s compares vectors by %s; here they are normalised, and compared by the cosine", source.name, measure
+        )
     # All that changes a vector by more than rounding. Of the libraries those that compute: torch (kernels) and transformers
     # (the models' code); that of tokenizers is in the tokenizer's content. Not the processor, the number of threads or the
     # batch: on another machine a vector may differ in float16's last bit, and that a store can be shared is worth more.
@@ -185,7 +158,10 @@ def load_encoder(source: ModelFolder, settings: EncoderSettings, device: torch.d
         "revision": source.revision,
         "content": source.content,
         "tokenizer": tokenizer.content,
-        "pooling": "static" if static else getattr(model, "pooling", "mean"),
+        "pooling": "static" if static else getattr(model, "pooling", "sentence-transformers"),
+        "modules": [module.kind for module in layout.modules],
+        "include_prompt": layout.include_prompt,
+        "truncate_dim": layout.truncate_dim,
         "prefix": settings.prefix,
         "max_length": settings.max_length,
         "dtype": "float32" if static else settings.dtype,
@@ -193,35 +169,111 @@ def load_encoder(source: ModelFolder, settings: EncoderSettings, device: torch.d
         "dimension": model.dimension,
         "device": device.type,
         "torch": torch.__version__,
-        "transformers": None if static else _transformers_version(),
+        **_versions(layout),
     }
     return ModelEncoder(model, tokenizer, identity, settings.batch_tokens)
 
 
-def load_static(folder: Path) -> StaticModel:
-    """The token vectors of a static encoder.
+def load_model(folder: Path, settings: EncoderSettings) -> SentenceModel:
+    """A model of any kind from its folder, on the CPU, in evaluation mode or not as its library has it.
 
     Raises:
-        InputError: if they are missing or of another shape than [vocabulary, d].
+        InputError: if the folder can't be loaded.
+        UserError: if only sentence-transformers can compute it, and it isn't installed, or ``pooling`` is not its own.
     """
-    file = folder / "model.safetensors"
+    layout = read_layout(folder)
+    if not layout.library:
+        return load_static(folder) if layout.static else load_transformer(folder, settings)
+    if settings.pooling != "auto":
+        raise UserError(
+            f"pooling: found {settings.pooling!r}, but {folder.resolve().name} is computed by sentence-transformers "
+            f"({layout.library[0]}); expected auto"
+        )
+    return load_library(layout, settings.prefix, settings.max_length, DTYPES[settings.dtype])
+
+
+def load_static(folder: Path) -> StaticModel:
+    """The token vectors of a static encoder, in sentence-transformers' layout or model2vec's, with what follows their mean.
+
+    Raises:
+        InputError: if they are missing, of another shape than [vocabulary, d], or no numbers.
+    """
+    layout = read_layout(folder)
+    file = layout.inputs.folder / "model.safetensors"
     try:
-        weight = load_file(file)[STATIC_WEIGHT].float()
+        tensors = load_file(file)
     except LOAD_ERRORS as error:
         raise InputError(file, f"no static encoder's weights ({error}); expected a tensor {STATIC_WEIGHT!r}") from None
+    name = STATIC_WEIGHT if STATIC_WEIGHT in tensors else MODEL2VEC_WEIGHT
+    if name not in tensors:
+        found = ", ".join(sorted(tensors)[:5]) or "none"
+        raise InputError(file, f"no static encoder's weights (tensors {found}); expected {STATIC_WEIGHT!r} or {name!r}")
+    if extra := sorted(tensors.keys() - {name, *(MODEL2VEC_TENSORS if name == MODEL2VEC_WEIGHT else ())}):
+        raise InputError(
+            file, f"has a tensor {extra[0]!r} besides {name!r}; expected none that a static encoder has no use for"
+        )
+    weight = tensors[name].float()
     if weight.ndim != 2:
-        raise InputError(file, f"{STATIC_WEIGHT} has shape {tuple(weight.shape)}, expected [vocabulary, dimension]")
+        raise InputError(file, f"{name} has shape {tuple(weight.shape)}, expected [vocabulary, dimension]")
+    weight = _by_token(weight, tensors, file) if name == MODEL2VEC_WEIGHT else weight
     if weight.numel() == 0 or not torch.isfinite(weight).all():
         found = "a NaN or an infinity" if weight.numel() else f"shape {tuple(weight.shape)}"
-        raise InputError(file, f"{STATIC_WEIGHT} has {found}; expected finite token vectors")
-    return StaticModel(weight)
+        raise InputError(file, f"{name} has {found}; expected finite token vectors")
+    head = build_head(weight.shape[1], layout.heads, layout.truncate_dim, _fill)
+    if not head.parts:  # the mean of cut vectors is the cut mean
+        weight, head = weight[:, : head.dimension].contiguous(), Head(head.dimension)
+    return StaticModel(weight, head)
+
+
+def _by_token(rows: Tensor, tensors: Mapping[str, Tensor], file: Path) -> Tensor:
+    """model2vec's rows as one vector a token: ``mapping`` says which row is a token's, ``weights`` what it counts."""
+    mapping, weights = (tensors.get(name) for name in MODEL2VEC_TENSORS)
+    if mapping is not None:
+        if (
+            mapping.ndim != 1
+            or mapping.is_floating_point()
+            or not 0 <= int(mapping.min()) <= int(mapping.max()) < len(rows)
+        ):
+            raise InputError(file, f"mapping: expected the number of one of {len(rows):,} rows for each token")
+        rows = rows[mapping.long()]
+    if weights is not None:
+        if weights.shape != rows.shape[:1]:
+            raise InputError(
+                file, f"weights: found shape {tuple(weights.shape)}, expected one for each of {len(rows):,} tokens"
+            )
+        rows = rows * weights.float()[:, None]
+    return rows
+
+
+def _fill(module: Module, made: HeadModule) -> None:
+    """Fill a module behind the pooling with the weights of its folder.
+
+    Raises:
+        InputError: if they are missing, a pickle, or of other names or shapes than its configuration says.
+    """
+    file = module.folder / "model.safetensors"
+    if not file.exists():
+        pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in module.folder.glob(pattern))
+        found = f"only {pickled[0]}, a pickle, which is never loaded" if pickled else "no weights"
+        raise InputError(module.folder, f"holds {found}; expected model.safetensors")
+    try:
+        tensors = load_file(file)
+    except LOAD_ERRORS as error:
+        raise InputError(file, f"no weights ({error}); expected those of a {module.kind}") from None
+    shapes = {name: tuple(tensor.shape) for name, tensor in made.state_dict().items()}
+    found_shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if found_shapes != shapes:
+        raise InputError(file, f"found tensors {found_shapes}, expected {shapes} by its config.json")
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise InputError(file, "has a NaN or an infinity; expected finite weights")
+    made.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
 
 
 def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerModel:
-    """A transformer encoder from a folder of safetensors.
+    """A transformer encoder from a folder of safetensors, with what follows its pooling.
 
     Raises:
-        InputError: if transformers can't load it, or it has layers besides Transformer, Pooling and Normalize.
+        InputError: if transformers can't load it, or it has modules that only sentence-transformers computes.
     """
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoModel  # costs seconds: only where a transformer is used
@@ -230,11 +282,14 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
 
-    _refuse_other_layers(folder)
-    pooling = configured_pooling(folder) if settings.pooling == "auto" else settings.pooling
+    layout = read_layout(folder)
+    if layout.library or layout.static:
+        why = layout.library[0] if layout.library else "it is a static model"
+        raise InputError(folder, f"{why}; expected a transformer with a pooling, whose layers can be had here")
+    pooling = layout.pooling if settings.pooling == "auto" else settings.pooling
     try:
         backbone, info = AutoModel.from_pretrained(
-            folder,
+            layout.inputs.folder,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
@@ -252,91 +307,19 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
         backbone = backbone.get_encoder()
     if getattr(backbone, "pooler", None) is not None:
         backbone.pooler = None  # never used here; where the folder has none, its weights would be random
-    return TransformerModel(backbone, pooling, pad=getattr(backbone.config, "pad_token_id", None) or 0)
+    if hasattr(backbone.config, "use_cache"):
+        backbone.config.use_cache = False  # of a decoder: keys and values of all tokens would be kept for nothing
+    pad = getattr(backbone.config.get_text_config(), "pad_token_id", None) or 0
+    head = build_head(pooled_width(backbone, pooling), layout.heads, layout.truncate_dim, _fill)
+    skip = None
+    if not layout.include_prompt:
+        skip = load_tokenizer(folder, settings.prefix, settings.max_length).prefix_tokens()
+    return TransformerModel(backbone, pooling, pad, head, skip)
 
 
-def _refuse_other_layers(folder: Path) -> None:
-    """Layers behind the pooling that we do not compute (LaBSE's Dense) would be left out silently: wrong vectors."""
-    if unknown := unknown_modules(folder):
-        problem = f"has a layer {unknown[0]!r}; expected only Transformer, Pooling and Normalize"
-        raise InputError(folder / "modules.json", problem)
-
-
-def unknown_modules(folder: Path) -> list[str]:
-    """The kinds of a sentence-transformers model's modules that `load_encoder` doesn't reproduce."""
-    return [kind for kind in _module_kinds(folder) if kind not in KNOWN_MODULES]
-
-
-def save_encoder(model: SentenceModel, tokenizer: TextTokenizer, folder: Path) -> None:
-    """Write a model in sentence-transformers' layout, so that ``SentenceTransformer(folder)`` loads it.
-
-    Args:
-        model: the trained model.
-        tokenizer: its tokenizer; its prefix becomes the default prompt, its maximum length the tokenizer's truncation.
-        folder: an existing, empty folder.
-    """
-    tokenizer.backend.save(str(folder / TOKENIZER_FILE))
-    modules = [("", "StaticEmbedding"), ("1_Normalize", "Normalize")]
-    if isinstance(model, StaticModel):
-        weight = model.weight.detach().float().cpu().contiguous()
-        save_file({STATIC_WEIGHT: weight}, folder / "model.safetensors", metadata={"format": "pt"})
-    elif isinstance(model, TransformerModel):
-        model.backbone.save_pretrained(folder)
-        _save_tokenizer_config(tokenizer, folder)
-        modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
-        _write_json(folder / "sentence_bert_config.json", {"max_seq_length": tokenizer.max_length})
-        _write_json(
-            folder / "1_Pooling" / "config.json",
-            {
-                "word_embedding_dimension": model.dimension,
-                "pooling_mode_cls_token": model.pooling == "cls",
-                "pooling_mode_mean_tokens": model.pooling == "mean",
-                "pooling_mode_lasttoken": model.pooling == "last",
-            },
-        )
-    layers = [
-        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for index, (path, kind) in enumerate(modules)
-    ]
-    (folder / modules[-1][0]).mkdir(exist_ok=True)
-    _write_json(folder / modules[-1][0] / "config.json", {})
-    _write_json(folder / "modules.json", layers)
-    prompts = {"prompts": {"default": tokenizer.prefix}, "default_prompt_name": "default"} if tokenizer.prefix else {}
-    _write_json(folder / "config_sentence_transformers.json", {**prompts, "similarity_fn_name": "cosine"})
-
-
-def _save_tokenizer_config(tokenizer: TextTokenizer, folder: Path) -> None:
-    known = {
-        name: token
-        for name, options in SPECIAL_ROLES.items()
-        for token in options
-        if tokenizer.backend.token_to_id(token) is not None
-    }
-    _write_json(
-        folder / "tokenizer_config.json",
-        {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": tokenizer.max_length, **known},
-    )
-
-
-def read_config(path: Path, default: Any) -> Any:
-    """A JSON file of a model's folder, or a default where there is none.
-
-    Raises:
-        InputError: if it is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return default
-    except (ValueError, RecursionError) as error:
-        raise InputError(path, f"not JSON ({error})") from None
-
-
-def _write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def _transformers_version() -> str:
-    import transformers
-
-    return str(transformers.__version__)
+def _versions(layout: ModelLayout) -> dict[str, str | None]:
+    """Of the libraries besides torch that compute a model."""
+    if layout.static:
+        return {"transformers": None}
+    names = ("transformers", "sentence_transformers") if layout.library else ("transformers",)
+    return {name: str(import_module(name).__version__) for name in names}

@@ -1,7 +1,8 @@
 """The two kinds of sentence encoder as torch modules: the same forward pass trains and embeds.
 
 `StaticModel` is the mean of token vectors: it trains and encodes on a laptop. `TransformerModel` is any Hugging Face encoder
-with pooling. Both take a `TokenBatch` and give L2-normalised float32 vectors.
+with pooling. Both take a `TokenBatch`, apply what their folder has behind the pooling (`Head`), and give L2-normalised
+float32 vectors. (The third, `pipeline.encoders.library.LibraryModel`, is whatever sentence-transformers alone can compute.)
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from torch import Tensor, nn
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.base import padded_lengths
+from pipeline.encoders.heads import Head
 from pipeline.encoders.linear import use_fast_products
 from pipeline.encoders.packed import can_pack, packed_vectors
-from pipeline.encoders.pooling import Pooling, normalise, pool
+from pipeline.encoders.pooling import Pooling, modes, normalise, pool
 from pipeline.ground.matmul import row_step
 
 STATIC_TOKENS = 65_536
@@ -57,19 +59,21 @@ class StaticModel(SentenceModel):
     """The mean of the token vectors of a sentence.
 
     Args:
-        weight: token vectors [vocabulary, d].
+        weight: token vectors [vocabulary, e].
+        head: what follows their mean; None: nothing.
     """
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, head: Head | None = None) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight)
-        self.vocabulary, self.dimension = map(int, weight.shape)
+        self.head = Head(int(weight.shape[1])) if head is None else head
+        self.vocabulary, self.dimension = int(weight.shape[0]), self.head.dimension
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """See `SentenceModel.forward`; the gradient is dense (measured: four times faster than a sparse optimiser)."""
         tokens = torch.from_numpy(np.ascontiguousarray(batch.tokens)).to(self.device, non_blocking=True)
         starts = torch.from_numpy(batch.starts.astype(np.int32)).to(self.device, non_blocking=True)
-        return normalise(nn.functional.embedding_bag(tokens, self.weight, starts, mode="mean"))
+        return normalise(self.head(nn.functional.embedding_bag(tokens, self.weight, starts, mode="mean")))
 
     def plan(self, lengths: NDArray[np.int64], batch_tokens: int) -> Sequence[NDArray[np.int64]]:
         """Rows in order, as many as make up about ``batch_tokens`` tokens, or `STATIC_TOKENS`: it holds no activations."""
@@ -92,14 +96,19 @@ class TransformerModel(SentenceModel):
         backbone: a Hugging Face model that gives ``last_hidden_state``.
         pooling: how token vectors become one.
         pad: the id that padding is filled with (masked out).
+        head: what follows the pooling; None: nothing.
+        skip: tokens at a sentence's start, its prompt's, that are not pooled; None: the prompt is pooled.
     """
 
-    def __init__(self, backbone: Any, pooling: Pooling, pad: int) -> None:
+    def __init__(
+        self, backbone: Any, pooling: Pooling, pad: int, head: Head | None = None, skip: int | None = None
+    ) -> None:
         super().__init__()
         use_fast_products(backbone)
-        self.backbone, self.pooling, self.pad = backbone, pooling, pad
+        self.backbone, self.pooling, self.pad, self.skip = backbone, pooling, pad, skip
         self.packs = can_pack(backbone)
-        self.dimension = int(backbone.config.hidden_size)
+        self.head = Head(pooled_width(backbone, pooling)) if head is None else head
+        self.dimension = self.head.dimension
         self.vocabulary = int(backbone.get_input_embeddings().num_embeddings)
         for name, module in backbone.named_modules():
             if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
@@ -113,7 +122,7 @@ class TransformerModel(SentenceModel):
         # Not with other processes: FSDP wants equally many passes of all.
         alone = self.device.type == "cpu" and not torch.distributed.is_initialized()
         if alone and self.packs and len(batch) and not torch.is_inference_mode_enabled():
-            return normalise(packed_vectors(self.backbone, batch, self.pooling, self.pad))
+            return normalise(self.head(packed_vectors(self.backbone, batch, self.pooling, self.pad, self.skip or 0)))
         groups = alike(batch.lengths, GROUP_TOKENS) if alone else []
         if len(groups) <= 1:
             return self._together(batch)
@@ -128,7 +137,7 @@ class TransformerModel(SentenceModel):
             input_ids=torch.from_numpy(ids).to(self.device, non_blocking=True),
             attention_mask=None if mask.all() else mask_tensor,  # without one, attention has less to do
         ).last_hidden_state
-        return normalise(pool(hidden, mask_tensor, self.pooling))
+        return normalise(self.head(pool(hidden, mask_tensor, self.pooling, self.skip or 0)))
 
     def plan(self, lengths: NDArray[np.int64], batch_tokens: int) -> Sequence[NDArray[np.int64]]:
         """Rows of equal length together, shortest first: there is no padding, and attention needs no mask.
@@ -148,6 +157,11 @@ class TransformerModel(SentenceModel):
                 part = rows[start : start + step]
                 batches.append(np.concatenate([part, np.repeat(part[-1:], -len(part) % unit)]))
         return batches
+
+
+def pooled_width(backbone: Any, pooling: Pooling) -> int:
+    """The width of a transformer's pooled vectors."""
+    return int(backbone.config.get_text_config().hidden_size) * len(modes(pooling))
 
 
 def alike(lengths: NDArray[np.int64], cost: int) -> list[NDArray[np.int64]]:

@@ -86,7 +86,7 @@ def can_pack(backbone: nn.Module) -> bool:
     return True
 
 
-def packed_vectors(backbone: nn.Module, batch: TokenBatch, pooling: Pooling, pad: int) -> Tensor:
+def packed_vectors(backbone: nn.Module, batch: TokenBatch, pooling: Pooling, pad: int, skip: int = 0) -> Tensor:
     """Pooled vectors [n, d] of sentences, in their order, with gradients; not yet normalised.
 
     Holds the activations of all sentences.
@@ -96,6 +96,7 @@ def packed_vectors(backbone: nn.Module, batch: TokenBatch, pooling: Pooling, pad
         batch: the sentences, at least one.
         pooling: how token vectors become one.
         pad: the padding's id.
+        skip: tokens at a sentence's start that are not pooled.
     """
     packing = Packing(batch)
     device = next(backbone.parameters()).device
@@ -110,7 +111,7 @@ def packed_vectors(backbone: nn.Module, batch: TokenBatch, pooling: Pooling, pad
     pooled, done = [], 0
     for (count, length), tokens in zip(packing.blocks, torch.split(hidden, packing.tokens), strict=True):
         mask = (torch.arange(length, device=device) < lengths[done : done + count, None]).long()
-        pooled.append(pool(tokens.view(count, length, -1), mask, pooling))
+        pooled.append(pool(tokens.view(count, length, -1), mask, pooling, skip))
         done += count
     return torch.cat(pooled)[torch.from_numpy(np.argsort(packing.order)).to(device)]
 

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.console.errors import UserError
+from pipeline.encoders.layout import input_folder
 from pipeline.encoders.package_models import PACKAGE_MODELS, converted_model
 from pipeline.ground.folder_checksums import check_folder
 from pipeline.ground.hashing import file_hash, folder_hash
 
-WANTED_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors")
-"""What is downloaded of a hub model and hashed of a folder: configuration, weights, tokenizer."""
+WANTED_FILES = tuple(
+    f"{depth}{name}" for depth in ("", "*/", "*/*/") for name in ("*.json", "*.safetensors", "*.txt", "*.model")
+)
+"""What is downloaded of a hub model and hashed of a folder: configuration, weights, tokenizer, of all its modules."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def resolve_model(
         name, commit = model, path.name
     check_folder(path)
     _refuse_unsafe(key, path)
-    if sha256 is not None and (found := file_hash(path / "model.safetensors")) != sha256:
+    if sha256 is not None and (found := file_hash((input_folder(path) or path) / "model.safetensors")) != sha256:
         raise UserError(f"{key}: model.safetensors of {model!r} has SHA-256 {found}, expected {sha256}")
     return ModelFolder(path=path, name=name, revision=commit, content=folder_hash(path, WANTED_FILES))
 
@@ -105,18 +108,21 @@ def _from_hub(key: str, model: str, revision: str | None) -> Path:
 
 
 def _refuse_unsafe(key: str, folder: Path) -> None:
-    for name in ("config.json", "tokenizer_config.json"):
-        try:
-            config = json.loads((folder / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            continue
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{key}: {folder.name}/{name} is not JSON ({error})") from None
-        if not isinstance(config, dict):
-            raise UserError(f"{key}: {folder.name}/{name} holds no object; expected a model's configuration")
-        if "auto_map" in config:
-            raise UserError(f"{key}: {folder.name}/{name} asks for code of its own (auto_map), which is never run")
-    if not any(folder.glob("*.safetensors")):
-        pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
+    first = input_folder(folder)
+    for inner in {folder, first or folder}:
+        for name in ("config.json", "tokenizer_config.json"):
+            shown = (Path(folder.name) / inner.relative_to(folder) / name).as_posix()
+            try:
+                config = json.loads((inner / name).read_text(encoding="utf-8"))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{key}: {shown} is not JSON ({error})") from None
+            if not isinstance(config, dict):
+                raise UserError(f"{key}: {shown} holds no object; expected a model's configuration")
+            if "auto_map" in config:
+                raise UserError(f"{key}: {shown} asks for code of its own (auto_map), which is never run")
+    if first is not None and not any(first.glob("*.safetensors")):
+        pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in first.glob(pattern))
         found = f"only {pickled[0]}, a pickle, which is never loaded" if pickled else "no weights"
         raise UserError(f"{key}: {folder.name} holds {found}; expected model.safetensors")

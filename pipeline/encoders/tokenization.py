@@ -7,16 +7,18 @@ Korean mix scripts without spaces) and around punctuation and digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import tokenizers
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import InputError, UserError
+from pipeline.encoders.layout import read_config, read_layout
 from pipeline.ground.hashing import identity_hash
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -30,6 +32,8 @@ SPECIAL_ROLES = {
     "mask_token": ("[MASK]", "<mask>"),
 }
 """What vocabularies call their special tokens."""
+BYTES = "[BYTES]"
+"""The one token that `byte_tokenizer` has besides the 256 bytes: the mark by which it is known again."""
 CHUNK = 10_000
 
 
@@ -55,7 +59,7 @@ class TextTokenizer:
     """A fast tokenizer with a prefix and a maximum length.
 
     Args:
-        tokenizer: of the `tokenizers` library; its truncation and padding settings are replaced.
+        tokenizer: of the `tokenizers` library; its padding is taken off, its truncation replaced but for the side.
         prefix: put before every sentence.
         max_length: tokens kept, special tokens included.
         special_tokens: whether sentences are wrapped as the tokenizer's post-processor says.
@@ -64,7 +68,14 @@ class TextTokenizer:
     def __init__(self, tokenizer: Tokenizer, prefix: str, max_length: int, special_tokens: bool) -> None:
         self.backend, self.prefix, self.max_length, self.special_tokens = tokenizer, prefix, max_length, special_tokens
         tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length)
+        if not self.is_text:
+            side = (tokenizer.truncation or {}).get("direction", "right")
+            tokenizer.enable_truncation(max_length, direction=side)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its tokens are the text's bytes, cut nowhere (`byte_tokenizer`)."""
+        return self.backend.token_to_id(BYTES) is not None
 
     @property
     def content(self) -> str:
@@ -87,6 +98,17 @@ class TextTokenizer:
                 return int(found)
         return None
 
+    def prefix_tokens(self) -> int:
+        """Tokens at a sentence's start that are the prefix's, special ones before it included.
+
+        As sentence-transformers counts them: those of the prefix alone, without a special token at its end.
+        """
+        if not self.prefix:
+            return 0
+        encoding = self.backend.encode(self.prefix, add_special_tokens=self.special_tokens)
+        special = {token for token, added in self.backend.get_added_tokens_decoder().items() if added.special}
+        return len(encoding.ids) - int(encoding.ids[-1] in special or encoding.special_tokens_mask[-1] == 1)
+
     def __call__(self, texts: Sequence[str]) -> TokenBatch:
         """Token ids of sentences; uses all cores."""
         prefixed = [self.prefix + text for text in texts] if self.prefix else list(texts)
@@ -94,17 +116,60 @@ class TextTokenizer:
         return TokenBatch.from_lists([encoding.ids for encoding in encodings])
 
 
-def load_tokenizer(folder: Path, prefix: str, max_length: int, special_tokens: bool = True) -> TextTokenizer:
-    """The tokenizer of a model's folder.
+def load_tokenizer(folder: Path, prefix: str, max_length: int, special_tokens: bool | None = None) -> TextTokenizer:
+    """The tokenizer of a model's folder, wherever in it its first module lies.
+
+    Args:
+        folder: the model's, or one of a tokenizer alone.
+        prefix: see `TextTokenizer`, as is ``max_length``.
+        max_length: tokens kept.
+        special_tokens: whether sentences are wrapped; None: as the model wants it (a static one doesn't).
+
+    Returns:
+        It; of a model that only sentence-transformers can compute, `byte_tokenizer`.
 
     Raises:
         InputError: if the folder has none that the fast tokenizers can read.
     """
-    file = folder / TOKENIZER_FILE
+    layout = read_layout(folder)
+    special = not layout.static if special_tokens is None else special_tokens
+    if layout.library:
+        return TextTokenizer(byte_tokenizer(), prefix, max_length, special)
+    inner = layout.inputs.folder
+    file, config = inner / TOKENIZER_FILE, read_config(inner / "tokenizer_config.json", {})
+    backend = None
     if file.exists():
         with tokenizer_errors(file):
-            return TextTokenizer(Tokenizer.from_file(str(file)), prefix, max_length, special_tokens)
-    from transformers import AutoTokenizer  # only for models that ship a vocabulary in an older form
+            backend = Tokenizer.from_file(str(file))
+    if backend is None or (not layout.static and _built_otherwise(backend, config)):
+        backend = _transformers_tokenizer(inner)
+    if layout.lower_case and not _lower_cases(backend.normalizer):
+        others = [] if backend.normalizer is None else [backend.normalizer]
+        backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *others])
+    if config.get("truncation_side") in ("left", "right") and not layout.static:
+        backend.enable_truncation(max_length, direction=config["truncation_side"])
+    with tokenizer_errors(file):
+        return TextTokenizer(backend, prefix, max_length, special)
+
+
+def _built_otherwise(backend: Tokenizer, config: Mapping[str, Any]) -> bool:
+    """Whether tokenizer_config.json changes what tokenizer.json says, which transformers knows how to."""
+    if any(config.get(key) is not None for key in ("add_bos_token", "add_eos_token")):
+        return True
+    normalizer = backend.normalizer
+    if not isinstance(normalizer, normalizers.BertNormalizer):
+        return False
+    names = {
+        "do_lower_case": "lowercase",
+        "strip_accents": "strip_accents",
+        "tokenize_chinese_chars": "handle_chinese_chars",
+    }
+    return any(key in config and config[key] != getattr(normalizer, name) for key, name in names.items())
+
+
+def _transformers_tokenizer(folder: Path) -> Tokenizer:
+    """The fast tokenizer that transformers makes of a folder's files."""
+    from transformers import AutoTokenizer  # costs seconds
 
     try:
         loaded = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -112,7 +177,35 @@ def load_tokenizer(folder: Path, prefix: str, max_length: int, special_tokens: b
         raise InputError(folder, f"no tokenizer.json, and no other tokenizer could be read ({error})") from None
     if not getattr(loaded, "is_fast", False):
         raise InputError(folder, "its tokenizer has no fast (tokenizers) form; expected a tokenizer.json")
-    return TextTokenizer(loaded.backend_tokenizer, prefix, max_length, special_tokens)
+    backend: Tokenizer = loaded.backend_tokenizer
+    return backend
+
+
+def _lower_cases(normalizer: Any) -> bool:
+    if not isinstance(normalizer, normalizers.Sequence):
+        return isinstance(normalizer, normalizers.Lowercase)
+    return any(isinstance(part, normalizers.Lowercase) for part in cast("Iterable[Any]", normalizer))
+
+
+def byte_tokenizer() -> Tokenizer:
+    """A tokenizer whose tokens are the text's UTF-8 bytes: text that travels as tokens, to a model that wants text.
+
+    >>> byte_tokenizer().encode("Aé").ids
+    [65, 195, 169]
+    """
+    printable = [
+        *range(0x21, 0x7F),
+        *range(0xA1, 0xAD),
+        *range(0xAE, 0x100),
+    ]  # what the byte-level form writes as itself
+    others = (number for number in range(256) if number not in printable)
+    letters = {number: chr(number) for number in printable}
+    letters |= {number: chr(256 + place) for place, number in enumerate(others)}
+    vocabulary = {letter: number for number, letter in letters.items()} | {BYTES: 256}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
 
 
 def train_tokenizer(texts: Iterator[str], vocabulary: int, pad: int = 0) -> Tokenizer:

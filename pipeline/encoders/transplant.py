@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.load import EncoderSettings, is_static, load_transformer, read_config
+from pipeline.encoders.layout import is_static, read_config, read_layout
+from pipeline.encoders.load import EncoderSettings, load_transformer
 from pipeline.encoders.model import TransformerModel
 from pipeline.encoders.tokenization import SPECIAL_ROLES, SPECIAL_TOKENS, TextTokenizer, load_tokenizer
 
@@ -42,7 +43,7 @@ def padding_id(folder: Path) -> int:
             "student.kind: 'teacher' takes the teacher's layers, but the teacher is static and has none; "
             "expected a transformer as teacher.model, or another student.kind"
         )
-    found = read_config(folder / "config.json", {}).get("pad_token_id")
+    found = read_config(read_layout(folder).inputs.folder / "config.json", {}).get("pad_token_id")
     # Past the special tokens only models without position vectors (rotary ones) have it: there it may stand anywhere.
     return found if isinstance(found, int) and 0 <= found < len(SPECIAL_TOKENS) else 0
 
@@ -84,7 +85,8 @@ def transplant(folder: Path, settings: EncoderSettings, tokenizer: TextTokenizer
     for role, token in (("bos_token_id", "[CLS]"), ("eos_token_id", "[SEP]")):
         if getattr(backbone.config, role, None) is not None:
             setattr(backbone.config, role, tokenizer.backend.token_to_id(token))
-    return TransformerModel(backbone, model.pooling, pad)
+    skip = None if model.skip is None else tokenizer.prefix_tokens()
+    return TransformerModel(backbone, model.pooling, pad, model.head, skip)
 
 
 def token_vectors(weight: Tensor, sources: list[list[int]], seed: int) -> Tensor:

@@ -30,7 +30,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.load import is_static, read_config
+from pipeline.encoders.layout import is_static, read_config, read_layout
 from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel
 from pipeline.encoders.tokenization import TextTokenizer, load_tokenizer
 
@@ -101,7 +101,7 @@ def refuse_unknown_script(model: str, uses: Iterable[VocabularyUse]) -> None:
 
 def always_kept(folder: Path) -> set[int]:
     """The token ids that a model's configuration names, and those before its padding."""
-    config = read_config(folder / "config.json", {})
+    config = read_config(read_layout(folder).inputs.folder / "config.json", {})
     named = [value for key, value in config.items() if key.endswith("_token_id")]
     ids = {value for item in named for value in (item if isinstance(item, list) else [item]) if isinstance(value, int)}
     pad = config.get("pad_token_id")
@@ -119,6 +119,11 @@ def trimmed(tokenizer: TextTokenizer, uses: Iterable[VocabularyUse], folder: Pat
     Raises:
         UserError: if it can't be trimmed.
     """
+    if tokenizer.is_text:
+        raise UserError(
+            f"student.trim_vocabulary: {folder.resolve().name} is computed by sentence-transformers, with a vocabulary that "
+            "can't be cut; expected false"
+        )
     used = np.logical_or.reduce([use.used for use in uses])
     backend = trim_tokenizer(tokenizer.backend, used, always_kept(folder))
     return TextTokenizer(backend, tokenizer.prefix, tokenizer.max_length, tokenizer.special_tokens)
@@ -224,8 +229,9 @@ def cut_token_vectors(model: SentenceModel, folder: Path, tokenizer: TextTokeniz
     """
     old = load_tokenizer(folder, "", tokenizer.max_length, special_tokens=not is_static(folder)).backend
     new = tokenizer.backend
-    found = [old.token_to_id(new.id_to_token(number)) for number in range(new.get_vocab_size())]
-    if None in found or max(found) >= model.vocabulary:
+    ids = (old.token_to_id(new.id_to_token(number) or "") for number in range(new.get_vocab_size()))
+    found = [-1 if number is None else number for number in ids]
+    if min(found) < 0 or max(found) >= model.vocabulary:
         raise UserError(f"student: data/tokenizer is not made of {folder.name}'s; run the stage tokenize again")
     rows = torch.tensor(found)
     if isinstance(model, StaticModel):

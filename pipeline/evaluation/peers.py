@@ -77,7 +77,9 @@ def open_model_folder(name: str, peer: Peer, root: Path, store: Path | None = No
     """
     from pipeline.encoders.described import ModelOptions, open_model  # imports torch
 
-    options = ModelOptions(str(peer.model), peer.revision, peer.prefix, peer.max_length, store=store)
+    options = ModelOptions(
+        str(peer.model), peer.revision, peer.prefix, peer.max_length, prompt_name=peer.prompt_name, store=store
+    )
     return as_model(name, open_model(options, root))
 
 

@@ -37,6 +37,7 @@ class Card:
         graphs: by file, what was measured of each ONNX graph; empty without ONNX.
         sample: what they were measured on.
         licence: of the model.
+        tokenizer: the file of the tokenizer that the graphs go with.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Card:
     graphs: Mapping[str, Mapping[str, Any]] | None = None
     sample: str = ""
     licence: str | None = None
+    tokenizer: str = "tokenizer.json"
 
 
 @dataclass(frozen=True)

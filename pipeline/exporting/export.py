@@ -16,6 +16,7 @@ from typing import Any, Literal
 import pipeline
 from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.model import StaticModel, TransformerModel
+from pipeline.encoders.tokenization import TOKENIZER_FILE
 from pipeline.exporting.agreement import EXACT, Agreement, compare, require
 from pipeline.exporting.card import Card, render_card
 from pipeline.exporting.graph import clean, load_graph, require_onnx, save_graph
@@ -35,6 +36,9 @@ ABOUT = "softalign.json"
 
 FLOAT32, INT8 = "onnx/model.onnx", "onnx/model_int8.onnx"
 """The graphs, where sentence-transformers and Optimum look for them."""
+
+GRAPHS_TOKENIZER = "onnx/tokenizer.json"
+"""The graphs' tokenizer, where that of the model's root is not the whole truth (another folder, lower-casing)."""
 
 MIN_COSINE = 0.97
 """The least cosine of an int8 vector to the original's (measured: static 0.9999, all-MiniLM-L6-v2 0.98)."""
@@ -115,8 +119,18 @@ def export(source: Source, wanted: Wanted, known: Known | None, sample: Callable
                 shutil.copyfile(source.folder.path / file, folder / file)
         measured = sample() if onnx else Sample((), "")
         graphs = write_graphs(source, folder, measured, wanted.min_cosine) if onnx else {}
+        tokenizer = TOKENIZER_FILE if source.plain_tokenizer else GRAPHS_TOKENIZER
+        if onnx and tokenizer == GRAPHS_TOKENIZER:
+            source.encoder.tokenizer.backend.save(str(folder / tokenizer))
         card = Card(
-            wanted.name, source.encoder.identity, source.static, _pad(source), graphs, measured.source, wanted.licence
+            wanted.name,
+            source.encoder.identity,
+            source.static,
+            _pad(source),
+            graphs,
+            measured.source,
+            wanted.licence,
+            tokenizer,
         )
         write_text(folder / "README.md", render_card(card, known))
         about: dict[str, Any] = {
@@ -156,6 +170,12 @@ def write_graphs(source: Source, folder: Path, sample: Sample, min_cosine: float
     batch = source.encoder.tokenize(sample.texts)
     original = source.encoder.encode_tokens(batch)  # first: exporting a transformer changes its attention's form
     model = source.encoder.model
+    if isinstance(model, StaticModel) and model.head.parts:
+        kind = model.head.parts[0].kind
+        raise UserError(
+            f"--to onnx: {source.folder.name} has a {kind} behind its mean of token vectors, and of that no graph is made; "
+            "expected a static encoder alone, or a transformer"
+        )
     if isinstance(model, StaticModel):
         weight = model.weight.detach().numpy()
         for file, int8 in ((FLOAT32, False), (INT8, True)):
@@ -164,7 +184,10 @@ def write_graphs(source: Source, folder: Path, sample: Sample, min_cosine: float
         write_transformer(model, folder / FLOAT32, source.folder.name)
         write_int8(folder / FLOAT32, folder / INT8)
     else:
-        raise UserError(f"--to onnx: {source.folder.name} is neither a static encoder nor a transformer")
+        why = source.layout.library[0]
+        raise UserError(
+            f"--to onnx: {source.folder.name}: {why}; only sentence-transformers computes that, there is no graph"
+        )
     limits: dict[str, tuple[float, str | None]] = {FLOAT32: (EXACT, None), INT8: (min_cosine, "--min-cosine")}
     graphs = {}
     for file, (least, option) in limits.items():

@@ -8,12 +8,11 @@ from pathlib import Path
 import torch
 
 from pipeline.console.errors import InputError
-from pipeline.encoders.described import own_length, own_prompt, positions, refuse_unknown_modules
-from pipeline.encoders.load import EncoderSettings, ModelEncoder, is_static, load_encoder
-from pipeline.encoders.resolve import ModelFolder, resolve_model
-
-COPIED = ("*.json", "*.safetensors", "*.txt", "*.model", "*/*.json", "*/*.safetensors")
-"""The files of a model that are copied: configuration, weights, tokenizer; nothing else that lies beside them."""
+from pipeline.encoders.described import own_length, positions
+from pipeline.encoders.layout import ModelLayout, read_layout
+from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder
+from pipeline.encoders.resolve import WANTED_FILES, ModelFolder, resolve_model
+from pipeline.encoders.tokenization import TOKENIZER_FILE
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,23 @@ class Source:
     Attributes:
         folder: where it is.
         encoder: the model, in float32 on the CPU.
-        static: whether it is a static one (sentence-transformers' StaticEmbedding).
+        layout: what its folder says of it.
     """
 
     folder: ModelFolder
     encoder: ModelEncoder
-    static: bool
+    layout: ModelLayout
+
+    @property
+    def static(self) -> bool:
+        """Whether it is a static one (sentence-transformers' StaticEmbedding)."""
+        return self.layout.static
+
+    @property
+    def plain_tokenizer(self) -> bool:
+        """Whether the tokenizer of its root is all that makes tokens of text, and not some other file or key."""
+        root = self.layout.inputs.folder.resolve() == self.folder.path.resolve()
+        return root and (self.folder.path / TOKENIZER_FILE).is_file() and not self.layout.lower_case
 
     @property
     def max_length(self) -> int:
@@ -37,9 +47,9 @@ class Source:
 
     @property
     def files(self) -> list[Path]:
-        """Its files, relative to the folder, sorted."""
+        """Its configuration, weights and tokenizer, relative to the folder, sorted; nothing else that lies beside them."""
         root = self.folder.path
-        found = {path for pattern in COPIED for path in root.glob(pattern) if path.is_file()}
+        found = {path for pattern in WANTED_FILES for path in root.glob(pattern) if path.is_file()}
         return sorted(path.relative_to(root) for path in found if not path.name.startswith("."))
 
 
@@ -54,10 +64,9 @@ def open_source(path: Path) -> Source:
     if not (path / "modules.json").is_file():
         raise InputError(path, "no encoder's folder: it has no modules.json; expected sentence-transformers' layout")
     folder = resolve_model("--model", str(path.resolve()), None, Path())
-    refuse_unknown_modules(folder)
-    static = is_static(path)
-    length = own_length(path, static)
-    if not static:
+    layout = read_layout(path)
+    length = own_length(path, layout.static)
+    if not layout.static:
         length = min(length, positions(path) or length)
-    settings = EncoderSettings("auto", own_prompt(path), length)
-    return Source(folder, load_encoder(folder, settings, torch.device("cpu")), static)
+    settings = EncoderSettings("auto", layout.prompt(None, "--model"), length)
+    return Source(folder, load_encoder(folder, settings, torch.device("cpu")), layout)

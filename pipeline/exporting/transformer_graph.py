@@ -29,11 +29,11 @@ class _Exported(nn.Module):
 
     def __init__(self, model: TransformerModel) -> None:
         super().__init__()
-        self.backbone, self.pooling = model.backbone, model.pooling
+        self.backbone, self.pooling, self.head, self.skip = model.backbone, model.pooling, model.head, model.skip or 0
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return hidden, normalise(pool(hidden, attention_mask, self.pooling))
+        return hidden, normalise(self.head(pool(hidden, attention_mask, self.pooling, self.skip)))
 
 
 def write_transformer(model: TransformerModel, path: Path, name: str) -> None:

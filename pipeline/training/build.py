@@ -10,7 +10,7 @@ from torch import nn
 from pipeline.config.models import Student, Teacher
 from pipeline.config.train import Train
 from pipeline.console.errors import UserError
-from pipeline.encoders.load import EncoderSettings, is_static, load_static, load_transformer
+from pipeline.encoders.load import EncoderSettings, load_model
 from pipeline.encoders.lora import add_adapters
 from pipeline.encoders.model import SentenceModel, TransformerModel, fresh_static
 from pipeline.encoders.tokenization import TextTokenizer
@@ -35,6 +35,10 @@ def build_student(
     """
     torch.manual_seed(seed)
     model = _build(student, tokenizer, start, seed, teacher)
+    if start is not None and not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UserError(
+            f"student.model: {start.resolve().name} has no weights that are trained; expected another model"
+        )
     if student.lora is not None:
         add_adapters(model, student.lora, train_tokens=student.kind == "teacher")
     return model
@@ -94,8 +98,7 @@ def _build(
         if pooling == "auto" and teacher is not None:
             pooling = teacher.pooling
         return transplant(start, EncoderSettings(pooling=pooling, max_length=student.max_length), tokenizer, seed)
-    settings = EncoderSettings(pooling=pooling, max_length=student.max_length)
-    model = load_static(start) if is_static(start) else load_transformer(start, settings)
+    model = load_model(start, EncoderSettings(pooling, tokenizer.prefix, student.max_length))
     if student.trim_vocabulary:
         cut_token_vectors(model, start, tokenizer)
     return model

@@ -18,7 +18,7 @@ from softalign.interface.benchmark_options import (
     TaskLanguagesOption,
     TrainingOption,
 )
-from softalign.interface.text_options import MaxLengthOption, PrefixOption, RevisionOption
+from softalign.interface.text_options import MaxLengthOption, PrefixOption, PromptNameOption, RevisionOption
 
 STAGE_OPTIONS = ("project",)
 SHARED_OPTIONS = ("debug", "store")
@@ -43,6 +43,7 @@ def evaluate(
     store: StoreOption = None,
     revision: RevisionOption = None,
     prefix: PrefixOption = None,
+    prompt_name: PromptNameOption = None,
     max_length: MaxLengthOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -82,8 +83,17 @@ def evaluate(
         benchmarks = read_benchmarks(benchmark, languages, split)
         seen = seen_in(benchmarks, file_sentences(training), near) if training else None
         called = name or Path(model).name or model
-        if revision or prefix is not None or max_length:
-            options = Peer(name="model", model=model, revision=revision, prefix=prefix, max_length=max_length)
+        if prefix is not None and prompt_name is not None:
+            raise UserError("--prompt-name: found --prefix as well; expected one of the two")
+        if revision or prefix is not None or prompt_name is not None or max_length:
+            options = Peer(
+                name="model",
+                model=model,
+                revision=revision,
+                prefix=prefix,
+                prompt_name=prompt_name,
+                max_length=max_length,
+            )
             opened = open_model_folder(called, options, Path(), store or own_store())
         else:
             opened = open_named(called, model, Path(), store or own_store())

@@ -22,6 +22,7 @@ from softalign.interface.text_options import (
     ModelOption,
     PoolingOption,
     PrefixOption,
+    PromptNameOption,
     RevisionOption,
     SrcOption,
     TrgOption,
@@ -64,6 +65,7 @@ def mine(
     encoding: EncodingOption = "utf-8",
     revision: RevisionOption = None,
     prefix: PrefixOption = None,
+    prompt_name: PromptNameOption = None,
     max_length: MaxLengthOption = None,
     pooling: PoolingOption = "auto",
     dtype: DtypeOption = "float32",
@@ -154,7 +156,7 @@ def mine(
         outputs.check(*inputs)
         judges = Judges(gold, tune_gold, known_inputs(known, known_column, inputs), document_inputs(documents, inputs))
         judges.check(inputs, options)
-        encoder = load_model(model, revision, prefix, max_length, pooling, dtype)
+        encoder = load_model(model, revision, prefix, max_length, pooling, dtype, prompt_name)
         with work_folder(outputs.first) as work:
             result = mine_files(inputs, encoder, options, outputs, work, vectors, judges)
             show(summary(result, "mined pairs"))

@@ -22,6 +22,7 @@ from softalign.interface.text_options import (
     MemoryOption,
     PoolingOption,
     PrefixOption,
+    PromptNameOption,
     RevisionOption,
     VectorsOption,
 )
@@ -43,6 +44,7 @@ def score(
     encoding: EncodingOption = "utf-8",
     revision: RevisionOption = None,
     prefix: PrefixOption = None,
+    prompt_name: PromptNameOption = None,
     max_length: MaxLengthOption = None,
     pooling: PoolingOption = "auto",
     dtype: DtypeOption = "float32",
@@ -81,7 +83,7 @@ def score(
         outputs = Outputs(tuple(out or ()), moses)
         outputs.check(*inputs)
         planted = known_inputs(known, known_column, inputs)
-        encoder = load_model(model, revision, prefix, max_length, pooling, dtype)
+        encoder = load_model(model, revision, prefix, max_length, pooling, dtype, prompt_name)
         with work_folder(outputs.first) as work:
             result = score_files(inputs, encoder, options, outputs, work, vectors, min_score, planted)
             show(summary(result, "scored pairs"))

@@ -37,6 +37,9 @@ EncodingOption = Annotated[str, typer.Option("--encoding", help="Of text files."
 PrefixOption = Annotated[
     str | None, typer.Option("--prefix", help='Before every sentence ("query: "); else the model\'s default prompt.')
 ]
+PromptNameOption = Annotated[
+    str | None, typer.Option("--prompt-name", help="One of the model's own prompts before every sentence, by its name.")
+]
 MaxLengthOption = Annotated[
     int | None, typer.Option("--max-length", min=1, help="Tokens kept of a sentence; else what the model says.")
 ]
@@ -218,6 +221,7 @@ def load_model(
     max_length: int | None,
     pooling: Literal["auto", "mean", "cls", "last"],
     dtype: Literal["float32", "bfloat16", "float16"],
+    prompt_name: str | None = None,
 ) -> ModelEncoder:
     """The model that the user named.
 
@@ -226,7 +230,10 @@ def load_model(
     """
     from pipeline.encoders.described import ModelOptions, open_model
 
-    return open_model(ModelOptions(model, revision, prefix, max_length, pooling, dtype, store=own_store()), Path())
+    options = ModelOptions(
+        model, revision, prefix, max_length, pooling, dtype, prompt_name=prompt_name, store=own_store()
+    )
+    return open_model(options, Path())
 
 
 def own_store() -> Path | None:

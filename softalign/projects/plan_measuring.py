@@ -7,7 +7,8 @@ import itertools
 import typer
 
 from pipeline.artifacts.shards import iterate_shards
-from pipeline.encoders.load import is_static, load_encoder
+from pipeline.encoders.layout import is_static
+from pipeline.encoders.load import load_encoder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
 from pipeline.encoders.trimming import trimmed, vocabulary_use
 from pipeline.planning.measure import Models, made_up_texts, measure
@@ -28,7 +29,7 @@ def measure_project(project: Project) -> UnitCosts:
     params, layout = project.params, project.layout
     typer.echo("measuring: a minute or three; the machine should have nothing else to do", err=True)
     teacher = resolve_teacher(project)
-    encoder = load_encoder(teacher, teacher_settings(project))
+    encoder = load_encoder(teacher, teacher_settings(project, teacher))
     texts, label_texts = _texts(project, params.used_languages), _texts(project, params.teacher_languages)
     start = teacher if params.student.kind == "teacher" else resolve_student(project)
     tokenizer = _tokenizer(project, texts)
@@ -64,5 +65,5 @@ def _tokenizer(project: Project, texts: list[str]) -> TextTokenizer:
         return load_tokenizer(written.parent, prefix, student.max_length, special_tokens=words)
     if source is None:
         return TextTokenizer(train_tokenizer(iter(texts), student.vocabulary), prefix, student.max_length, words)
-    whole = load_tokenizer(source.path, prefix, student.max_length, special_tokens=words)
+    whole = load_tokenizer(source.path, prefix, student.max_length)
     return trimmed(whole, [vocabulary_use("text", [texts], whole)], source.path) if student.trim_vocabulary else whole

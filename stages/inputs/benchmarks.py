@@ -89,7 +89,8 @@ def own_model(project: Project, which: str) -> Model:
         UserError: if it can't be loaded.
     """
     if which == "teacher":
-        return as_model(which, load_encoder(resolve_teacher(project), teacher_settings(project)))
+        teacher = resolve_teacher(project)
+        return as_model(which, load_encoder(teacher, teacher_settings(project, teacher)))
     if which == "student":
         source = resolve_model("models/student", str(project.layout.student.resolve()), None, project.layout.root)
         return as_model(which, load_encoder(source, student_settings(project)))

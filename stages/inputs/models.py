@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.encoders.described import own_prompt
-from pipeline.encoders.load import EncoderSettings, is_static
+from pipeline.encoders.described import own_prefix
+from pipeline.encoders.layout import is_static, read_layout
+from pipeline.encoders.load import EncoderSettings
 from pipeline.encoders.resolve import ModelFolder, resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, load_tokenizer
 from stages.running.command import Project
@@ -15,10 +16,10 @@ def resolve_teacher(project: Project) -> ModelFolder:
     return resolve_model("teacher.model", teacher.model, teacher.revision, layout.root, teacher.sha256, layout.store)
 
 
-def teacher_settings(project: Project) -> EncoderSettings:
-    """How the teacher embeds; where params.yaml says no prefix, with its own default prompt."""
+def teacher_settings(project: Project, folder: ModelFolder) -> EncoderSettings:
+    """How the teacher embeds; ``folder`` is its own, which has its prompts."""
     teacher = project.params.teacher
-    prefix = own_prompt(resolve_teacher(project).path) if teacher.prefix is None else teacher.prefix
+    prefix = own_prefix(read_layout(folder.path), teacher.prefix, teacher.prompt_name, "teacher.prompt_name")
     return EncoderSettings(teacher.pooling, prefix, teacher.max_length, teacher.dtype, teacher.batch_tokens)
 
 
@@ -36,15 +37,12 @@ def resolve_start(project: Project) -> ModelFolder | None:
     return resolve_teacher(project) if project.params.student.kind == "teacher" else resolve_student(project)
 
 
-def student_prefix(project: Project, start: ModelFolder | None) -> str:
-    """What stands before every sentence of the student's: what params.yaml says, else its start's default prompt.
-
-    A student with the teacher's layers has token vectors of its own, and no prompt that it was taught with.
-    """
+def student_prefix(project: Project, pretrained: ModelFolder | None) -> str:
+    """What is put before the student's sentences; ``pretrained`` is the encoder that it starts from, if it does."""
     student = project.params.student
-    if student.prefix is not None:
-        return student.prefix
-    return own_prompt(start.path) if start is not None and student.kind == "pretrained" else ""
+    if pretrained is None or student.kind != "pretrained":
+        return student.prefix or ""
+    return own_prefix(read_layout(pretrained.path), student.prefix, student.prompt_name, "student.prompt_name")
 
 
 def student_tokenizer(project: Project, start: ModelFolder | None) -> TextTokenizer:
@@ -56,7 +54,7 @@ def student_tokenizer(project: Project, start: ModelFolder | None) -> TextTokeni
 
 
 def student_settings(project: Project) -> EncoderSettings:
-    """How the trained student embeds: the prefix that it was trained with is its folder's default prompt."""
-    student, layout = project.params.student, project.layout
-    prefix = own_prompt(layout.student) if student.prefix is None else student.prefix
+    """How the trained student embeds."""
+    student = project.params.student
+    prefix = read_layout(project.layout.student).prompt(None, "student")
     return EncoderSettings("auto", prefix, student.max_length, "float32", project.params.embed.batch_tokens)

@@ -77,7 +77,10 @@ def test_modules_are_names_and_never_imported(folder: Path, tmp_path: Path, monk
     modules = json.loads((folder / "modules.json").read_text())
     modules[0]["type"] = "evil.Transformer"
     (folder / "modules.json").write_text(json.dumps(modules))
-    load(folder)
+    with pytest.raises(
+        UserError, match=r"modules.json: asks for code of its own \(evil.Transformer\), which is never run"
+    ):
+        load(folder)
     assert not (tmp_path / "run").exists()
 
 

@@ -85,6 +85,9 @@ def test_length_is_the_models_own(folder, tmp_path):
     assert own_length(other, static=False) == 512
     (other / "sentence_bert_config.json").write_text('{"max_seq_length": 128}')
     assert own_length(other, static=False) == 128
+    modules = '[{"path": "", "type": "sentence_transformers.models.StaticEmbedding"}]'
+    (other / "modules.json").write_text(modules)
+    assert own_length(other, static=True) == 1 << 20
     (other / "tokenizer.json").write_text('{"truncation": {"max_length": 96}}')
     assert own_length(other, static=True) == 96
 
@@ -109,17 +112,8 @@ def test_default_prompt(tmp_path):
     assert np.array_equal(vectors[0], vectors[1])
     assert not np.allclose(vectors[0], vectors[2])
     config.write_text(json.dumps({**prompts, "default_prompt_name": "nothing"}))
-    with pytest.raises(InputError, match="'nothing' is not among its prompts \\(query, passage\\)"):
+    with pytest.raises(InputError, match="'nothing' is not among its prompts \\('query', 'passage'\\)"):
         own_prompt(model)
-
-
-def test_a_model_with_other_parts_is_refused(tmp_path):
-    model = make_transformer(tmp_path / "m")
-    modules = json.loads((model / "modules.json").read_text())
-    modules.insert(2, {"idx": 9, "name": "9", "path": "9_Dense", "type": "sentence_transformers.models.Dense"})
-    (model / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(UserError, match="has a module Dense, which is not supported"):
-        open_model(ModelOptions(str(model)), tmp_path)
 
 
 def test_vectors_are_those_of_sentence_transformers(folder, encoder):
