@@ -20,7 +20,7 @@ import argparse
 import json
 import logging
 import platform
-import tempfile
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -44,7 +44,8 @@ from pipeline.encoders.model import SentenceModel, embed
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.scoring import score_benchmark
 from pipeline.ground.atomic import write_text
-from pipeline.training.build import build_student, set_dropout
+from pipeline.ground.hashing import identity_hash
+from pipeline.training.build import apply_training, build_student
 from pipeline.training.devices import make_accelerator
 from pipeline.training.lexicon import LexiconText, start_from_lexicon
 from pipeline.training.objective import training_loss
@@ -98,8 +99,7 @@ class Lab:
     def ready_student(self, config: Train, seed: int, lexicons: Path) -> SentenceModel:
         """The student that training starts from; the static students of lexicons are kept in a folder, by seed."""
         model, params = self.student(seed), self.project.params
-        if config.dropout is not None:
-            set_dropout(model, config.dropout)
+        apply_training(model, config)
         if params.student.kind == "teacher" and config.lexicon is not None and self.start is not None:
             folder = lexicons / f"lexicon.{seed}"
             text = LexiconText(
@@ -163,24 +163,24 @@ class Lab:
                 correlation.append(spearmanr(found, part.similarity).statistic)
         return {"dev": float(np.mean(accuracy)), "dev_sts": float(np.mean(correlation))}
 
-    def train(self, config: Train, seed: int, lexicons: Path) -> tuple[SentenceModel, dict[str, float]]:
-        """One training, and what it reached on the dev set."""
-        model = self.ready_student(config, seed, lexicons)
-        start = time.perf_counter()
-        with tempfile.TemporaryDirectory() as scratch:
-            trained = Trainer(
-                accelerator=self.accelerator,
-                model=model,
-                loss=training_loss(config, model.dimension, self.pairs[0].points.teacher_a.dimension, seed),
-                pairs=self.pairs,
-                dev=[],
-                config=config,
-                seed=seed,
-                identity="bench",
-                checkpoints=Path(scratch) / "checkpoints",
-                record=lambda _: None,
-            ).run()
-        seconds = time.perf_counter() - start
+    def train(self, config: Train, seed: int, out: Path, name: str) -> tuple[SentenceModel, dict[str, float]]:
+        """One training, and what it reached on the dev set; one that was stopped goes on from its checkpoint."""
+        model = self.ready_student(config, seed, out)
+        start = time.process_time()
+        trained = Trainer(
+            accelerator=self.accelerator,
+            model=model,
+            loss=training_loss(config, model.dimension, self.pairs[0].points.teacher_a.dimension, seed),
+            pairs=self.pairs,
+            dev=[],
+            config=config,
+            seed=seed,
+            identity=identity_hash({"train": config.model_dump(mode="json"), "seed": seed}),
+            checkpoints=out / f"{name}.checkpoint",
+            record=lambda values: print(json.dumps(values), flush=True),
+            name=name,
+        ).run()
+        seconds = time.process_time() - start
         trained.model.eval()
         return trained.model, {
             **self.dev_scores(trained.model),
@@ -235,10 +235,11 @@ def train_all(lab: Lab, base: dict[str, Any], settings: list[Setting], out: Path
             if (out / f"{name}.json").exists():
                 continue
             config = Train.model_validate({**base, **setting.candidates[candidate]})
-            model, scores = lab.train(config, lab.project.params.seed + seed, out)
+            model, scores = lab.train(config, lab.project.params.seed + seed, out, name)
             state = {key: value.half().contiguous() for key, value in model.state_dict().items()}
             save_file(state, out / f"{name}.safetensors")
             write_text(out / f"{name}.json", json.dumps({**scores, "params": setting.candidates[candidate]}))
+            shutil.rmtree(out / f"{name}.checkpoint")
             print(f"{name}: dev {100 * scores['dev']:.2f}, sts {100 * scores['dev_sts']:.2f}", flush=True)
 
 

@@ -1,6 +1,6 @@
 """Approximate against exact mining of the same vectors: time, and what is lost.
 
-    softalign mine --model M --src a.en --trg b.fr --out t.parquet --vectors /tmp/vectors
+    softalign mine --model M --src a.en --trg b.fr --out t.parquet --vectors /tmp/vectors --keep all
     python bench/mining_approximate.py --vectors /tmp/vectors --recall 0.93 0.95 0.97 --rounds 3 --threshold 1.1
 
 Every run is a process of its own, by turns; timed is the whole of mining from vectors in files to pairs, with the making of

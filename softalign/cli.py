@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.console.streams import show_what_can_be_shown
 from softalign.commands.benchmarks import benchmarks_app
 from softalign.commands.bucc import bucc_app
 from softalign.commands.compare import compare
@@ -223,4 +224,5 @@ def _store_prune(
 
 def main() -> None:
     """Run the command line."""
+    show_what_can_be_shown()
     app(prog_name="softalign")

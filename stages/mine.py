@@ -13,10 +13,12 @@ from pipeline.artifacts.folders import TextFolder, VectorFolder
 from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.compute.engines import open_engine
 from pipeline.console.errors import ParamsError
+from pipeline.console.streams import show_what_can_be_shown
 from pipeline.ground.atomic import scratch_folder
 from pipeline.ground.languages import LanguagePair
 from pipeline.mining.judging.histogram import histogram
 from pipeline.mining.judging.threshold import explain_infinite
+from pipeline.mining.pair_rules import MinedRules
 from pipeline.mining.texts import MinedSet, Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.search.kept_indexes import FOLDER as INDEXES
 from stages.running.command import Project, run_stage, write_metrics
@@ -37,6 +39,7 @@ def run(project: Project, pair: str) -> None:
     sources = [heldout_set("dev", heldout, side_a, side_b), heldout_set("test", heldout, side_a, side_b)]
     sources.append(own_text_set(side_a, side_b))
     _say_one_sided(pair, {languages.a: side_a, languages.b: side_b})
+    of_pair = MinedRules.of(params.prepare.clean, params.mine.keep, (languages.a, languages.b))
     # What doesn't fit into memory stays mapped until all is written.
     with scratch_folder(layout.mined, f"mining-{pair}") as scratch:
         mined = {
@@ -51,6 +54,7 @@ def run(project: Project, pair: str) -> None:
                 engine,
                 layout.shared,
                 scratch / source.name,
+                of_pair,
             )
             for source in sources
             if source is not None
@@ -64,6 +68,7 @@ def run(project: Project, pair: str) -> None:
             "pair": pair,
             "encoder": side_a.vectors.made_by["encoder"],
             "options": params.mine.model_dump(mode="json", exclude={"memory_bytes"}),
+            "rules": of_pair.clean.model_dump(mode="json"),
         }
         write_mined(layout.mined / f"{pair}.parquet", list(mined.values()), side_a, side_b, threshold, made_by)
         write_metrics(layout.metrics / "mine" / f"{pair}.json", _metrics(mined, threshold))
@@ -106,6 +111,7 @@ def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, A
         return {**metrics, "mined": {"set": None, "pairs": 0, "accepted": 0}}
     accepted = len(wanted.pairs) if threshold is None else int((wanted.pairs.score >= threshold).sum())
     metrics["mined"] = {"set": wanted.source.name, "pairs": len(wanted.pairs), "accepted": accepted}
+    metrics["left_out"] = wanted.left_out
     metrics["histogram"] = histogram(wanted.pairs.score).as_metrics()
     control = wanted.control(threshold)
     if control is not None:
@@ -134,4 +140,5 @@ def command(
 
 if __name__ == "__main__":
     sys.argv[0] = "mine"
+    show_what_can_be_shown()
     typer.run(command)

@@ -25,8 +25,9 @@ from pipeline.encoders.tokenization import TextTokenizer
 from pipeline.ground.atomic import atomic_folder
 from pipeline.ground.folder_checksums import write_checksums
 from pipeline.ground.hashing import code_hash, folder_hash, identity_hash
-from pipeline.training.build import build_student, set_dropout
+from pipeline.training.build import apply_training, build_student
 from pipeline.training.devices import make_accelerator
+from pipeline.training.interpolation import move_to_start, parameters_now
 from pipeline.training.lexicon import LexiconText, start_from_lexicon
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trained, Trainer
@@ -62,13 +63,13 @@ def run(project: Project) -> None:
     _check_tokenizer(tokens, tokenizer)
     model = build_student(params.student, tokenizer, start.path if start else None, params.seed, params.teacher)
     identity = _common_identity(accelerator, project, start)
-    if params.train.dropout is not None:
-        set_dropout(model, params.train.dropout)
+    apply_training(model, params.train)
     if start is not None and params.student.kind == "teacher" and params.train.lexicon is not None:
         text = LexiconText(
             accelerator, pairs, tokens, params.teacher_languages, params.seed, identity, layout.checkpoints / "lexicon"
         )
         start_from_lexicon(model, start.path, tokenizer, text, params.train.lexicon)
+    before = parameters_now(model) if params.train.start_weight else {}
     with _series(layout.plots / "train", accelerator.is_main_process) as record:
         trainer = Trainer(
             accelerator=accelerator,
@@ -85,6 +86,8 @@ def run(project: Project) -> None:
         trained = trainer.run()
     if accelerator.is_main_process:
         with atomic_folder(layout.student) as folder:
+            if before:
+                move_to_start(trained.model, before, params.train.start_weight)
             merge_adapters(trained.model)
             own = start if params.student.kind == "pretrained" else None
             prompts = {} if own is None else read_layout(own.path).prompts

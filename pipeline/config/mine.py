@@ -18,6 +18,10 @@ class Embed(Section):
     batch_tokens: Annotated[int, Field(ge=16)] = 4096
 
 
+Kept = Literal["copy", "length-ratio", "urls", "numbers", "letters", "script", "too-short", "too-long", "missing-side"]
+"""Cleaning rules that mined text may be spared."""
+
+
 class Mine(Section):
     """How translation pairs are found (stage mine).
 
@@ -38,6 +42,8 @@ class Mine(Section):
             days (2024-05-23) at most ``window`` apart; what has no document is not mined then.
         window: days, for ``within: window``.
         control: sentences of each side, about, that the shuffled control mines to show the rate of false pairs.
+        keep: rules of ``prepare.clean`` that mined pairs may break; they pass all others, as training text does. ``copy``:
+            sentences with the same text on both sides may be paired.
     """
 
     k: Positive = 4
@@ -53,3 +59,4 @@ class Mine(Section):
     within: Literal["corpus", "document", "window"] = "corpus"
     window: Annotated[int, Field(ge=0)] = 0
     control: Positive = 20_000
+    keep: list[Kept] = []

@@ -77,6 +77,17 @@ class Params(Section):
             raise ValueError(f"pairs: {self.pairs} names a pair twice")
         return self
 
+    @model_validator(mode="after")
+    def _start_of_the_student(self) -> Self:
+        if self.train.start_weight and (
+            self.student.kind in ("static", "transformer") or self.student.lora is not None
+        ):
+            raise ValueError(
+                "train.start_weight is for a student that starts from a model's weights, without lora; found student.kind "
+                f"{self.student.kind!r}{' with lora' if self.student.lora is not None else ''}"
+            )
+        return self
+
     @property
     def language_pairs(self) -> list[LanguagePair]:
         """The pairs, parsed."""

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.config.base import (
     Positive,
     Section,
+    Share,
     Temperature,
 )
 
@@ -102,6 +103,11 @@ class Train(Section):
         weight_decay: AdamW's.
         max_grad_norm: the gradient's norm is clipped to it; 0 leaves it as it is.
         dropout: of a transformer's hidden states and attention; null: as its own configuration says.
+        frozen_layers: a transformer's lowest layers that stay as they are, its token vectors with them; 0: all is trained.
+        teacher_first: the share of batches in which the teacher's vectors stand for the student's of the first sides, so
+            that these need no pass through the student. For a student that starts in its teacher's space.
+        start_weight: of the start's parameters in the student that is saved: the mean of both keeps more of what a
+            pretrained student knew. Checkpoints and the dev accuracy are those of the trained one.
         lexicon: for a student with the teacher's layers: token vectors of other languages start from those of like meaning,
             found by a static student that is trained first; null: at random.
         mixed_precision: ``auto`` takes bf16 on a GPU that has it, and full precision on a CPU.
@@ -126,6 +132,9 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_grad_norm: Annotated[float, Field(ge=0)] = 0.0
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    frozen_layers: Annotated[int, Field(ge=0)] = 0
+    teacher_first: Share = 0.0
+    start_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
     lexicon: Lexicon | None = Lexicon()
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
     eval_every: Positive = 100

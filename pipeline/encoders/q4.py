@@ -115,7 +115,10 @@ class Q4File:
         if min(sizes) < 1:
             raise InputError(self.path, f"says sizes {sizes}; expected positive numbers")
         # The shortest decimal that is this float32: 1e-12, and not 9.999999960041972e-13.
-        self.sizes = Sizes(*sizes, float(str(np.float32(epsilon))))
+        hidden, layers, heads, wide, vocabulary, positions, types = sizes
+        self.sizes = Sizes(
+            hidden, layers, heads, wide, vocabulary, positions, types, epsilon=float(str(np.float32(epsilon)))
+        )
         count, _, _, self.padding, _ = self._take("<5i")
         if count < 1:
             raise ValueError("no pieces")

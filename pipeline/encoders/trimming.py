@@ -229,8 +229,9 @@ def cut_token_vectors(model: SentenceModel, folder: Path, tokenizer: TextTokeniz
     """
     old = load_tokenizer(folder, "", tokenizer.max_length, special_tokens=not is_static(folder)).backend
     new = tokenizer.backend
-    found = [old.token_to_id(new.id_to_token(number)) for number in range(new.get_vocab_size())]
-    if None in found or max(found) >= model.vocabulary:
+    ids = (old.token_to_id(new.id_to_token(number) or "") for number in range(new.get_vocab_size()))
+    found = [-1 if number is None else number for number in ids]
+    if min(found) < 0 or max(found) >= model.vocabulary:
         raise UserError(f"student: data/tokenizer is not made of {folder.name}'s; run the stage tokenize again")
     rows = torch.tensor(found)
     if isinstance(model, StaticModel):

@@ -141,10 +141,11 @@ def model_table(models: list[KeptModel]) -> Table:
 def store_view(title: str, folder: Path) -> View:
     """A store: what it holds of each encoder."""
     entries, indexes, models = list_store(folder), list_indexes(folder), list_models(folder)
+    sizes = [*(entry.size for entry in entries), *(kept.size for kept in indexes), *(kept.size for kept in models)]
     facts = (
         ("what", "vector store"),
         ("vectors", f"{sum(entry.vectors for entry in entries):,}"),
-        ("size", size_text(sum(kept.size for kept in (*entries, *indexes, *models)))),
+        ("size", size_text(sum(sizes))),
     )
     tables = (
         store_table(entries),

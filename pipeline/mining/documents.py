@@ -19,6 +19,7 @@ from pipeline.console.progress import Advance
 from pipeline.ground.arrays import Rows
 from pipeline.mining.keys import NO_KEY, shuffled_keys
 from pipeline.search.best import Best
+from pipeline.search.copies import Copies
 from pipeline.search.neighbors import Neighbors
 from pipeline.search.tiles import Plan, Tiler, pick_device
 from pipeline.search.vectors import VectorSource, check_pair, gathered
@@ -129,6 +130,7 @@ def restricted_neighbors(
     memory_bytes: int,
     device: str | None = None,
     advance: Advance | None = None,
+    copies: Copies | None = None,
 ) -> Neighbors:
     """The k nearest neighbours of both directions among what a restriction allows, exactly, from one product.
 
@@ -143,6 +145,7 @@ def restricted_neighbors(
         memory_bytes: for what is held besides the result.
         device: a torch device; CUDA where there is one, if not given.
         advance: called with rows of x done; rows without candidates are not counted.
+        copies: rows with the same text, which are no candidates.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector that has candidates is zero or not finite.
@@ -155,10 +158,13 @@ def restricted_neighbors(
     for group in range(len(restriction.low)):
         start, stop = int(restriction.starts[group]), int(restriction.starts[group + 1])
         for a_start, a_stop in _steps(start, stop, plan.tile):
-            strip = gathered(x, restriction.order_a[a_start:a_stop], "side a", where)
+            rows_a = restriction.order_a[a_start:a_stop]
+            strip = gathered(x, rows_a, "side a", where)
             for b_start, b_stop in _steps(int(restriction.low[group]), int(restriction.high[group]), plan.tile):
-                tile = gathered(y, restriction.order_b[b_start:b_stop], "side b", where)
-                tiler.product(strip, tile)
+                rows_b = restriction.order_b[b_start:b_stop]
+                tiler.product(strip, gathered(y, rows_b, "side b", where))
+                if copies is not None:
+                    tiler.hide(copies.cells(rows_a, rows_b, where))
                 tiler.update_rows(forward, a_start, b_start, a_stop - a_start)
                 tiler.update_columns(backward, a_start, b_start, b_stop - b_start)
         if advance is not None:

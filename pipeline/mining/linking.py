@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.mining.candidate_files import CandidateFile, sorted_parts
 from pipeline.mining.margin import Score
-from pipeline.mining.retrieval import Candidates, Means, Retrieval, proposals, scored
+from pipeline.mining.retrieval import Candidates, Means, PairSieve, Retrieval, proposals, scored
 from pipeline.search.neighbors import Neighbors
 from pipeline.search.scratch import CANDIDATE_BYTES, COPIES, Room
 
@@ -63,7 +63,12 @@ def link(found: Candidates) -> tuple[Candidates, Candidates]:
 
 
 def link_in_files(
-    neighbors: Neighbors, score: Score, retrieval: Retrieval, room: Room, memory_bytes: int
+    neighbors: Neighbors,
+    score: Score,
+    retrieval: Retrieval,
+    room: Room,
+    memory_bytes: int,
+    sieve: PairSieve | None = None,
 ) -> tuple[Candidates, Candidates]:
     """The same as ``link(candidates(neighbors, score, retrieval))``, by way of files; what it gives is memory-mapped.
 
@@ -76,6 +81,7 @@ def link_in_files(
         retrieval: who proposes.
         room: files, not memory.
         memory_bytes: for candidates that are sorted.
+        sieve: see `candidates`.
 
     Raises:
         OSError: if the files don't fit on the disk.
@@ -85,7 +91,7 @@ def link_in_files(
     rows = max(1, memory_bytes // (COPIES * CANDIDATE_BYTES))
     linker = Linker(len(neighbors.forward_row), len(neighbors.backward_row))
     linked, unlinked = CandidateFile(room.folder, "linked"), CandidateFile(room.folder, "unlinked")
-    for part in sorted_parts(_scored_parts(neighbors, score, retrieval, room), room.folder, rows):
+    for part in sorted_parts(_scored_parts(neighbors, score, retrieval, room, sieve), room.folder, rows):
         taken = linker.take(part.row_a, part.row_b)
         linked.append(part.take(taken))
         unlinked.append(part.take(~taken))
@@ -94,7 +100,9 @@ def link_in_files(
     return linked.close(), unlinked.close()
 
 
-def _scored_parts(neighbors: Neighbors, score: Score, retrieval: Retrieval, room: Room) -> Iterator[Candidates]:
+def _scored_parts(
+    neighbors: Neighbors, score: Score, retrieval: Retrieval, room: Room, sieve: PairSieve | None
+) -> Iterator[Candidates]:
     means = Means.of(neighbors, room)
-    pairs: Iterable[Rows] = proposals(neighbors, means, score, retrieval, room)
+    pairs: Iterable[Rows] = proposals(neighbors, means, score, retrieval, room, sieve)
     return (scored(neighbors, part[:, 0], part[:, 1], score, means) for part in pairs)

@@ -7,9 +7,9 @@ and candidates; or, where there is a folder for those, ``memory_bytes`` and a by
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from pipeline.ground.arrays import Rows
 from pipeline.ground.atomic import scratch_folder
 from pipeline.mining.documents import Restriction, restricted_neighbors
 from pipeline.mining.linking import link, link_in_files
+from pipeline.mining.pair_rules import PairRules, Sieve
 from pipeline.mining.retrieval import Candidates, candidates
 from pipeline.search.clusters import clustered_neighbors, make_clusters
+from pipeline.search.copies import Copies
 from pipeline.search.exact_blocks import spread_neighbors
 from pipeline.search.faiss_index import Tuned, approximate_neighbors, choose_factory, ensure_index, tune_effort
 from pipeline.search.filling import Fillers
@@ -63,11 +65,13 @@ class Mined:
         pairs: one-to-one, sorted.
         unlinked: the proposed pairs that lost to a better one, sorted.
         neighbors: what the scores were computed from.
+        broken: how often a sentence's best candidate broke a rule, by rule, so that the next best was taken.
     """
 
     pairs: MinedPairs
     unlinked: Candidates
     neighbors: Neighbors
+    broken: Mapping[str, int] = field(default_factory=dict)
 
 
 def find_neighbors(
@@ -80,6 +84,7 @@ def find_neighbors(
     restriction: Restriction | None = None,
     room: Room | None = None,
     spread: Spread | None = None,
+    copies: Copies | None = None,
 ) -> Search:
     """The neighbours of both directions: exactly, through clusters or through FAISS indexes, as the options say.
 
@@ -93,6 +98,7 @@ def find_neighbors(
         restriction: only these may be neighbours; their search is exact, whatever the options say, and this process'.
         room: for the neighbours (not of a restriction); memory, if not given.
         spread: the workers that search; this process alone, if not given. What fits into one tile is not worth them.
+        copies: rows with the same text, which are never neighbours.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
@@ -103,23 +109,23 @@ def find_neighbors(
     room = room or Room()
     spread = worth(spread, x, y, options.memory_bytes)
     if restriction is not None:
-        found = restricted_neighbors(x, y, restriction, options.k, options.memory_bytes, advance=advance)
+        found = restricted_neighbors(x, y, restriction, options.k, options.memory_bytes, None, advance, copies)
         alone = {"without_candidates_a": restriction.alone_a, "without_candidates_b": restriction.alone_b}
         return Search(found, {"search": "exact", "within": options.within, **alone})
     if options.search == "exact" or len(x) == 0 or len(y) == 0:
         if spread is None and room.folder is None:
-            neighbors = mutual_neighbors(x, y, options.k, options.memory_bytes, advance=advance)
+            neighbors = mutual_neighbors(x, y, options.k, options.memory_bytes, None, advance, copies)
         else:
-            neighbors = spread_neighbors(x, y, options.k, options.memory_bytes, advance, room, spread)
+            neighbors = spread_neighbors(x, y, options.k, options.memory_bytes, advance, room, spread, copies)
         return Search(neighbors, {"search": "exact"})
     if options.index is None:
         # Sketches are as large as half of the vectors: they lie in files, too.
         with _sketch_folder(indexes) as folder:
-            return _through_clusters(x, y, options, seed, advance, folder, room, spread)
+            return _through_clusters(x, y, options, seed, advance, folder, room, spread, copies)
     if indexes is None:
         with tempfile.TemporaryDirectory(prefix="softalign-index-") as folder:
-            return _through_indexes(x, y, options, Path(folder), seed, advance, room, spread)
-    return _through_indexes(x, y, options, indexes, seed, advance, room, spread)
+            return _through_indexes(x, y, options, Path(folder), seed, advance, room, spread, copies)
+    return _through_indexes(x, y, options, indexes, seed, advance, room, spread, copies)
 
 
 @contextmanager
@@ -132,10 +138,8 @@ def _sketch_folder(indexes: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
-def _sampled(sampler: Sampler | None) -> list[Callable[[Rows], NDArray[np.float32]] | None]:
+def _sampled(sampler: Sampler) -> list[Callable[[Rows], NDArray[np.float32]]]:
     """The search of side a's samples, and of side b's."""
-    if sampler is None:
-        return [None, None]
     return [lambda rows: sampler(True, rows)[0], lambda rows: sampler(False, rows)[0]]
 
 
@@ -148,13 +152,16 @@ def _through_clusters(
     folder: Path,
     room: Room,
     spread: Spread | None,
+    copies: Copies | None,
 ) -> Search:
     folder, wanted, memory = folder.absolute(), ranges_wanted(spread), options.memory_bytes
-    with sampling(spread, x, y, options.k, options.memory_bytes, room) as (crew, sampler):
+    with sampling(spread, x, y, options.k, options.memory_bytes, room, None, copies) as (crew, sampler):
         clusters = make_clusters(
             x, y, options.k, options.recall, options.sample, memory, seed, folder=folder, sampler=sampler
         )
-        neighbors = clustered_neighbors(x, y, options.k, clusters, memory, None, advance, room, crew, wanted, folder)
+        neighbors = clustered_neighbors(
+            x, y, options.k, clusters, memory, None, advance, room, crew, wanted, folder, copies
+        )
     tuned = Tuned(clusters.gap, clusters.recall)
     about = {
         "search": "approximate",
@@ -175,16 +182,19 @@ def _through_indexes(
     advance: Advance | None,
     room: Room,
     spread: Spread | None,
+    copies: Copies | None,
 ) -> Search:
     wanted = ranges_wanted(spread)
-    with sampling(spread, x, y, options.k, options.memory_bytes, room, "cpu") as (crew, sampler):
+    with sampling(spread, x, y, options.k, options.memory_bytes, room, "cpu", copies) as (crew, sampler):
         built = []
         for of_a, vectors in ((False, y), (True, x)):
             factory = str(options.index)
             if factory == "auto":
                 factory = choose_factory(len(vectors), vectors.shape[1], options.index_bytes)
             fillers = None if crew is None else Fillers(crew, of_a, wanted)
-            built.append(ensure_index(root, vectors, factory, options.index_bytes, seed, fillers=fillers))
+            index = ensure_index(root, vectors, factory, options.index_bytes, seed, fillers=fillers)
+            index.copies = copies if copies is None or not of_a else copies.swapped()
+            built.append(index)
         tuned = tuple(
             tune_effort(index, queries, options.k, options.recall, options.sample, options.memory_bytes, seed, search)
             for index, queries, search in zip(built, (x, y), _sampled(sampler), strict=True)
@@ -205,19 +215,24 @@ def mine(
     indexes: Path | None = None,
     seed: int = 0,
     scratch: Path | None = None,
+    rules: PairRules | None = None,
 ) -> MinedPairs:
     """Pairs of rows that are most likely translations.
 
     No threshold is applied, not even ``options.threshold``: see `Candidates.above`. Arguments and errors as in
     `find_neighbors`; ``scratch`` is a folder for what doesn't fit into ``options.memory_bytes``, not there yet or empty, from
-    which the pairs are then mapped: delete it when they are no longer needed.
+    which the pairs are then mapped: delete it when they are no longer needed. ``rules`` are those that pairs have to pass;
+    vectors alone say nothing of texts, so none, if they are not given.
     """
     room = Room.for_rows(scratch, len(x) + len(y), options.k, options.memory_bytes)
-    neighbors = find_neighbors(x, y, options, indexes, seed, advance, room=room).neighbors
-    return mine_neighbors(neighbors, options, room).pairs
+    copies = None if rules is None else rules.copies
+    neighbors = find_neighbors(x, y, options, indexes, seed, advance, room=room, copies=copies).neighbors
+    return mine_neighbors(neighbors, options, room, rules).pairs
 
 
-def mine_neighbors(neighbors: Neighbors, options: Mine, room: Room | None = None) -> Mined:
+def mine_neighbors(
+    neighbors: Neighbors, options: Mine, room: Room | None = None, rules: PairRules | None = None
+) -> Mined:
     """The same from neighbours, however they were found; and the candidates that were not linked.
 
     Args:
@@ -225,9 +240,12 @@ def mine_neighbors(neighbors: Neighbors, options: Mine, room: Room | None = None
         options: the section ``mine`` of params.yaml.
         room: for candidates. In memory, which is where they are if it is not given, they take about 200 bytes a row of both
             sides; in files what `link_in_files` says.
+        rules: what pairs have to pass: each sentence proposes the best candidate that does.
     """
+    sieve = None if rules is None else Sieve(rules)
     if room is None or room.folder is None:
-        linked, unlinked = link(candidates(neighbors, options.score, options.retrieval))
+        linked, unlinked = link(candidates(neighbors, options.score, options.retrieval, sieve))
     else:
-        linked, unlinked = link_in_files(neighbors, options.score, options.retrieval, room, options.memory_bytes)
-    return Mined(MinedPairs(**vars(linked)), unlinked, neighbors)
+        linked, unlinked = link_in_files(neighbors, options.score, options.retrieval, room, options.memory_bytes, sieve)
+    broken = {} if sieve is None else dict(sorted(sieve.broken.items()))
+    return Mined(MinedPairs(**vars(linked)), unlinked, neighbors, broken)

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -80,25 +81,32 @@ def _text_parts(pairs: Candidates, a: Side, b: Side) -> Iterator[tuple[Candidate
         yield part, a.texts(part.row_a), b.texts(part.row_b)
 
 
-def pair_tables(pairs: Candidates, a: Side, b: Side) -> Iterator[pa.Table]:
+def pair_tables(pairs: Candidates, a: Side, b: Side, more: Mapping[str, pl.Series] | None = None) -> Iterator[pa.Table]:
     """The pairs as tables of at most 65,536 rows; at least one, so that a file without pairs has its columns.
 
-    Columns: score, cosine, mean_a, mean_b, rank_a_to_b, rank_b_to_a, row_a, row_b (see `Candidates`), then every
-        column of
-    side a with the suffix ``_a`` and of side b with ``_b``.
+    Columns: score, cosine, mean_a, mean_b, rank_a_to_b, rank_b_to_a, row_a, row_b (see `Candidates`), those of ``more`` (by
+    side a's rows [n]), then every column of side a with the suffix ``_a`` and of side b with ``_b``.
     """
     for part in _parts(pairs) if len(pairs) else iter([pairs]):
         columns: dict[str, Any] = {
             name: pa.array(getattr(part, name))
             for name in ("score", "cosine", "mean_a", "mean_b", "rank_a_to_b", "rank_b_to_a", "row_a", "row_b")
         }
+        columns |= {name: column.gather(part.row_a).to_arrow() for name, column in (more or {}).items()}
         for suffix, side, rows in (("a", a, part.row_a), ("b", b, part.row_b)):
             taken = take_rows(side.table, rows)
             columns |= {f"{name}_{suffix}": taken.column(name) for name in taken.column_names}
         yield pa.table(columns)
 
 
-def write_parquet(path: Path, pairs: Candidates, a: Side, b: Side, made_by: Mapping[str, Any]) -> None:
+def write_parquet(
+    path: Path,
+    pairs: Candidates,
+    a: Side,
+    b: Side,
+    made_by: Mapping[str, Any],
+    more: Mapping[str, pl.Series] | None = None,
+) -> None:
     """Write everything that is known of the pairs (zstd); holds 65,536 pairs and their texts in memory.
 
     Args:
@@ -107,9 +115,10 @@ def write_parquet(path: Path, pairs: Candidates, a: Side, b: Side, made_by: Mapp
         a: side a's sentences.
         b: side b's.
         made_by: the run's identity (models, options, threshold, search): JSON values, no times, no paths.
+        more: further columns, by side a's rows [n].
     """
     identity = {"kind": "mined", "languages": [a.language, b.language], **made_by}
-    tables = pair_tables(pairs, a, b)
+    tables = pair_tables(pairs, a, b, more)
     first = next(tables)
     schema = first.schema.with_metadata({METADATA_KEY: canonical_json(identity).encode()})
     with atomic_file(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,15 @@ class Candidates:
         return self.take(np.lexsort((self.row_b, self.row_a, -self.score)))
 
 
-def candidates(neighbors: Neighbors, score: Score, retrieval: Retrieval) -> Candidates:
+class PairSieve(Protocol):
+    """Says which pairs may not be proposed."""
+
+    def __call__(self, row_a: Rows, row_b: Rows) -> NDArray[np.bool_]:
+        """Which pairs [p] of rows of side a [p] and of side b [p] may not be [p]."""
+        ...
+
+
+def candidates(neighbors: Neighbors, score: Score, retrieval: Retrieval, sieve: PairSieve | None = None) -> Candidates:
     """The proposals of a retrieval, in the order of their rows, each pair once.
 
     ``forward`` proposes the best b of each a, ``backward`` the best a of each b, ``intersection`` the pairs that both
@@ -70,9 +78,10 @@ def candidates(neighbors: Neighbors, score: Score, retrieval: Retrieval) -> Cand
         neighbors: of both sides.
         score: which score chooses.
         retrieval: who proposes.
+        sieve: pairs that may not be proposed: the next best is, of the k. Neighbourhoods are as they are without it.
     """
     means = Means.of(neighbors)
-    proposed = [np.empty((0, 2), np.int64), *proposals(neighbors, means, score, retrieval)]
+    proposed = [np.empty((0, 2), np.int64), *proposals(neighbors, means, score, retrieval, sieve=sieve)]
     row_a, row_b = np.concatenate(proposed).T
     order = np.argsort(row_a * max(len(neighbors.backward_row), 1) + row_b)  # rows fit one int64 together
     return scored(neighbors, row_a[order], row_b[order], score, means)
@@ -104,18 +113,24 @@ class Means:
 
 
 def proposals(
-    neighbors: Neighbors, means: Means, score: Score, retrieval: Retrieval, room: Room | None = None
+    neighbors: Neighbors,
+    means: Means,
+    score: Score,
+    retrieval: Retrieval,
+    room: Room | None = None,
+    sieve: PairSieve | None = None,
 ) -> Iterator[Rows]:
     """The pairs [p, 2] of a retrieval, each once, in chunks: what side a proposes, then what only side b does.
 
-    Holds a chunk, and for ``union`` and ``intersection`` 8 bytes a row of side a, in the room.
+    ``sieve`` as for `candidates`. Holds a chunk, and for ``union`` and ``intersection`` 8 bytes a row of side a, in the room.
     """
-    forward = _best(neighbors.forward_similarity, neighbors.forward_row, means.a, means.b, score)
+    forward = _best(neighbors.forward_similarity, neighbors.forward_row, means.a, means.b, score, sieve)
     if retrieval == "forward":
         yield from forward
         return
     swapped = neighbors.swapped()
-    backward = _best(swapped.forward_similarity, swapped.forward_row, means.b, means.a, score)
+    exchanged = None if sieve is None else _Exchanged(sieve)
+    backward = _best(swapped.forward_similarity, swapped.forward_row, means.b, means.a, score, exchanged)
     if retrieval == "backward":
         yield from (pairs[:, ::-1] for pairs in backward)
         return
@@ -131,7 +146,17 @@ def proposals(
         yield pairs[both if retrieval == "intersection" else ~both][:, ::-1]
 
 
-def _best(similarity: NDArray[np.float32], row: Rows, own: Floats, other: Floats, score: Score) -> Iterator[Rows]:
+@dataclass(frozen=True)
+class _Exchanged:
+    sieve: PairSieve
+
+    def __call__(self, row_a: Rows, row_b: Rows) -> NDArray[np.bool_]:
+        return self.sieve(row_b, row_a)
+
+
+def _best(
+    similarity: NDArray[np.float32], row: Rows, own: Floats, other: Floats, score: Score, sieve: PairSieve | None
+) -> Iterator[Rows]:
     """The best neighbour of each row by score, as pairs [p, 2] of own and other row; none without a defined score."""
     for start in range(0, len(row) if len(other) else 0, CHUNK):
         part = slice(start, start + CHUNK)
@@ -142,6 +167,15 @@ def _best(similarity: NDArray[np.float32], row: Rows, own: Floats, other: Floats
         place = scores.argmax(axis=1)
         lines = np.arange(len(place))
         kept = scores[lines, place] > -np.inf
+        asked = lines[kept] if sieve is not None else lines[:0]
+        while sieve is not None and len(
+            asked
+        ):  # at most k times: a line's candidate that may not be is its last no more
+            asked = asked[sieve(asked + start, safe[asked, place[asked]])]
+            scores[asked, place[asked]] = -np.inf
+            place[asked] = scores[asked].argmax(axis=1)
+            kept[asked] = scores[asked, place[asked]] > -np.inf
+            asked = asked[kept[asked]]
         yield np.stack([lines + start, safe[lines, place]], axis=1)[kept]
 
 

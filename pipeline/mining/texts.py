@@ -8,7 +8,7 @@ others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ from pipeline.mining.judging.quality import cost, exact_sample
 from pipeline.mining.judging.threshold import Quality, evaluate, tune
 from pipeline.mining.keys import KeyFormatError, day_numbers
 from pipeline.mining.mine import MinedPairs, find_neighbors, mine_neighbors
+from pipeline.mining.pair_rules import MinedRules, PairRules
+from pipeline.mining.row_texts import RowTexts
 from pipeline.search.folder_rows import SelectedVectors
 from pipeline.search.samples import sampling
 from pipeline.search.scratch import Room
@@ -103,6 +105,8 @@ class MinedSet:
         search: how neighbours were found (exact or approximate, and with what).
         cost: at a threshold, what an approximate search lost against an exact one on a sample; None if it was exact.
         control: at a threshold, what mining accepts where there is nothing to find; None if that can't be had.
+        left_out: what the rules left out: sentences of either side whose text stands on the other (``copies_a``,
+            ``copies_b``: never paired with each other), and how often a sentence's best candidate broke a rule, by rule.
     """
 
     source: MiningSet
@@ -111,6 +115,7 @@ class MinedSet:
     search: dict[str, Any]
     cost: Callable[[float | None], dict[str, Any] | None]
     control: Callable[[float | None], Control | None]
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def quality(self, threshold: float) -> Quality | None:
         """Against gold at a threshold; None without gold."""
@@ -155,6 +160,7 @@ def mine_set(
     engine: Engine | None = None,
     shared: Sequence[Path] = (),
     scratch: Path | None = None,
+    of_pair: MinedRules | None = None,
 ) -> MinedSet:
     """Mine one set, as the options say; memory as in `pipeline.mining.mine`, and the names of its sentences' documents.
 
@@ -170,6 +176,7 @@ def mine_set(
         shared: folders that the engine's workers must see.
         scratch: a folder of this set's own, in one of those, for what doesn't fit into ``options.memory_bytes``; what is
             returned may be mapped from there.
+        of_pair: the rules that pairs have to pass, as training text does; sentences passed theirs in prepare.
 
     Raises:
         ArtifactError: if it is to be mined within documents or days, and there are none.
@@ -186,32 +193,44 @@ def mine_set(
     total = len(x) + (len(y) if indexed else 0) - (0 if only is None else only.alone_a)
     spread = None if engine is None or engine.alone else Spread(engine, shared)
     room = Room.for_rows(scratch, len(x) + len(y), options.k, options.memory_bytes)
+    rules = None if of_pair is None else _rules(of_pair, source, side_a, side_b)
+    copies = None if rules is None else rules.copies
     with progress(label, total, "sentences") as advance:
-        search = find_neighbors(x, y, options, indexes, seed, advance, only, room, spread)
-    mined = mine_neighbors(search.neighbors, options, room)
+        search = find_neighbors(x, y, options, indexes, seed, advance, only, room, spread, copies)
+    mined = mine_neighbors(search.neighbors, options, room, rules)
 
     def lost(threshold: float | None) -> dict[str, Any] | None:
         if options.search == "exact" or only is not None:
             return None
         workers = worth(spread, x, y, options.memory_bytes)
-        with sampling(workers, x, y, options.k, options.memory_bytes, room.part("cost")) as (_, sampler):
+        part = room.part("cost")
+        with sampling(workers, x, y, options.k, options.memory_bytes, part, copies=copies) as (_, sampler):
             sample = exact_sample(x, y, options, seed, sampler)
         return cost(sample, mined, threshold).as_metrics()
 
     def control(threshold: float | None) -> Control | None:
         if keys is not None:
             shuffled = restrict(*keys, window, seed)
-            return None if shuffled is None else restricted_control(x, y, shuffled, options)
+            return None if shuffled is None else restricted_control(x, y, shuffled, options, rules)
         if shared_documents(*documents):
-            return shuffled_control(x, y, *documents, options, seed)
-        return partner_control(mined, options, threshold, room.part("control"))
+            return shuffled_control(x, y, *documents, options, seed, rules)
+        return partner_control(mined, options, threshold, room.part("control"), rules)
 
     is_gold = None
     if source.gold is not None:
         width = max(len(source.rows_b), 1)
         pairs = mined.pairs
         is_gold = np.isin(pairs.row_a * width + pairs.row_b, source.gold[:, 0] * width + source.gold[:, 1])
-    return MinedSet(source, mined.pairs, is_gold, search.about, lost, control)
+    left_out = dict(mined.broken)
+    if copies is not None:
+        left_out |= {"copies_a": len(copies.rows_a), "copies_b": len(copies.rows_b)}
+    return MinedSet(source, mined.pairs, is_gold, search.about, lost, control, left_out)
+
+
+def _rules(of_pair: MinedRules, source: MiningSet, side_a: Side, side_b: Side) -> PairRules:
+    rows = (side_a.texts, source.rows_a), (side_b.texts, source.rows_b)
+    one, other = (RowTexts.of_folder(texts, chosen) for texts, chosen in rows)
+    return of_pair.between(one, other)
 
 
 def _documents(side: Side, rows: Rows) -> NDArray[np.str_]:

@@ -1,4 +1,4 @@
-"""What the report says of one language pair's mining beside its numbers: false pairs, and what approximation cost."""
+"""What the report says of one language pair's mining beside its numbers: rules, false pairs, what approximation cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,22 @@ def mining_notes(found: MinedPair) -> list[str]:
     """Sentences for the report; none of what wasn't measured."""
     infinite = explain_infinite(found.threshold, found.metrics.get("dev", {}).get("gold", 0))
     said = f"{infinite[0].upper()}{infinite[1:]}" if infinite else ""
-    return [note for note in (said, _control(found), _approximation(found)) if note]
+    return [note for note in (said, _left_out(found), _control(found), _approximation(found)) if note]
+
+
+def _left_out(found: MinedPair) -> str:
+    counts = dict(found.metrics.get("left_out") or {})
+    copies = [counts.pop(name, 0) for name in ("copies_a", "copies_b")]
+    parts = []
+    if any(copies):
+        parts.append(
+            f"{copies[0]:,} sentences of the first side and {copies[1]:,} of the second have the same text on the other "
+            "side; they were not paired with each other."
+        )
+    if counts:
+        named = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+        parts.append(f"Best candidates that broke a rule, so that the next best was taken: {named}.")
+    return " ".join(parts)
 
 
 def _control(found: MinedPair) -> str:

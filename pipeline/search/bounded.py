@@ -14,6 +14,7 @@ is multiplied in float32 instead; which tiles those are depends on the tile alon
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -75,6 +76,7 @@ class BoundedTiler(SketchTiler):
     def __init__(self, plan: Plan, device: torch.device, dimension: int) -> None:
         super().__init__(plan, device)
         self.plain, self.plain_is_current, self.diagonal_is_hidden = Tiler(plan, device), False, False
+        self.hidden: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.dense: bool | None = None
         self.scale: float = 127 * dimension**0.5 / DEVIATIONS
         self.rotation = rotation(dimension, 0).to(device) * self.scale
@@ -97,12 +99,18 @@ class BoundedTiler(SketchTiler):
         """The products of the sketches of a strip [r] and a tile [c]; `LOWEST` in the padding."""
         self.strip, self.other, self.dense = strip, y_tile, None
         self.plain_is_current = self.diagonal_is_hidden = False
+        self.hidden = []
         super().product(strip.sketch, y_tile.sketch.t())
 
     def hide_diagonal(self) -> None:
         """Make a tile on the diagonal ignore each row's similarity with itself."""
-        self.tile.fill_diagonal_(int(LOWEST))
+        super().hide_diagonal()
         self.diagonal_is_hidden = True
+
+    def hide(self, cells: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Make a tile ignore some cells; see `Tiler.hide`."""
+        self.hidden = list(cells)
+        super().hide(self.hidden)
 
     def _update(
         self,
@@ -171,6 +179,7 @@ class BoundedTiler(SketchTiler):
             self.plain.product(self.strip.unit, self.plain.columns(self.other.unit))
             if self.diagonal_is_hidden:
                 self.plain.hide_diagonal()
+            self.plain.hide(self.hidden)
             self.plain_is_current = True
         if lines_are_rows:
             self.plain.update_rows(best, first, start, count)

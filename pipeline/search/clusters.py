@@ -27,6 +27,7 @@ from pipeline.console.progress import Advance
 from pipeline.ground.arrays import Rows
 from pipeline.search.best import BLOCK, Best
 from pipeline.search.blocks import Block, BlockBest, Merged, Span, block_rows, cut, row_ranges
+from pipeline.search.copies import Copies
 from pipeline.search.int8_vectors import (
     LOWEST,
     Bytes,
@@ -246,6 +247,8 @@ class ClusterBlock:
                         most = plan.tile * plan.tile // (-(-len(b) // BLOCK) * BLOCK) // BLOCK * BLOCK
                         for a in _cut(asking[cluster], most):
                             tiler.product(torch.from_numpy(clusters.a[a]).to(where), columns)
+                            if sides.copies is not None:
+                                tiler.hide(sides.copies.cells(a, b, where))
                             index_a = torch.from_numpy(a).to(where)
                             tiler.update_picked(forward, backward, index_a, index_b, (a_start, of_b[0]))
             counted(stop - start)
@@ -289,6 +292,7 @@ def clustered_neighbors(
     crew: Crew[Item, Any] | None = None,
     wanted: int = 1,
     folder: Path | None = None,
+    copies: Copies | None = None,
 ) -> Neighbors:
     """The k nearest neighbours of both directions among the rows that meet in a cluster.
 
@@ -308,6 +312,7 @@ def clustered_neighbors(
         crew: who searches; this process, if not given.
         wanted: into how many blocks the product is cut, about, if fewer would do.
         folder: of the clusters, where the crew finds them.
+        copies: rows with the same text, which are no neighbours; a crew knows them already.
 
     Raises:
         VectorError: as `make_clusters` does.
@@ -315,7 +320,7 @@ def clustered_neighbors(
     """
     check_pair(x, y)
     check_sizes(k, len(x), len(y))
-    room, sides = room or Room(), Sides(x, y, k, memory_bytes, device, {f"clusters {folder}": clusters})
+    room, sides = room or Room(), Sides(x, y, k, memory_bytes, device, {f"clusters {folder}": clusters}, copies)
     tile, width, at_once = sides.plan.tile, k + SPARE, crew is None and room.folder is None
     crew = here(do_item, sides) if crew is None else crew
     # What one process merges in memory it can as well search at once.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pipeline.compute.work import Count
 from pipeline.console.progress import Advance
 from pipeline.search.blocks import Block, BlockBest, Merged, block_rows, cut
+from pipeline.search.copies import Copies
 from pipeline.search.neighbors import Neighbors, best_of_block, check_sizes
 from pipeline.search.scratch import Room
 from pipeline.search.vectors import VectorSource, check_pair
@@ -25,8 +26,8 @@ class ExactBlock:
 
     def do(self, sides: Sides, advance: Count) -> BlockBest:
         """Search it; holds ``memory_bytes``, and 16·k + 4 bytes a row of the block, at most half as much."""
-        block = self.block
-        best = best_of_block(sides.x, block.a, sides.y, block.b, sides.k, sides.plan, sides.where, block.share(advance))
+        spans, share = (self.block.a, self.block.b), self.block.share(advance)
+        best = best_of_block(sides.x, sides.y, spans, sides.k, sides.plan, sides.where, share, sides.copies)
         return BlockBest(*(side.keys.cpu().numpy() for side in best))
 
 
@@ -38,6 +39,7 @@ def spread_neighbors(
     advance: Advance | None = None,
     room: Room | None = None,
     spread: Spread | None = None,
+    copies: Copies | None = None,
 ) -> Neighbors:
     """The same as `pipeline.search.neighbors.mutual_neighbors`, block by block.
 
@@ -52,6 +54,7 @@ def spread_neighbors(
         advance: called with rows of x done; they add up to n.
         room: for the result; memory, if not given.
         spread: who searches; this process, if not given.
+        copies: rows with the same text, which are no neighbours.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
@@ -59,7 +62,7 @@ def spread_neighbors(
     """
     check_pair(x, y)
     check_sizes(k, len(x), len(y))
-    room, sides = room or Room(), Sides(x, y, k, memory_bytes)
+    room, sides = room or Room(), Sides(x, y, k, memory_bytes, copies=copies)
     tile = sides.plan.tile
     blocks = cut(len(x), len(y), tile, block_rows(k, memory_bytes, tile), ranges_wanted(spread))
     of_x, of_y = Merged(len(x), k, room, "keys-a"), Merged(len(y), k, room, "keys-b")

@@ -31,6 +31,7 @@ from pipeline.ground.atomic import atomic_folder
 from pipeline.ground.file_checksum import KEY, blank, file_digest, seal
 from pipeline.ground.hashing import canonical_json, identity_hash
 from pipeline.search.blocks import Span, row_ranges
+from pipeline.search.copies import Copies
 from pipeline.search.filling import FILL_ROWS, Fillers, fill, fill_in_parts, list_bytes, lists_of, separable
 from pipeline.search.kept_indexes import ABOUT_FILE, INDEX_FILE, LISTS_FILE, IndexFolderError, check_index, read_about
 from pipeline.search.neighbors import Neighbors, one_way
@@ -107,12 +108,14 @@ class Index:
         vectors: what it holds, to score candidates again.
         about: factory string, fingerprint, sample, seed: what a saved index must agree with.
         folder: where it is kept.
+        copies: rows of what is looked up and of the index with the same text, which are no neighbours.
     """
 
     searcher: Any
     vectors: VectorSource
     about: dict[str, Any]
     folder: Path
+    copies: Copies | None = None
 
     @property
     def exact_scores(self) -> bool:
@@ -127,6 +130,27 @@ class Index:
         if not self.exact_scores:
             similarity = self._scored_again(queries, row)
         return _ordered(similarity, row, k)
+
+    def search_rows(
+        self, queries: torch.Tensor, rows: NDArray[np.int64], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The same for rows [q] of the other side, without their copies: as many more are asked for, and left out."""
+        copies = self.copies
+        found = np.full((len(rows), k), -np.inf, np.float32), np.full((len(rows), k), -1, np.int64)
+        more = np.zeros(len(rows), np.int64) if copies is None else copies.counts(rows)
+        # In powers of two, so that few searches do.
+        more = np.where(more > 0, 2 ** np.ceil(np.log2(np.maximum(more, 1))).astype(np.int64), 0)
+        for wider in np.unique(more).tolist():
+            these = np.flatnonzero(more == wider)
+            step = max(1, QUERY_ROWS * k // (k + wider))
+            for start in range(0, len(these), step):
+                part = these[start : start + step]
+                similarity, row = self.search(queries[torch.from_numpy(part)], k + wider)
+                if copies is not None and wider:
+                    same = copies.met(rows[part], row)
+                    similarity, row = _ordered(np.where(same, -np.inf, similarity), np.where(same, -1, row), k)
+                found[0][part], found[1][part] = similarity, row
+        return found
 
     def _scored_again(self, queries: torch.Tensor, row: NDArray[np.int64]) -> NDArray[np.float32]:
         similarity = np.full(row.shape, -np.inf, np.float32)
@@ -387,11 +411,11 @@ def tune_effort(
 
     def reached(effort: int) -> float:
         index.effort = effort
-        return neighbor_recall(exact, index.search(asked, k)[0])
+        return neighbor_recall(exact, index.search_rows(asked, rows, k)[0])
 
     most = index.most_effort
     if most == 0:
-        return Tuned(0, neighbor_recall(exact, index.search(asked, k)[0]))
+        return Tuned(0, neighbor_recall(exact, index.search_rows(asked, rows, k)[0]))
     high, found = 1, reached(1)
     while found < recall and high < most:
         before, high = found, min(2 * high, most)
@@ -485,6 +509,8 @@ class LookUp:
         queries, others = (sides.x, sides.y) if self.of_a else (sides.y, sides.x)
         index: Index = sides.once(_name(self.folder), lambda: _read(self.folder, others, self.about, mapped=True))
         index.effort = self.effort
+        if sides.copies is not None:
+            index.copies = sides.copies if self.of_a else sides.copies.swapped()
         first, last = self.span
         similarity = np.full((last - first, sides.k), -np.inf, np.float32)
         row = np.full((last - first, sides.k), -1, np.int64)
@@ -492,7 +518,7 @@ class LookUp:
             stop = min(start + QUERY_ROWS, last)
             part = normalised(queries, start, stop, "side a" if self.of_a else "side b", CPU)
             if len(index.vectors):
-                found = index.search(part, sides.k)
+                found = index.search_rows(part, np.arange(start, stop), sides.k)
                 similarity[start - first : stop - first], row[start - first : stop - first] = found
             advance(stop - start)
         return similarity, row

@@ -124,6 +124,8 @@ class SketchTiler(Tiler):
         device: where it is.
     """
 
+    lowest = LOWEST
+
     def __init__(self, plan: Plan, device: torch.device) -> None:
         super().__init__(plan, device)
         self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.int32, device=device)

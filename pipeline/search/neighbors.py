@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from pipeline.console.progress import Advance
 from pipeline.search.best import MAX_ROWS, Best
+from pipeline.search.blocks import Span
 from pipeline.search.bounded import make_tiler
+from pipeline.search.copies import Copies
 from pipeline.search.tiles import Plan, pick_device
 from pipeline.search.vectors import VectorError, VectorSource, check_matrix, check_pair, gathered, normalised
 
@@ -69,6 +71,7 @@ def mutual_neighbors(
     memory_bytes: int,
     device: str | None = None,
     advance: Advance | None = None,
+    copies: Copies | None = None,
 ) -> Neighbors:
     """The k nearest neighbours of every row of x in y and of every row of y in x, by cosine, exactly.
 
@@ -82,6 +85,7 @@ def mutual_neighbors(
         memory_bytes: for what is held besides the result.
         device: a torch device; CUDA where there is one, if not given.
         advance: called with rows of x done; they add up to n.
+        copies: rows with the same text, which are no neighbours.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
@@ -90,19 +94,19 @@ def mutual_neighbors(
     check_sizes(k, len(x), len(y))
     where = pick_device(device)
     plan = Plan.of(x.shape[1], memory_bytes, where)
-    forward, backward = best_of_block(x, (0, len(x)), y, (0, len(y)), k, plan, where, advance)
+    forward, backward = best_of_block(x, y, ((0, len(x)), (0, len(y))), k, plan, where, advance, copies)
     return Neighbors(*forward.result(), *backward.result())
 
 
 def best_of_block(
     x: VectorSource,
-    a: tuple[int, int],
     y: VectorSource,
-    b: tuple[int, int],
+    spans: tuple[Span, Span],
     k: int,
     plan: Plan,
     where: torch.device,
     advance: Callable[[int], None] | None = None,
+    copies: Copies | None = None,
 ) -> tuple[Best, Best]:
     """What a range of rows of x and a range of rows of y say: of each of them the k best among the other range's.
 
@@ -111,18 +115,18 @@ def best_of_block(
 
     Args:
         x: [n, d].
-        a: the first row of x, a multiple of ``plan.tile``, and past the last.
         y: [m, d].
-        b: the same of y.
+        spans: the first row of x, a multiple of ``plan.tile``, and past the last; and the same of y.
         k: neighbours of a row.
         plan: how the product is cut.
         where: the device.
         advance: called with rows of x done.
+        copies: rows of the whole with the same text, which are no neighbours.
 
     Returns:
         The best of the rows of x and of the rows of y, lines from 0; the rows that their keys name are those of the whole.
     """
-    (start, stop), (b_start, b_stop) = a, b
+    (start, stop), (b_start, b_stop) = spans
     forward, backward = Best(stop - start, k, where), Best(b_stop - b_start, k, where)
     tiler = make_tiler(plan, where, x.shape[1], k)
     for slab_start in range(start, stop, plan.slab):
@@ -131,18 +135,26 @@ def best_of_block(
         for y_start in range(b_start, b_stop, plan.tile):
             y_tile = tiler.columns(normalised(y, y_start, min(y_start + plan.tile, b_stop), "side b", where))
             for strip_start in range(0, len(slab), plan.tile):
-                strip = slab[strip_start : strip_start + plan.tile]
+                strip, first = slab[strip_start : strip_start + plan.tile], slab_start + strip_start
                 tiler.product(strip, y_tile)
-                tiler.update_rows(forward, slab_start - start + strip_start, y_start)
-                tiler.update_columns(backward, slab_start + strip_start, y_start - b_start)
+                if copies is not None:
+                    tiler.hide(copies.cells((first, first + len(strip)), (y_start, y_start + len(y_tile)), where))
+                tiler.update_rows(forward, first - start, y_start)
+                tiler.update_columns(backward, first, y_start - b_start)
             report.step()
     if start == stop:
-        _check_all(y, b, "side b", plan.tile, where)
+        _check_all(y, spans[1], "side b", plan.tile, where)
     return forward, backward
 
 
 def one_way(
-    x: VectorSource, rows: NDArray[np.int64], y: VectorSource, k: int, memory_bytes: int, device: str | None = None
+    x: VectorSource,
+    rows: NDArray[np.int64],
+    y: VectorSource,
+    k: int,
+    memory_bytes: int,
+    device: str | None = None,
+    copies: Copies | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The k nearest neighbours in y of some rows of x, exactly.
 
@@ -153,6 +165,7 @@ def one_way(
         k: neighbours of a row.
         memory_bytes: for what is held besides those rows and the result.
         device: as for `mutual_neighbors`.
+        copies: rows of x and y with the same text, which are no neighbours.
 
     Returns:
         Similarities [r, k] and rows of y [r, k], as in `Neighbors`.
@@ -162,17 +175,19 @@ def one_way(
     """
     check_pair(x, y)
     where = pick_device(device)
-    return best_of_rows(x, rows, y, (0, len(y)), k, Plan.of(x.shape[1], memory_bytes, where), where).result()
+    plan = Plan.of(x.shape[1], memory_bytes, where)
+    return best_of_rows(x, rows, y, (0, len(y)), k, plan, where, copies).result()
 
 
 def best_of_rows(
     x: VectorSource,
     rows: NDArray[np.int64],
     y: VectorSource,
-    span: tuple[int, int],
+    span: Span,
     k: int,
     plan: Plan,
     where: torch.device,
+    copies: Copies | None = None,
 ) -> Best:
     """The same among a range of rows of y, which begins with a multiple of ``plan.tile``; see `best_of_block`."""
     best, tiler = Best(len(rows), k, where), make_tiler(plan, where, x.shape[1], k)
@@ -181,6 +196,8 @@ def best_of_rows(
         y_tile = tiler.columns(normalised(y, y_start, min(y_start + plan.tile, span[1]), "side b", where))
         for first in range(0, len(rows), plan.tile):
             tiler.product(queries[first : first + plan.tile], y_tile)
+            if copies is not None:
+                tiler.hide(copies.cells(rows[first : first + plan.tile], (y_start, y_start + len(y_tile)), where))
             tiler.update_rows(best, first, y_start)
     return best
 

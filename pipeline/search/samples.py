@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pipeline.compute.work import Count, Crew
+from pipeline.search.best import decode_row, decode_similarity
 from pipeline.search.blocks import Merged, Span, row_ranges
+from pipeline.search.copies import Copies
 from pipeline.search.neighbors import best_of_rows
 from pipeline.search.scratch import Room
 from pipeline.search.vectors import VectorSource
@@ -27,6 +30,23 @@ class Sampler(Protocol):
     def __call__(self, of_a: bool, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Similarities [r, k] and rows of the other side [r, k] of some rows [r] of side a, or of side b."""
         ...
+
+
+@dataclass(frozen=True)
+class OwnSampler:
+    """`pipeline.search.neighbors.one_way`, by this process.
+
+    Attributes:
+        sides: what is searched.
+    """
+
+    sides: Sides
+
+    def __call__(self, of_a: bool, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """See `Sampler`."""
+        whole = (0, len(self.sides.y if of_a else self.sides.x))
+        keys = torch.from_numpy(SampleRange(of_a, rows, whole).do(self.sides, _uncounted))
+        return decode_similarity(keys).numpy(), decode_row(keys).numpy()
 
 
 @dataclass(frozen=True)
@@ -49,7 +69,8 @@ class SampleRange:
         """The keys [r, k] of the best; holds the sample's vectors as float32 besides ``memory_bytes``."""
         sides = replace(sides, device=self.device or sides.device)
         x, y = (sides.x, sides.y) if self.of_a else (sides.y, sides.x)
-        best = best_of_rows(x, self.rows, y, self.span, sides.k, sides.plan, sides.where)
+        copies = sides.copies if self.of_a or sides.copies is None else sides.copies.swapped()
+        best = best_of_rows(x, self.rows, y, self.span, sides.k, sides.plan, sides.where, copies)
         keys: NDArray[np.int64] = best.keys.cpu().numpy()
         return keys
 
@@ -87,15 +108,16 @@ def sampling(
     memory_bytes: int,
     room: Room | None = None,
     device: str | None = None,
-) -> Iterator[tuple[Crew[Item, Any] | None, Sampler | None]]:
-    """The workers, and how they search samples; neither where this process searches.
+    copies: Copies | None = None,
+) -> Iterator[tuple[Crew[Item, Any] | None, Sampler]]:
+    """The workers, if there are any, and who searches samples: they, or this process.
 
-    Samples are searched on the ``device``, if one is given; other arguments as of `searching`.
+    Samples are searched on the ``device``, if one is given, and without ``copies``; other arguments as of `searching`.
     """
     if spread is None:
-        yield None, None
+        yield None, OwnSampler(Sides(x, y, k, memory_bytes, device, copies=copies))
         return
-    sides, wanted = Sides(x, y, k, memory_bytes, device), ranges_wanted(spread)
+    sides, wanted = Sides(x, y, k, memory_bytes, device, copies=copies), ranges_wanted(spread)
     with searching(spread, sides, wanted, room) as crew:
         yield crew, CrewSampler(sides, crew, wanted)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any
@@ -51,7 +52,12 @@ class Tiler:
     Args:
         plan: how large a tile may be.
         device: where it is.
+
+    Attributes:
+        lowest: what stands where nothing is to be found: below every similarity.
     """
+
+    lowest = float("-inf")
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
         self.device = device
@@ -83,7 +89,12 @@ class Tiler:
 
     def hide_diagonal(self) -> None:
         """Make a tile on the diagonal ignore each row's similarity with itself."""
-        self.tile.fill_diagonal_(float("-inf"))
+        self.tile.fill_diagonal_(self.lowest)
+
+    def hide(self, cells: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Make a tile ignore some cells, which are given as their rows and columns in it."""
+        for rows, columns in cells:
+            self.tile[rows, columns] = self.lowest
 
     def update_rows(self, best: Best, first: int, y_start: int, lines: int | None = None) -> None:
         """The tile's rows are lines, those from ``first`` on; a block is every (width / BLOCK)-th column.

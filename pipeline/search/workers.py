@@ -20,6 +20,7 @@ from pipeline.artifacts.folders import VectorFolder
 from pipeline.compute.in_process import here
 from pipeline.compute.work import Count, Crew, Engine, SetUp, Terms, Work
 from pipeline.ground.hashing import identity_hash
+from pipeline.search.copies import Copies
 from pipeline.search.folder_rows import SelectedVectors
 from pipeline.search.scratch import Room
 from pipeline.search.tiles import Plan, pick_device
@@ -92,6 +93,7 @@ class Sides:
         memory_bytes: for what is held while an item is done.
         device: a torch device; CUDA where there is one, if not given.
         opened: what items have opened, to be used by the next.
+        copies: rows with the same text, which are no neighbours.
     """
 
     x: VectorSource
@@ -100,6 +102,7 @@ class Sides:
     memory_bytes: int
     device: str | None = None
     opened: dict[str, Any] = field(default_factory=dict)
+    copies: Copies | None = None
 
     @property
     def where(self) -> torch.device:
@@ -126,10 +129,10 @@ class Item(Protocol):
         ...
 
 
-def open_sides(a: StoredSide, b: StoredSide, k: int, memory_bytes: int) -> SetUp[Sides]:
+def open_sides(a: StoredSide, b: StoredSide, k: int, memory_bytes: int, copies: Copies | None = None) -> SetUp[Sides]:
     """Open both sides; the set-up of `do_item`."""
     x, y = a.open(), b.open()
-    sides = Sides(x, y, k, memory_bytes)
+    sides = Sides(x, y, k, memory_bytes, copies=copies)
     made_by = {"a": x.folder.made_by, "b": y.folder.made_by}
     return SetUp(
         sides, {"vectors": identity_hash(made_by), "rows": [len(sides.x), len(sides.y)], "tile": sides.plan.tile}
@@ -158,7 +161,8 @@ def searching(spread: Spread | None, sides: Sides, items: int, room: Room | None
     if not isinstance(x, SelectedVectors) or not isinstance(y, SelectedVectors):
         raise TypeError("workers can't be given vectors that are in no folder")
     room = room or Room()
-    arguments = (StoredSide.of(x, room, "rows-a"), StoredSide.of(y, room, "rows-b"), sides.k, sides.memory_bytes)
+    stored = StoredSide.of(x, room, "rows-a"), StoredSide.of(y, room, "rows-b")
+    arguments = (*stored, sides.k, sides.memory_bytes, sides.copies)
     terms = Terms(lambda: {"rows": [len(x), len(y)]}, spread.shared)
     with spread.engine.crew(Work("mine", open_sides, arguments, do_item), items, terms) as crew:
         yield crew

@@ -6,18 +6,36 @@ there are no ``b`` and ``nb``). The first rule that a pair breaks is the reason 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import polars as pl
 
 from pipeline.config.prepare import Clean
+from pipeline.text.normalize import clean_text, normal_form
 from pipeline.text.scripts import script_class
 
 URL = r"(?i)\bhttps?://|\bwww\."
 NUMBER = r"[0-9]+"
 THOUSANDS = r"([0-9])[,.'’ ]([0-9]{3})\b"
 LETTER = r"\p{Alphabetic}"
+
+UNKNOWN = "und"
+"""BCP 47 for a language that nobody told; it has no rule about scripts."""
+
+OFF: Mapping[str, Mapping[str, Any]] = {
+    "missing-side": {"placeholders": []},
+    "copy": {"copies": False},
+    "length-ratio": {"max_length_ratio": 0.0, "length_ratios": {}},
+    "urls": {"urls": False},
+    "numbers": {"min_number_overlap": 0.0},
+    "letters": {"min_letters": 0.0},
+    "script": {"min_script": 0.0},
+    "too-short": {"min_chars": 1},
+    "too-long": {"max_chars": sys.maxsize},
+}
+"""What switches each rule off."""
 
 Rule = tuple[str, pl.Expr]
 SideRule = tuple[str, list[pl.Expr]]
@@ -33,7 +51,7 @@ def rules(clean: Clean, languages: tuple[str, ...]) -> list[Rule]:
     """
     found = [(name, _any(broken)) for name, broken in _length_rules(clean, len(languages))]
     if len(languages) == 2:
-        found += _pair_rules(clean, languages)
+        found += pair_rules(clean, languages)
     return found + [(name, _any(broken)) for name, broken in _letter_rules(clean, languages)]
 
 
@@ -61,7 +79,7 @@ def _length_rules(clean: Clean, count: int) -> list[SideRule]:
 
 
 def _letter_rules(clean: Clean, languages: tuple[str, ...]) -> Iterator[SideRule]:
-    scripts = [script_class(language) for language in languages]
+    scripts = [None if language == UNKNOWN else script_class(language) for language in languages]
     doubtful = [_doubtful(pl.col(side), script, clean) for side, script in zip(("a", "b"), scripts, strict=False)]
     if clean.min_letters:
         yield "letters", [letter_share(text) < clean.min_letters for text in doubtful]
@@ -87,7 +105,8 @@ def _doubtful(text: pl.Expr, script: str | None, clean: Clean) -> pl.Expr:
     return pl.when(text.str.count_matches(script) < enough).then(text)
 
 
-def _pair_rules(clean: Clean, languages: tuple[str, ...]) -> Iterator[Rule]:
+def pair_rules(clean: Clean, languages: tuple[str, ...]) -> Iterator[Rule]:
+    """Those of the rules that compare the two sides; the others are of each side by itself."""
     if clean.copies:
         yield "copy", pl.col("na") == pl.col("nb")
     limit = clean.length_ratios.get("-".join(languages), clean.max_length_ratio)
@@ -101,7 +120,35 @@ def _pair_rules(clean: Clean, languages: tuple[str, ...]) -> Iterator[Rule]:
 
 def first_broken(found: list[Rule]) -> pl.Expr:
     """The name of the first rule that a row breaks; null if it breaks none."""
-    return pl.coalesce([pl.when(broken).then(pl.lit(name)) for name, broken in found])
+    return pl.coalesce([pl.lit(None, pl.String), *(pl.when(broken).then(pl.lit(name)) for name, broken in found)])
+
+
+def broken_rules(texts: Sequence[pl.Series], clean: Clean, found: list[Rule]) -> pl.Series:
+    """The first rule that each text, or each pair of texts, breaks once it is clean; null if it breaks none [n].
+
+    Args:
+        texts: as they were read: of side a [n] and, for pairs, of side b [n].
+        clean: how text is made clean.
+        found: the rules.
+    """
+    if not found:
+        return pl.Series("rule", [None], dtype=pl.String).new_from_index(0, len(texts[0]))
+    sides = ["a", "b"][: len(texts)]
+    frame = pl.DataFrame(dict(zip(sides, texts, strict=True)), schema=dict.fromkeys(sides, pl.String)).lazy()
+    cleaned = [clean_text(pl.col(side), clean.normalization, clean.control_characters).alias(side) for side in sides]
+    normal = [normal_form(pl.col(side)).alias(f"n{side}") for side in sides]
+    # What the rules don't look at is not computed: Polars leaves it out.
+    return frame.with_columns(cleaned).with_columns(normal).select(first_broken(found).alias("rule")).collect()["rule"]
+
+
+def without_rules(clean: Clean, names: Iterable[str]) -> Clean:
+    """The same rules but for some, which are switched off.
+
+    >>> without_rules(Clean(), ["copy", "numbers"]).copies
+    False
+    """
+    off = {key: value for name in names for key, value in OFF[name].items()}
+    return clean.model_copy(update=off)
 
 
 def length_ratio(unit: Literal["bytes", "characters"] = "bytes") -> pl.Expr:

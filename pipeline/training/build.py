@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.config.models import Student, Teacher
+from pipeline.config.train import Train
 from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_model
 from pipeline.encoders.lora import add_adapters
@@ -41,6 +42,36 @@ def build_student(
     if student.lora is not None:
         add_adapters(model, student.lora, train_tokens=student.kind == "teacher")
     return model
+
+
+def apply_training(model: SentenceModel, train: Train) -> None:
+    """Let a student have the dropout and the frozen layers that its training asks for, in place.
+
+    Raises:
+        UserError: if more layers shall be frozen than there are.
+    """
+    if train.dropout is not None:
+        set_dropout(model, train.dropout)
+    if train.frozen_layers:
+        freeze_layers(model, train.frozen_layers)
+
+
+def freeze_layers(model: SentenceModel, count: int) -> None:
+    """Let a transformer's token vectors and its lowest layers be as they are: they get no gradient, and no pass backwards.
+
+    Raises:
+        UserError: if it has fewer layers.
+    """
+    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    layers = list(lists[0]) if lists else []
+    if count > len(layers):
+        raise UserError(
+            f"train.frozen_layers: found {count}, but the student has {len(layers)} layers; expected no more"
+        )
+    embeddings = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    norms = [module for name, module in model.named_modules() if name.endswith("embeddings.LayerNorm")]
+    for module in (*embeddings, *norms, *layers[:count]):
+        module.requires_grad_(False)
 
 
 def set_dropout(model: SentenceModel, share: float) -> None:

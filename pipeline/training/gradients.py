@@ -13,7 +13,7 @@ chunk only; the price is one more forward pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -26,13 +26,13 @@ from pipeline.artifacts.tokens import TokenBatch
 from pipeline.training.randomness import random_state, set_random_state
 
 Objective = Callable[[Tensor], Tensor]
-"""From the student's vectors [2n, d] (first sides, then second sides) to a loss."""
+"""From the student's vectors [2n, d] (first sides, then second sides; or one side's [n, d]) to a loss."""
 
 
 def backward(
     accelerator: Accelerator,
     model: nn.Module,
-    sides: tuple[TokenBatch, TokenBatch],
+    sides: Sequence[TokenBatch],
     objective: Objective,
     chunk: int | None,
     last: bool = True,
@@ -43,7 +43,7 @@ def backward(
     Args:
         accelerator: of the model; it scales the loss where precision asks for it.
         model: the student, as `Accelerator.prepare` gave it.
-        sides: the tokens of both sides of this process' n pairs.
+        sides: the tokens of both sides of this process' n pairs, or of one side.
         objective: the loss of their vectors; called once. Where it gathers other processes' vectors, all processes must
             call this function.
         chunk: pairs that go through the model at once; None for all.
@@ -52,7 +52,7 @@ def backward(
             many, whose numbers of pairs may differ by one.
 
     Returns:
-        The loss and the vectors [2n, d], without gradient.
+        The loss and the vectors [2n, d] (of one side [n, d]), without gradient.
     """
     parts = list(_pieces(len(sides[0]), chunk)) if pieces is None else np.array_split(np.arange(len(sides[0])), pieces)
     if len(parts) == 1:
@@ -70,7 +70,7 @@ def backward(
         return loss.detach(), vectors.detach()
     pairs = len(sides[0])
     for number, (rows, state) in enumerate(zip(parts, states[:-1], strict=True)):
-        own = torch.from_numpy(np.concatenate([rows, rows + pairs])).to(gradient.device)
+        own = torch.from_numpy(np.concatenate([rows + side * pairs for side in range(len(sides))])).to(gradient.device)
         set_random_state(state, accelerator.device)
         with _exchange(accelerator, model, last and number == len(parts) - 1):
             model(_select(sides, rows)).backward(gradient=gradient[own])
@@ -80,7 +80,7 @@ def backward(
 
 @torch.no_grad()
 def _vectors(
-    accelerator: Accelerator, model: nn.Module, sides: tuple[TokenBatch, TokenBatch], pieces: list[NDArray[np.int64]]
+    accelerator: Accelerator, model: nn.Module, sides: Sequence[TokenBatch], pieces: list[NDArray[np.int64]]
 ) -> tuple[Tensor, list[Tensor]]:
     """The vectors [2n, d] chunk by chunk, and the random state before each chunk and after the last."""
     firsts, seconds, states = [], [], []
@@ -109,7 +109,7 @@ def piece_count(pairs: int, processes: int, chunk: int | None) -> int:
     return 1 if chunk is None else max(min(-(-most // chunk), pairs // processes), 1)
 
 
-def _select(sides: tuple[TokenBatch, TokenBatch], rows: NDArray[np.int64]) -> TokenBatch:
+def _select(sides: Sequence[TokenBatch], rows: NDArray[np.int64]) -> TokenBatch:
     return TokenBatch.joined([side.select(rows) for side in sides])
 
 

@@ -81,7 +81,9 @@ class Steps:
         parts = parts_of(batch.rows, self.accelerator.num_processes)
         rows, sizes = parts[self.accelerator.process_index], [len(part) for part in parts]
         seed_batch(self.plan.seed, number, self.accelerator.process_index)
-        sides = pairs.tokens_a.select(pairs.rows_a[rows]), pairs.tokens_b.select(pairs.rows_b[rows])
+        sides = [pairs.tokens_b.select(pairs.rows_b[rows])]
+        if not self._teacher_first(number):
+            sides.insert(0, pairs.tokens_a.select(pairs.rows_a[rows]))
 
         # The joined batch's loss is the mean over pairs, not over processes, whose parts may differ by a pair.
         share = len(rows) * len(sizes) / len(batch.rows)
@@ -90,17 +92,27 @@ class Steps:
             return self._loss_of(vectors, batch, rows, sizes) * share / self.config.gradient_accumulation
 
         pieces = piece_count(len(batch.rows), len(sizes), self.config.chunk)
-        loss, self._vectors = backward(self.accelerator, self.model, sides, objective, None, last, pieces)
+        loss, vectors = backward(self.accelerator, self.model, sides, objective, None, last, pieces)
+        if len(sides) == 2:
+            self._vectors = vectors
         return loss
 
+    def _teacher_first(self, number: int) -> bool:
+        """Whether the teacher's vectors stand for the first sides of a batch; the same on every process."""
+        share = self.config.teacher_first
+        return share > 0 and np.random.default_rng([self.plan.seed, 4, number]).random() < share
+
     def _loss_of(self, vectors: Tensor, batch: PairBatch, rows: NDArray[np.int64], sizes: list[int]) -> Tensor:
-        """The loss of the student's vectors [2n, d] of this process' pairs [n]: first sides, then second sides."""
+        """The loss of the student's vectors [2n, d] of this process' pairs [n]: first sides, then second sides.
+
+        Without those of the first sides, [n, d], the teacher's stand for them.
+        """
         labels = self.pairs[batch.language_pair].points
         points = labels.of_pair[rows]
         teacher, label_vectors = self._targets(labels, points)
         own = Batch(
-            x=vectors[: len(rows)],
-            y=vectors[len(rows) :],
+            x=vectors[: len(rows)] if len(vectors) > len(rows) else teacher.to(vectors.dtype),
+            y=vectors[-len(rows) :],
             labels=label_vectors,
             teacher=teacher,
             points=torch.from_numpy(points).to(self.accelerator.device),

@@ -101,8 +101,8 @@ class Trainer:
         name: what messages and progress call it.
 
     Raises:
-        UserError: if there is no training pair, it shall stop early by a dev set that is empty, or there are more processes
-            than pairs in a batch.
+        UserError: if there is no training pair, it shall stop early by a dev set that is empty, there are more processes than
+            pairs in a batch, or the teacher's vectors shall stand for the student's and have other dimensions.
     """
 
     accelerator: Accelerator
@@ -126,6 +126,12 @@ class Trainer:
             raise UserError(
                 f"train.patience: found {self.config.patience}, but there is no dev set to stop by; expected null, or a "
                 "prepare.heldout.share above 0"
+            )
+        teacher, student = self.pairs[0].points.teacher_a.dimension, self.model.dimension
+        if self.config.teacher_first and teacher != student:
+            raise UserError(
+                f"train.teacher_first: found {self.config.teacher_first} with a teacher of {teacher} dimensions and a "
+                f"student of {student}; expected the same, or 0"
             )
         processes = self.accelerator.num_processes
         smallest = min(min(size, self.plan.batch_size) for size in self.plan.drawn if size)

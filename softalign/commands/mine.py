@@ -13,6 +13,7 @@ from softalign.interface.text_options import (
     DtypeOption,
     EncodingOption,
     FormatOption,
+    KeepOption,
     KnownColumnOption,
     KnownOption,
     LanguagesOption,
@@ -77,6 +78,7 @@ def mine(
     threshold: Annotated[float | None, typer.Option("--threshold", help="Only pairs of at least this score.")] = None,
     gold: Annotated[Path | None, typer.Option("--gold", help="BUCC's gold pairs of ids, to measure against.")] = None,
     tune_gold: Annotated[bool, typer.Option("--tune-gold", help="Tune the threshold on --gold.")] = False,
+    keep: KeepOption = None,
     known: KnownOption = None,
     known_column: KnownColumnOption = None,
     documents: Annotated[
@@ -118,6 +120,7 @@ def mine(
         from softalign.interface.console import show
         from softalign.interface.text_options import (
             document_inputs,
+            kept_rules,
             known_inputs,
             load_model,
             mine_options,
@@ -146,6 +149,7 @@ def mine(
             recall=recall,
             within=_within(within, window, documents),
             window=window or 0,
+            keep=kept_rules(keep),
         )
         inputs = text_inputs(src, trg, languages, format_name, column, encoding)
         outputs = Outputs(tuple(out or ()), moses)

@@ -14,6 +14,7 @@ from softalign.interface.text_options import (
     DtypeOption,
     EncodingOption,
     FormatOption,
+    KeepOption,
     KnownColumnOption,
     KnownOption,
     LanguagesOption,
@@ -49,6 +50,7 @@ def score(
     dtype: DtypeOption = "float32",
     k: KOption = 4,
     score_name: ScoreOption = "ratio",
+    keep: KeepOption = None,
     known: KnownOption = None,
     known_column: KnownColumnOption = None,
     search: SearchOption = "exact",
@@ -65,9 +67,18 @@ def score(
         from pipeline.mining.files.outputs import Outputs
         from pipeline.mining.files.score import score_files
         from softalign.interface.console import show
-        from softalign.interface.text_options import known_inputs, load_model, mine_options, text_inputs, work_folder
+        from softalign.interface.text_options import (
+            kept_rules,
+            known_inputs,
+            load_model,
+            mine_options,
+            text_inputs,
+            work_folder,
+        )
 
-        options = mine_options(memory, k=k, score=score_name, search=search, index=index, recall=recall)
+        options = mine_options(
+            memory, k=k, score=score_name, search=search, index=index, recall=recall, keep=kept_rules(keep)
+        )
         inputs = text_inputs(src, trg, languages, format_name, column, encoding)
         outputs = Outputs(tuple(out or ()), moses)
         outputs.check(*inputs)

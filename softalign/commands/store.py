@@ -61,5 +61,5 @@ def _sum(entries: list[StoreEntry], indexes: list[KeptIndex], models: list[KeptM
     held = [f"{vectors:,} vectors of {len(entries):,} encoders"] if entries else []
     held += [f"{len(indexes):,} mining indexes"] if indexes else []
     held += [f"{len(models):,} converted models"] if models else []
-    sizes = [kept.size for kept in (*entries, *indexes, *models)]
+    sizes = [*(entry.size for entry in entries), *(kept.size for kept in indexes), *(kept.size for kept in models)]
     return ", ".join([*held, size_text(sum(sizes))])

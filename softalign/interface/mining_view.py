@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def summary(result: Result, title: str) -> View:
         if said := explain_infinite(result.threshold, 0 if judged is None else judged.quality.gold):
             facts.append(("note", said))
     facts.append(("pairs", f"{result.found:,} found, {result.written:,} written"))
+    facts += left_out_facts(result)
     if result.estimate is not None:
         facts.append(("known pairs", known_text(result.estimate, result.known_left_out)))
     if result.control is not None:
@@ -38,6 +40,28 @@ def summary(result: Result, title: str) -> View:
     if result.gold is not None:
         tables.insert(0, gold_table(result.gold))
     return View(title, tuple(facts), tuple(tables))
+
+
+def left_out_facts(result: Result) -> list[tuple[str, str]]:
+    """What the rules left out, and what of the lines' texts is conspicuous."""
+    found, left, lines = [], result.left_out, result.lines
+    if lines is not None and lines.same:
+        found.append(("same text on both sides", f"{lines.same:,} lines"))
+    elif lines is None and (left.copies_a or left.copies_b):
+        counts = f"{left.copies_a:,} sentences of {result.a.text.source.path}, {left.copies_b:,} of "
+        found.append(("same text on both sides", f"{counts}{result.b.text.source.path}; not paired with each other"))
+    if lines is not None and lines.exchanged:
+        found.append(("sides look exchanged", f"{lines.exchanged:,} lines, by their scripts"))
+    if left.broken:
+        what = "lines, not scored" if lines is not None else "best candidates; the next best was taken"
+        found.append(("left out by rule", f"{_by_rule(left.broken)} ({what})"))
+    if left.gold:
+        found.append(("gold pairs that break a rule", f"{_by_rule(left.gold)} (--keep)"))
+    return found
+
+
+def _by_rule(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
 def known_text(estimate: Estimate, left_out: int) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.mining.files.text import TextInput
     from pipeline.mining.files.vectors import EmbeddedText
 
-Formats = Literal["auto", "text", "bucc", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xliff"]
+Formats = Literal["auto", "text", "bucc", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xliff", "po"]
 
 SrcOption = Annotated[str | None, typer.Option("--src", help="Text of the first language: a file, folder or glob.")]
 TrgOption = Annotated[str | None, typer.Option("--trg", help="Text of the second language.")]
@@ -55,6 +55,14 @@ MemoryOption = Annotated[
 VectorsOption = Annotated[
     Path | None,
     typer.Option("--vectors", metavar="DIR", help="Keep the vectors (and FAISS indexes) here, and use them again."),
+]
+KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        help="A rule that text and pairs may break: copy, length-ratio, urls, numbers, letters, script, too-short, too-long, "
+        "or all; may be repeated.",
+    ),
 ]
 KnownOption = Annotated[
     list[str] | None,
@@ -100,7 +108,8 @@ def text_inputs(
     from pipeline.console.errors import UserError
     from pipeline.corpora.named import check_sides
     from pipeline.ground.languages import canonical_language
-    from pipeline.mining.files.text import UNKNOWN, TextInput, language_of
+    from pipeline.mining.files.text import TextInput, language_of
+    from pipeline.text.rules import UNKNOWN
 
     try:
         codecs.lookup(encoding)
@@ -118,7 +127,10 @@ def text_inputs(
     if len(columns) > 2:
         raise UserError(f"--column: found {column!r}, expected one column, or two with a comma")
     sides = zip(("--src", "--trg"), (src, trg), codes, (columns * 2)[:2], strict=True)
-    a, b = (TextInput(option, path, code, format_name, col, encoding) for option, path, code, col in sides)
+    a, b = (
+        TextInput(option, path, code, format_name, col, encoding, (codes[0], codes[1]))
+        for option, path, code, col in sides
+    )
     for side in (a, b):
         side.check()
     if a.language != b.language and {a.kind, b.kind} <= {"text", "bucc"}:
@@ -137,7 +149,7 @@ def known_inputs(
     from dataclasses import replace
 
     from pipeline.console.errors import UserError
-    from pipeline.mining.files.text import TextInput
+    from pipeline.mining.files.text import LANGUAGE_INSIDE, TextInput
 
     if not known:
         if column is not None:
@@ -146,7 +158,9 @@ def known_inputs(
     if len(known) > 2:
         raise UserError(f"--known: found {len(known)} files, expected one with both sides, or two")
     paths = (known * 2)[:2]
-    sides = [TextInput("--known", path, side.language) for path, side in zip(paths, inputs, strict=True)]
+    sides = [
+        TextInput("--known", path, side.language, pair=side.pair) for path, side in zip(paths, inputs, strict=True)
+    ]
     columns = column
     if columns is None and len(known) == 1 and sides[0].kind in {"tsv", "csv"}:
         columns = "0,1"
@@ -155,7 +169,7 @@ def known_inputs(
         if len(parts) != 2:
             raise UserError(f"--known-column: found {columns!r}, expected two columns with a comma, like 0,1")
         sides = [replace(side, column=_column(part)) for side, part in zip(sides, parts, strict=True)]
-    elif len(known) == 1 and sides[0].kind not in {"tmx", "xliff"}:
+    elif len(known) == 1 and sides[0].kind not in LANGUAGE_INSIDE:
         raise UserError(f"--known: {known[0]} is {sides[0].kind}; give --known-column, or a file for each side")
     for side in sides:
         side.check()
@@ -234,6 +248,21 @@ def own_store() -> Path | None:
     return here.store if here.params.is_file() or (named and not is_url(named)) else None
 
 
+def kept_rules(names: list[str] | None) -> list[str]:
+    """The rules that are not to hold.
+
+    Raises:
+        UserError: for one that isn't any.
+    """
+    from pipeline.console.errors import UserError
+    from pipeline.text.rules import OFF
+
+    found = list(OFF) if "all" in (names or ()) else list(names or ())
+    if unknown := [name for name in found if name not in OFF]:
+        raise UserError(f"--keep: found {unknown[0]!r}; expected one of {', '.join(OFF)}, all")
+    return sorted(set(found))
+
+
 def mine_options(memory: str, **options: Any) -> Mine:
     """How pairs are found, from the command's options.
 
@@ -276,6 +305,7 @@ def side_fact(side: EmbeddedText) -> tuple[str, str]:
     for count, what in (
         (text.empty, "empty"),
         (text.unreadable, "can't be read"),
+        *((count, f"break the rule {name}") for name, count in text.broken.items()),
         (rows - different, "copies of others"),
         (side.without_tokens, "of which the model makes nothing"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -45,7 +46,11 @@ def read_experiments(project: Path, all_commits: bool = False) -> list[Run]:
 
 def _show(project: Path, all_commits: bool) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", "dvc", "exp", "show", "--json", *(["--all-commits"] if all_commits else [])]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    # Whatever the locale is, DVC writes names in UTF-8, and they are read so.
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        command, cwd=project, capture_output=True, encoding="utf-8", errors="replace", env=environment, check=False
+    )
     if done.returncode == 0:
         try:
             loaded = json.loads(done.stdout)

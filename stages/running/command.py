@@ -22,6 +22,7 @@ import pipeline
 from pipeline.config.params import Params, load_params
 from pipeline.console.errors import ParamsError, UserError
 from pipeline.console.interrupts import Interrupted, raised_interrupts
+from pipeline.console.streams import show_what_can_be_shown
 from pipeline.ground.atomic import write_text
 from stages.running.layout import Layout
 from stages.running.lock import one_at_a_time, stop_without_parent
@@ -82,6 +83,7 @@ def stage_main(name: str, run: Callable[[Project], None]) -> None:
         run_stage(name, run, project, debug)
 
     command.__doc__ = sys.modules[run.__module__].__doc__
+    show_what_can_be_shown()
     typer.run(command)
 
 
@@ -121,7 +123,8 @@ def _error_line(error: Exception) -> str | None:
 
 
 def configure_log() -> None:
-    """Plain lines on standard error."""
+    """Plain lines on standard error; neither stream ends a command with what it can't show."""
+    show_what_can_be_shown()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for name in ("pipeline", "stages"):
         logging.getLogger(name).setLevel(logging.INFO)

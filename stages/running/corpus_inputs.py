@@ -24,9 +24,9 @@ def corpus_inputs(project: Project) -> list[Input]:
     Raises:
         UserError: if nothing is where params.yaml says.
     """
-    config, root = project.params.prepare, project.layout.root
+    config, root, languages = project.params.prepare, project.layout.root, project.params.languages
     found = [one for corpus in config.corpora for one in _corpus(project, corpus)]
-    found += [_matching(f"prepare.text: {text.name}", text_request(text, root, params.languages)) for text in config.text]
+    found += [_matching(f"prepare.text: {text.name}", text_request(text, root, languages)) for text in config.text]
     return found + [
         _matching(f"prepare.decontaminate.benchmarks: {one.name}", benchmark_request(one, root))
         for one in config.decontaminate.benchmarks

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from pipeline.console.errors import InputError, UserError
 from pipeline.ground.yaml_file import read_yaml
 from stages.running.command import Project
@@ -95,8 +97,11 @@ class Undeclared:
         return not self.new_files and all(one.decides for one in self.inputs)
 
     def lines_shown(self) -> list[str]:
-        """It in words, and the lines to add as they stand in a dvc.yaml."""
-        return [str(self), *(f"      - {_yaml_text(line)}" for line in self.lines)]
+        """It in words, and the lines to add as they stand in a dvc.yaml: each with a dash, or in one line for ``[…]``."""
+        texts = [_yaml_text(line) for line in self.lines]
+        if texts and _in_brackets(self.entry):
+            return [str(self), f"      {', '.join(texts)},"]
+        return [str(self), *(f"      - {text}" for text in texts)]
 
 
 def check_declared(project: Project, inputs: Callable[[], Sequence[Input]]) -> None:
@@ -199,6 +204,13 @@ def _as_dvc_reads(entry: StageEntry) -> list[Path]:
             return [Path(dep.fs_path) for stage in stages for dep in stage.deps if dep.protocol == "local"]
     except DvcException as error:
         raise InputError(entry.file, f"stage {entry.name} can't be read ({str(error).splitlines()[0]})") from None
+
+
+def _in_brackets(entry: StageEntry) -> bool:
+    """Whether a stage's deps are written as ``[a, b]``, where a line with a dash would be wrong."""
+    stage = YAML().load(entry.file.read_text(encoding="utf-8"))["stages"][entry.name]
+    deps = stage.get("do", stage).get("deps")
+    return bool(deps) and deps.fa.flow_style() is True
 
 
 def _covered(paths: Sequence[Path], known: Sequence[Path]) -> bool:

@@ -43,7 +43,7 @@ def test_three_students_share_one_teacher(tmp_path: Path, monkeypatch: pytest.Mo
     run_all = runpy.run_path(str(SCRIPT))["run_all"]
     table = run_all(tmp_path / "params.yaml", out)
     lines = table.splitlines()
-    assert [line.split(" | ")[0] for line in lines] == ["| ", "|---|---|---|---|", "| before", "| hard", "| soft"]
+    assert [line.split(" | ")[0] for line in lines] == ["|", "|---|---|---|---|", "| before", "| hard", "| soft"]
     losses = {}
     for name in ("hard", "soft"):
         losses[name] = YAML(typ="safe").load(out / name / "params.yaml")["train"]["loss"]

@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from imports import ROOT
+from ruamel.yaml import YAML
 from tiny_project import write_project
 
 from pipeline.ground.hashing import file_hash
@@ -36,16 +38,20 @@ def clone(destination: Path, teacher: Path) -> Path:
             (destination / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, destination / name)
     write_project(destination, teacher)
-    dvc_yaml = (destination / "dvc.yaml").read_text(encoding="utf-8")
-    lock = "      - requirements.lock\n"  # in prepare's list first: there a user's own files belong
-    own_text = dvc_yaml.replace(lock, f"{lock}      - text.en\n      - text.fr\n", 1)
-    # The teacher is a folder, which tokenize and teach read.
-    for first in ("data/sentences\n      - data/monolingual", "requirements.lock\n      - data/tokens/teacher"):
-        own_text = own_text.replace(f"      - {first}\n", f"      - {teacher}\n      - {first}\n", 1)
-    (destination / "dvc.yaml").write_text(own_text, encoding="utf-8")
+    add_deps(destination, {"prepare": ["text.en", "text.fr"], "tokenize": [str(teacher)], "teach": [str(teacher)]})
     (destination / "requirements.lock").touch()
     run(destination, "git", "init", "-q")
     return destination
+
+
+def add_deps(folder: Path, deps: Mapping[str, list[str]]) -> None:
+    """Add a project's own files to the deps of stages, as its user does."""
+    yaml = YAML()
+    yaml.width = 4096
+    pipeline = yaml.load(folder / "dvc.yaml")
+    for stage, files in deps.items():
+        pipeline["stages"][stage]["deps"].extend(files)
+    yaml.dump(pipeline, folder / "dvc.yaml")
 
 
 def run(folder: Path, *command: str, check: bool = True) -> str:

@@ -13,12 +13,13 @@ def cosines(x, y):
 
 
 def top(similarity, k):
-    """Per row: the columns of the k greatest, greatest first, ties by the lower column."""
-    return [sorted(range(len(row)), key=lambda j: (-row[j], j))[:k] for row in similarity.tolist()]
+    """Per row: the columns of the k greatest, greatest first, ties by the lower column; -inf is nothing."""
+    lines = similarity.tolist()
+    return [sorted((j for j in range(len(row)) if row[j] > -np.inf), key=lambda j: (-row[j], j))[:k] for row in lines]
 
 
 def mean_of(values):
-    return sum(values) / len(values)
+    return sum(values) / len(values) if len(values) else np.nan
 
 
 def score_of(cosine, a, b, kind):
@@ -30,26 +31,28 @@ def score_of(cosine, a, b, kind):
     return cosine / middle if middle > 0 else -np.inf
 
 
-def best_of(similarity, k, kind):
-    """The pairs that side a and that side b propose, and every pair's score."""
+def best_of(similarity, k, kind, forbidden=()):
+    """The pairs that side a and that side b propose, and every pair's score; ``forbidden`` pairs are neighbours, no more."""
     forward, backward = top(similarity, k), top(similarity.T, k)
     mean_a = [mean_of([similarity[i, j] for j in row]) for i, row in enumerate(forward)]
     mean_b = [mean_of([similarity[i, j] for i in row]) for j, row in enumerate(backward)]
     score = lambda i, j: score_of(similarity[i, j], mean_a[i], mean_b[j], kind)  # noqa: E731
     a_proposes, b_proposes = {}, {}
     for i, row in enumerate(forward):
-        best = max(row, key=lambda j: score(i, j))  # the first of equals
-        if score(i, best) > -np.inf:
+        allowed = [j for j in row if (i, j) not in forbidden and score(i, j) > -np.inf]
+        if allowed:
+            best = max(allowed, key=lambda j: score(i, j))  # the first of equals
             a_proposes[i, best] = score(i, best)
     for j, row in enumerate(backward):
-        best = max(row, key=lambda i: score(i, j))
-        if score(best, j) > -np.inf:
+        allowed = [i for i in row if (i, j) not in forbidden and score(i, j) > -np.inf]
+        if allowed:
+            best = max(allowed, key=lambda i: score(i, j))
             b_proposes[best, j] = score(best, j)
     return a_proposes, b_proposes
 
 
-def candidates(similarity, k, kind, retrieval):
-    a, b = best_of(similarity, k, kind)
+def candidates(similarity, k, kind, retrieval, forbidden=()):
+    a, b = best_of(similarity, k, kind, forbidden)
     return {
         "forward": a,
         "backward": b,

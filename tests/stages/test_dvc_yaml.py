@@ -28,7 +28,7 @@ SECTIONS = {
 RERUNS = [
     # what is edited                            the first stages that run again; those after them follow by their data
     ("pipeline/corpora/tmx.py", {"prepare", "evaluate"}),
-    ("pipeline/text/rules.py", {"prepare", "evaluate"}),
+    ("pipeline/text/rules.py", {"prepare", "mine", "evaluate", "report"}),
     ("pipeline/prepare/merging.py", {"prepare"}),
     ("pipeline/embedding/tokenize.py", {"tokenize"}),
     ("pipeline/embedding/embed.py", {"teach", "embed"}),

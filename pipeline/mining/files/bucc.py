@@ -14,7 +14,7 @@ from pipeline.artifacts.table_rows import take_rows
 from pipeline.console.errors import InputError, UserError
 from pipeline.ground.arrays import CHUNK
 from pipeline.mining.files.gold import GoldResult, against_gold
-from pipeline.mining.files.text import UNKNOWN, OwnText, TextInput, read_text
+from pipeline.mining.files.text import OwnText, TextInput, read_sides
 from pipeline.mining.judging.bucc import (
     BuccSet,
     Sentences,
@@ -25,6 +25,7 @@ from pipeline.mining.judging.bucc import (
     write_set,
 )
 from pipeline.mining.judging.threshold import tune
+from pipeline.text.rules import UNKNOWN
 
 Ids = tuple[str, str]
 
@@ -64,7 +65,7 @@ def make_files(
     Raises:
         UserError: if languages are not known or the same, sides differ in length, or there are too few pairs.
     """
-    a, b = (read_text(side, work / f"{name}.arrow") for side, name in zip(inputs, ("src", "trg"), strict=True))
+    a, b = read_sides(*inputs, (work / "src.arrow", work / "trg.arrow"))
     languages = (a.language, b.language)
     if UNKNOWN in languages or a.language == b.language:
         raise UserError(f"--languages: found {','.join(languages)}; expected two different ones, like en,fr")
@@ -84,10 +85,6 @@ def make_files(
 
 
 def _aligned(a: OwnText, b: OwnText) -> tuple[list[str], list[str]]:
-    if len(a) != len(b):
-        raise InputError(
-            f"{a.source.path} and {b.source.path}", f"{len(a):,} and {len(b):,} lines; expected equally many, aligned"
-        )
     rows = np.flatnonzero(a.usable & b.usable)
     if len(rows) == 0:
         raise InputError(f"{a.source.path} and {b.source.path}", "no line has text on both sides")

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from pipeline.config.mine import Mine
 from pipeline.console.errors import InputError
 from pipeline.encoders.load import ModelEncoder
-from pipeline.mining.files.text import TextInput, read_text
+from pipeline.mining.files.text import TextInput, read_sides
 from pipeline.mining.files.vectors import EmbeddedText, embed_text
 from pipeline.mining.judging.planted import FEWEST, Estimate, estimate_threshold
+from pipeline.mining.pair_rules import MinedRules
+from pipeline.mining.row_texts import RowTexts
 from pipeline.search.neighbors import Neighbors
+from pipeline.text.rules import broken_rules, pair_rules
 
 
 @dataclass(frozen=True)
@@ -24,19 +27,28 @@ class Known:
     Attributes:
         a: vectors of their first sides [q, d].
         b: of their second sides [q, d].
+        texts_a: their first sides [q].
+        texts_b: their second sides [q].
         left_out: pairs that can't be planted: a side is empty, has no vector, stands in the text already or in an earlier
-            known pair.
+            known pair; or they break a rule, as copies do.
     """
 
     a: NDArray[np.float16]
     b: NDArray[np.float16]
+    texts_a: RowTexts
+    texts_b: RowTexts
     left_out: int
 
 
 def embed_known(
-    inputs: tuple[TextInput, TextInput], encoder: ModelEncoder, a: EmbeddedText, b: EmbeddedText, work: Path
+    inputs: tuple[TextInput, TextInput],
+    encoder: ModelEncoder,
+    a: EmbeddedText,
+    b: EmbeddedText,
+    work: Path,
+    rules: MinedRules,
 ) -> Known:
-    """Read and embed known pairs, and leave out those that would meet themselves in the text.
+    """Read and embed known pairs, and leave out those that would meet themselves in the text, or break a rule.
 
     Args:
         inputs: both sides, aligned row by row.
@@ -44,34 +56,38 @@ def embed_known(
         a: the text of the first language.
         b: the text of the second.
         work: a folder for temporary files.
+        rules: what pairs have to pass.
 
     Raises:
         UserError: for what can't be read, sides of different length, or too few pairs that can be planted.
     """
     names = ("known-src", "known-trg")
-    texts = [read_text(side, work / f"{name}.arrow") for side, name in zip(inputs, names, strict=True)]
-    if len(texts[0]) != len(texts[1]):
-        raise InputError(
-            f"{inputs[0].path} and {inputs[1].path}",
-            f"{len(texts[0]):,} and {len(texts[1]):,} lines; expected known pairs, aligned line by line",
-        )
+    texts = read_sides(*inputs, (work / f"{names[0]}.arrow", work / f"{names[1]}.arrow"), rules.clean)
     sides = [embed_text(encoder, text, work, name) for text, name in zip(texts, names, strict=True)]
     new = np.ones(len(texts[0]), np.bool_)
     for side, text in zip(sides, (a, b), strict=True):
         new &= (side.vector_of >= 0) & ~np.isin(side.text.keys, text.text.keys)
     rows = np.flatnonzero(new)
+    there = [RowTexts.of_table(side.text.table, rows).read(np.arange(len(rows))) for side in sides]
+    found = list(pair_rules(rules.clean, rules.languages))
+    rows = rows[broken_rules(there, rules.clean, found).is_null().to_numpy()]
     for side in sides:
         rows = rows[np.sort(np.unique(side.vector_of[rows], return_index=True)[1])]
     if len(rows) < FEWEST:
         raise InputError(
             inputs[0].path,
-            f"{len(rows)} known pairs that can be planted (of {len(texts[0]):,}; the others have no text, repeat, or stand "
-            f"in the text that is mined); expected at least {FEWEST}",
+            f"{len(rows)} known pairs that can be planted (of {len(texts[0]):,}; the others have no text, repeat, break a "
+            f"rule, or stand in the text that is mined); expected at least {FEWEST}",
         )
     one, other = (np.asarray(side.vectors[side.vector_of[rows]]) for side in sides)
-    return Known(one, other, len(texts[0]) - len(rows))
+    texts_a, texts_b = (RowTexts.of_table(side.text.table, rows) for side in sides)
+    return Known(one, other, texts_a, texts_b, len(texts[0]) - len(rows))
 
 
-def known_estimate(known: Known, a: EmbeddedText, b: EmbeddedText, neighbors: Neighbors, options: Mine) -> Estimate:
+def known_estimate(
+    known: Known, a: EmbeddedText, b: EmbeddedText, neighbors: Neighbors, options: Mine, rules: MinedRules
+) -> Estimate:
     """The threshold that known pairs give; see `pipeline.mining.judging.planted.estimate_threshold`."""
-    return estimate_threshold(a.vectors, b.vectors, neighbors, known.a, known.b, options)
+    of_a, of_b = (RowTexts.of_table(side.text.table, side.first) for side in (a, b))
+    all_rules = rules.between(of_a.then(known.texts_a), of_b.then(known.texts_b))
+    return estimate_threshold(a.vectors, b.vectors, neighbors, known.a, known.b, options, rules=all_rules)

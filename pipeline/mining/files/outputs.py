@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from pipeline.console.errors import UserError
-from pipeline.mining.files.text import UNKNOWN, TextInput
+from pipeline.mining.files.text import TextInput
 from pipeline.mining.files.vectors import EmbeddedText
 from pipeline.mining.judging.bucc import write_pairs
 from pipeline.mining.outputs import Side, write_moses, write_parquet, write_tmx, write_tsv
 from pipeline.mining.retrieval import Candidates
+from pipeline.text.rules import UNKNOWN
 
 SUFFIXES = (".parquet", ".tsv", ".tmx", ".ids")
 
@@ -62,12 +65,22 @@ class Outputs:
             if path.resolve() in inputs:
                 raise UserError(f"--out: {path} is the input of {inputs[path.resolve()].option}; give another name")
 
-    def write(self, pairs: Candidates, a: EmbeddedText, b: EmbeddedText, made_by: dict[str, Any]) -> list[Path]:
-        """Write pairs, whose rows are those of the texts, in every form asked for; returns the files."""
+    def write(
+        self,
+        pairs: Candidates,
+        a: EmbeddedText,
+        b: EmbeddedText,
+        made_by: dict[str, Any],
+        more: Mapping[str, pl.Series] | None = None,
+    ) -> list[Path]:
+        """Write pairs, whose rows are those of the texts, in every form asked for; returns the files.
+
+        ``more`` are further columns of the Parquet file, by the rows of side a [n].
+        """
         side_a, side_b = (Side(side.text.language, side.text.table) for side in (a, b))
         for path in self.files:
             if path.suffix == ".parquet":
-                write_parquet(path, pairs, side_a, side_b, made_by)
+                write_parquet(path, pairs, side_a, side_b, made_by, more)
             elif path.suffix == ".tsv":
                 write_tsv(path, pairs, side_a, side_b)
             elif path.suffix == ".tmx":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.mine import Mine
-from pipeline.console.errors import InputError, UserError
+from pipeline.console.errors import InputError
 from pipeline.encoders.load import ModelEncoder
 from pipeline.ground.arrays import Rows
 from pipeline.mining.aligned import score_aligned
 from pipeline.mining.files.known import Known, embed_known, known_estimate
-from pipeline.mining.files.mine import Inputs, Result, embed_files, identity_of_run, judged_by, search_units
+from pipeline.mining.files.lines import Lines, lines_of
+from pipeline.mining.files.mine import (
+    Inputs,
+    LeftOut,
+    Result,
+    embed_files,
+    identity_of_run,
+    judged_by,
+    rules_between,
+    rules_of,
+    search_units,
+)
 from pipeline.mining.files.outputs import Outputs
-from pipeline.mining.files.text import LANGUAGE_INSIDE
 from pipeline.mining.files.units import units_of
 from pipeline.mining.judging.control import shifted_control
 from pipeline.mining.judging.histogram import histogram
+from pipeline.mining.pair_rules import counted
 from pipeline.mining.retrieval import Candidates
 from pipeline.search.neighbors import Neighbors
 from pipeline.search.vectors import VectorSource
@@ -37,8 +49,8 @@ def score_files(
 ) -> Result:
     """Score pairs that are given line by line against the neighbourhoods of both whole texts, and keep their order.
 
-    A line of which a side is empty or can't be read has the score NaN: it is written, so that lines stay aligned, unless
-    there is a ``min_score``.
+    A line of which a side is empty or can't be read, or that breaks a rule, has the score NaN: it is written, so that lines
+    stay aligned, unless there is a ``min_score``.
 
     Args:
         inputs: the two sides, aligned by row.
@@ -51,32 +63,47 @@ def score_files(
         known: known pairs, for an estimate of the threshold, which is not applied.
 
     Raises:
-        UserError: for texts of unequal length, and anything wrong with texts, model or outputs.
+        UserError: for texts of unequal length, lines of which none can be scored, and anything wrong with texts, model or
+            outputs.
     """
     outputs.check(*inputs)
-    for side in inputs:
-        if side.kind in LANGUAGE_INSIDE:
-            raise UserError(f"{side.option}: {side.path} is {side.kind}; expected a format in which rows are aligned")
-    a, b = embed_files(inputs, encoder, work, vectors)
-    if len(a.text) != len(b.text):
-        raise InputError(
-            f"{a.text.source.path} and {b.text.source.path}",
-            f"{len(a.text):,} and {len(b.text):,} lines; expected equally many, aligned line by line",
-        )
-    planted: Known | None = None if known is None else embed_known(known, encoder, a, b, work)
-    search = search_units(units_of(a), units_of(b), options, f"score {a.text.language}-{b.text.language}", vectors)
+    of_pair = rules_of(inputs, options)
+    a, b = embed_files(inputs, encoder, work, vectors, of_pair.clean, aligned=True)
+    lines = lines_of(a.text, b.text, of_pair)
+    there = (a.vector_of >= 0) & (b.vector_of >= 0) & lines.rule.is_null().to_numpy()
+    if not there.any():
+        raise _nothing_to_score(inputs, lines)
+    planted: Known | None = None if known is None else embed_known(known, encoder, a, b, work, of_pair)
+    units = units_of(a), units_of(b)
+    rules = rules_between(*units, (a, b), of_pair)
+    label = f"score {a.text.language}-{b.text.language}"
+    search = search_units(*units, options, label, vectors, copies=rules.copies)
     pairs = given_pairs(a.vectors, b.vectors, search.neighbors, a.vector_of, b.vector_of, options)
-    estimate = None if planted is None else known_estimate(planted, a, b, search.neighbors, options)
-    there = (a.vector_of >= 0) & (b.vector_of >= 0)
-    lines = a.vector_of[there], b.vector_of[there]
-    control = shifted_control(a.vectors, b.vectors, *lines, search.neighbors, options)
+    pairs = replace(pairs, score=np.where(there, pairs.score, np.nan))
+    estimate = None if planted is None else known_estimate(planted, a, b, search.neighbors, options, of_pair)
+    scored = a.vector_of[there], b.vector_of[there]
+    broken = lambda one, other: rules.of_pairs(one, other).is_not_null().to_numpy()  # noqa: E731
+    control = shifted_control(a.vectors, b.vectors, *scored, search.neighbors, options, broken=broken)
+    left_out = LeftOut.of(rules, counted(lines.rule.filter(lines.rule != "empty")))
     spread = histogram(pairs.score)
     wanted = pairs if min_score is None else pairs.above(min_score)
     made_by = identity_of_run("scored", encoder, options, min_score, search.about)
-    files = outputs.write(wanted, a, b, made_by | judged_by(estimate, control, min_score, spread))
-    left_out = 0 if planted is None else planted.left_out
-    found, written = len(pairs), len(wanted)
-    return Result(a, b, found, written, min_score, search.about, None, estimate, left_out, control, spread, files)
+    judged = judged_by(estimate, control, min_score, spread, left_out)
+    files = outputs.write(wanted, a, b, made_by | judged, {"rule": lines.rule})
+    not_planted, found, written = 0 if planted is None else planted.left_out, len(pairs), len(wanted)
+    return Result(
+        *(a, b, found, written, min_score, search.about, None, estimate, not_planted, control, spread, files),
+        left_out=left_out,
+        lines=lines,
+    )
+
+
+def _nothing_to_score(inputs: Inputs, lines: Lines) -> InputError:
+    why = ", ".join(f"{count:,} {name}" for name, count in counted(lines.rule).items())
+    return InputError(
+        f"{inputs[0].path} and {inputs[1].path}",
+        f"no line can be scored ({why or 'none has text on both sides'}); --keep spares text a rule",
+    )
 
 
 def given_pairs(

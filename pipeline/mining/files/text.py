@@ -10,6 +10,7 @@ import glob
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.artifacts.keys import text_keys
+from pipeline.config.prepare import Clean
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import NOT_BAD, Request, coalesced, file_source
 from pipeline.corpora.registry import READERS
@@ -27,6 +29,7 @@ from pipeline.corpora.streams import read_utf8
 from pipeline.ground.hashing import Keys, as_keys
 from pipeline.ground.languages import canonical_language
 from pipeline.mining.judging.bucc import Sentences, read_sentences
+from pipeline.text.rules import UNKNOWN, broken_rules, rules
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +44,19 @@ SUFFIXES = {
     "tmx": "tmx",
     "xlf": "xliff",
     "xliff": "xliff",
+    "po": "po",
 }
 """Formats that a file's name tells; all others are text."""
 
-FORMATS = ("auto", "text", "bucc", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xliff")
-LANGUAGE_INSIDE = frozenset({"tmx", "xliff"})
+FORMATS = ("auto", "text", "bucc", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xliff", "po")
+LANGUAGE_INSIDE = frozenset({"tmx", "xliff", "po"})
 """Formats in which a side is found by its language, and rows are not lines."""
 
-UNKNOWN = "und"
-"""BCP 47 for a language that nobody told."""
+RULES = ("", "missing-side", "too-short", "too-long", "letters", "script")
+"""Rules about one sentence, by their number; 0 is none."""
 
 MAX_BAD_SHARE = 0.2
+SCHEMA = pa.schema({"text": pa.string(), "file": pa.string(), "line": pa.int64()})
 BUCC_ID = re.compile(rb"[a-z]{2,3}-[0-9]{6,}\t")
 CHUNK = 50_000
 
@@ -67,6 +72,7 @@ class TextInput:
         format: one of `FORMATS`; ``auto`` goes by the name, and by the first line for BUCC's.
         column: for formats with columns, the column (name, or number from 0) that holds the text.
         encoding: of text files.
+        pair: the languages of this side and the other, that of ``--src`` first: PO's messages are in the first.
     """
 
     option: str
@@ -75,6 +81,7 @@ class TextInput:
     format: str = "auto"
     column: str | int | None = None
     encoding: str = "utf-8"
+    pair: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -105,6 +112,7 @@ class OwnText:
         usable: whether a row has text [n].
         empty: rows without text.
         unreadable: rows that could not be read.
+        rule: which of `RULES` each row breaks [n], so that it is not usable; 0: none.
         ids: of BUCC files, the ids (its texts are left out), else None.
     """
 
@@ -114,10 +122,17 @@ class OwnText:
     usable: NDArray[np.bool_]
     empty: int
     unreadable: int
+    rule: NDArray[np.uint8]
     ids: Sentences | None
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def broken(self) -> dict[str, int]:
+        """Rows that break a rule, by rule."""
+        counts = np.bincount(self.rule, minlength=len(RULES))
+        return {name: int(count) for name, count in zip(RULES[1:], counts[1:], strict=True) if count}
 
     @property
     def language(self) -> str:
@@ -154,14 +169,15 @@ def _starts_like_bucc(path: str) -> bool:
     return BUCC_ID.match(next(read_utf8(file_source(Path(path), path)), b"")) is not None
 
 
-def read_text(source: TextInput, spill: Path) -> OwnText:
-    """Read a side; rows that can't be read, and empty ones, keep their place but are not usable.
+def read_text(source: TextInput, spill: Path, clean: Clean | None = None) -> OwnText:
+    """Read a side; rows that can't be read, empty ones, and those that break a rule keep their place but are not usable.
 
     Holds one chunk of rows, and what `OwnText` says (of BUCC files, all of it while it is read).
 
     Args:
         source: what to read.
         spill: an Arrow file that is written for it.
+        clean: the rules that sentences have to pass; none, if not given.
 
     Raises:
         UserError: for a missing or damaged file, text without a usable row, or when more than a fifth can't be read.
@@ -170,8 +186,7 @@ def read_text(source: TextInput, spill: Path) -> OwnText:
     kind = source.kind
     if kind in LANGUAGE_INSIDE and source.language == UNKNOWN:
         raise UserError(f"{source.option}: {source.path} is {kind}, which holds languages; give --languages")
-    counted = _Counted(source.option)
-    schema = pa.schema({"text": pa.string(), "file": pa.string(), "line": pa.int64()})
+    counted, schema = _Counted(source, clean), SCHEMA
     frames = _frames(source, kind)
     ids: Sentences | None = None
     if kind == "bucc":
@@ -182,17 +197,90 @@ def read_text(source: TextInput, spill: Path) -> OwnText:
         for frame in frames:
             counted.add(frame)
             writer.write_table(_table(frame, schema))
-    text = OwnText(source, _mapped(spill), *counted.result(), ids)
+    return _checked(OwnText(source, _mapped(spill), *counted.result(), ids))
+
+
+def _checked(text: OwnText) -> OwnText:
+    """The text itself.
+
+    Raises:
+        InputError: if it has no usable row.
+    """
     if not text.usable.any():
-        raise InputError(source.path, "no sentences; expected at least one")
+        why = ", ".join(f"{count:,} {name}" for name, count in text.broken.items())
+        problem = f"no sentence passes the rules ({why}); --keep spares text a rule" if why else "no sentences"
+        raise InputError(text.source.path, problem + ("" if why else "; expected at least one"))
     return text
+
+
+def read_sides(
+    a: TextInput, b: TextInput, spills: tuple[Path, Path], clean: Clean | None = None
+) -> tuple[OwnText, OwnText]:
+    """Read two sides whose rows belong together; of a format that holds pairs, both from its one file.
+
+    Args:
+        a: the first side.
+        b: the second.
+        spills: an Arrow file that is written for each.
+        clean: as for `read_text`.
+
+    Raises:
+        UserError: as `read_text` does; for two files that hold pairs each; for another number of rows.
+    """
+    inside = [side for side in (a, b) if side.kind in LANGUAGE_INSIDE]
+    if not inside:
+        one, other = read_text(a, spills[0], clean), read_text(b, spills[1], clean)
+        if len(one) != len(other):
+            raise InputError(
+                f"{a.path} and {b.path}",
+                f"{len(one):,} and {len(other):,} lines; expected equally many, aligned line by line",
+            )
+        return one, other
+    if a.path != b.path or a.kind != b.kind:
+        raise UserError(
+            f"{inside[0].option}: {inside[0].path} is {inside[0].kind}, which holds both sides; expected the same file for "
+            f"the other side, found {(b if inside[0] is a else a).path}"
+        )
+    return _read_pairs(a, b, spills, clean)
+
+
+def _read_pairs(a: TextInput, b: TextInput, spills: tuple[Path, Path], clean: Clean | None) -> tuple[OwnText, OwnText]:
+    a.check()
+    if UNKNOWN in (a.language, b.language) or a.language == b.language:
+        raise UserError(
+            f"{a.option}: {a.path} is {a.kind}, which holds languages; give two different --languages, found "
+            f"{a.language},{b.language}"
+        )
+    counted = _Counted(a, clean), _Counted(b, clean)
+    with ExitStack() as stack:
+        writers = []
+        for spill in spills:
+            sink = stack.enter_context(pa.OSFile(str(spill), "wb"))
+            writers.append(stack.enter_context(pa.ipc.new_file(sink, SCHEMA)))
+        for frame in _read_frames(a, (a.language, b.language)):
+            for side, counts, writer in zip((frame, _second(frame)), counted, writers, strict=True):
+                counts.add(side)
+                writer.write_table(_table(side, SCHEMA))
+    one, other = (
+        OwnText(source, _mapped(spill), *counts.result(), None)
+        for source, spill, counts in zip((a, b), spills, counted, strict=True)
+    )
+    return _checked(one), _checked(other)
+
+
+def _second(frame: pl.DataFrame) -> pl.DataFrame:
+    """Side b's text, and where it stands, in side a's columns."""
+    return frame.with_columns(a=pl.col("b"), file=pl.coalesce("file_b", "file"), line=pl.coalesce("line_b", "line"))
 
 
 class _Counted:
     """Keys, flags and counts of rows, chunk by chunk."""
 
-    def __init__(self, option: str) -> None:
-        self.option, self.rows, self.empty, self.unreadable, self.first_bad = option, 0, 0, 0, ""
+    def __init__(self, source: TextInput, clean: Clean | None) -> None:
+        self.option, self.rows, self.empty, self.unreadable, self.first_bad = source.option, 0, 0, 0, ""
+        self.clean = clean
+        self.rules = [] if clean is None else rules(clean, (source.language,))
+        self.rule: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
         self.keys: list[Keys] = [as_keys([])]
         self.usable: list[NDArray[np.bool_]] = [np.empty(0, np.bool_)]
 
@@ -203,24 +291,46 @@ class _Counted:
             self.first_bad = f"{row['file']}:{row['line']}: {row['reason']} {row['detail'] or ''}".rstrip()
         readable = frame["reason"].is_null()
         usable = readable & (frame["a"].fill_null("").str.strip_chars() != "")
+        rule = np.zeros(frame.height, np.uint8)
+        if self.clean is not None:
+            found = broken_rules((frame["a"].filter(usable),), self.clean, self.rules)
+            # What is empty once it is clean is empty.
+            numbers = found.replace_strict({"empty": 255, **{name: n for n, name in enumerate(RULES)}}, default=0)
+            rule[usable.to_numpy()] = numbers.fill_null(0).cast(pl.UInt8).to_numpy()
+            usable &= pl.Series(rule == 0)
+            rule[rule == 255] = 0
+        self.rule.append(rule)
         self.rows += frame.height
         self.unreadable += bad.height
-        self.empty += int((~usable).sum()) - bad.height
+        self.empty += int((~usable).sum()) - bad.height - int((rule > 0).sum())
         keys = np.zeros(frame.height, dtype="S16")
         keys[usable.to_numpy()] = as_keys(text_keys(frame["a"].filter(usable)).to_list())
         self.keys.append(keys)
         self.usable.append(usable.to_numpy())
 
-    def result(self) -> tuple[Keys, NDArray[np.bool_], int, int]:
+    def result(self) -> tuple[Keys, NDArray[np.bool_], int, int, NDArray[np.uint8]]:
         if self.unreadable > MAX_BAD_SHARE * self.rows:
             raise UserError(
                 f"{self.option}: {self.unreadable:,} of {self.rows:,} rows can't be read; the first: {self.first_bad}"
             )
-        return np.concatenate(self.keys), np.concatenate(self.usable), self.empty, self.unreadable
+        rule = np.concatenate(self.rule)
+        return np.concatenate(self.keys), np.concatenate(self.usable), self.empty, self.unreadable, rule
 
 
 def _frames(source: TextInput, kind: str) -> Iterator[pl.DataFrame]:
     """Frames of `pipeline.corpora.base.SCHEMA`, whose column ``a`` is the text."""
+    if kind != "po":
+        yield from _read_frames(source, (source.language,))
+        return
+    if len(set(source.pair)) != 2 or UNKNOWN in source.pair:
+        raise UserError(
+            f"{source.option}: {source.path} is po, messages and their translations; give --languages of both"
+        )
+    for frame in _read_frames(source, source.pair):
+        yield frame if source.language == source.pair[0] else _second(frame)
+
+
+def _read_frames(source: TextInput, group: tuple[str, ...]) -> Iterator[pl.DataFrame]:
     path, plain = source.path, Path(source.path).exists()
     if plain and glob.has_magic(path):
         path = glob.escape(path)
@@ -228,13 +338,13 @@ def _frames(source: TextInput, kind: str) -> Iterator[pl.DataFrame]:
     request = Request(
         name=source.option,
         root=root,
-        groups=((source.language,),),
+        groups=(group,),
         path=path,
-        languages=(source.language,),
+        languages=group,
         columns=() if source.column is None else ((source.language, source.column),),
         encoding=source.encoding,
     )
-    reader = READERS[kind]
+    reader = READERS[source.kind]
     for unit in reader.units(request):
         for chunk in coalesced(reader.read(unit, request)):
             yield chunk.frame

@@ -21,7 +21,8 @@ from pipeline.ground.arrays import CHUNK, Floats, Rows
 from pipeline.mining.aligned import score_aligned
 from pipeline.mining.documents import Restriction, restricted_neighbors
 from pipeline.mining.mine import Mined, mine, mine_neighbors
-from pipeline.mining.retrieval import Candidates
+from pipeline.mining.pair_rules import PairRules
+from pipeline.mining.retrieval import Candidates, PairSieve
 from pipeline.search.neighbors import Neighbors
 from pipeline.search.scratch import Room
 from pipeline.search.vectors import VectorSource, gathered_rows
@@ -89,6 +90,7 @@ def shuffled_control(
     documents_b: NDArray[np.str_],
     options: Mine,
     seed: int = 0,
+    rules: PairRules | None = None,
 ) -> Control:
     """Mine each half of the documents of side a against the other half of side b's.
 
@@ -104,6 +106,7 @@ def shuffled_control(
         documents_b: each row's document [m].
         options: as for the real run.
         seed: of the choice of documents and halves.
+        rules: as for the real run.
 
     Raises:
         ControlError: if there are fewer than two documents.
@@ -121,14 +124,17 @@ def shuffled_control(
     in_a, in_b = half[codes[: len(documents_a)]], half[codes[len(documents_a) :]]
     scores, searched = [np.empty(0)], 0
     for one_half in (0, 1):
-        one = gathered_rows(x, np.flatnonzero(in_a == one_half))
-        other = gathered_rows(y, np.flatnonzero(in_b == 1 - one_half))
-        scores.append(mine(one, other, options.model_copy(update={"search": "exact"})).score)
-        searched += min(len(one), len(other))
+        rows_a, rows_b = np.flatnonzero(in_a == one_half), np.flatnonzero(in_b == 1 - one_half)
+        of_half = None if rules is None else rules.picked(rows_a, rows_b)
+        exact = options.model_copy(update={"search": "exact"})
+        scores.append(mine(gathered_rows(x, rows_a), gathered_rows(y, rows_b), exact, rules=of_half).score)
+        searched += min(len(rows_a), len(rows_b))
     return Control("documents", _falling(np.concatenate(scores)), searched)
 
 
-def restricted_control(x: VectorSource, y: VectorSource, shuffled: Restriction, options: Mine) -> Control:
+def restricted_control(
+    x: VectorSource, y: VectorSource, shuffled: Restriction, options: Mine, rules: PairRules | None = None
+) -> Control:
     """Mine inside documents (or windows) that were given to the wrong sentences.
 
     Args:
@@ -136,13 +142,17 @@ def restricted_control(x: VectorSource, y: VectorSource, shuffled: Restriction, 
         y: side b's vectors [m, d].
         shuffled: of these rows, each of side a with another document's candidates; see `documents.shuffled_keys`.
         options: as for the real run.
+        rules: as for the real run.
     """
-    neighbors = restricted_neighbors(x, y, shuffled, options.k, options.memory_bytes)
-    scores = mine_neighbors(neighbors, options).pairs.score
+    copies = None if rules is None else rules.copies
+    neighbors = restricted_neighbors(x, y, shuffled, options.k, options.memory_bytes, copies=copies)
+    scores = mine_neighbors(neighbors, options, None, rules).pairs.score
     return Control("documents", _falling(scores), min(len(x) - shuffled.alone_a, len(y) - shuffled.alone_b))
 
 
-def partner_control(mined: Mined, options: Mine, threshold: float | None, room: Room | None = None) -> Control | None:
+def partner_control(
+    mined: Mined, options: Mine, threshold: float | None, room: Room | None = None, rules: PairRules | None = None
+) -> Control | None:
     """What accepted sentences are paired with when their partners are gone: a sentence whose translation isn't there.
 
     Needs no further search, and no documents. It takes accepted pairs for true, and a partner's place among the k neighbours
@@ -154,6 +164,7 @@ def partner_control(mined: Mined, options: Mine, threshold: float | None, room: 
         options: as for it.
         threshold: pairs at or above it lose each other; without one, all pairs.
         room: for neighbours and candidates; memory, if not given.
+        rules: as for the real run.
 
     Returns:
         The control; None where k is 1, so that nothing would be left, or nothing is accepted.
@@ -169,7 +180,7 @@ def partner_control(mined: Mined, options: Mine, threshold: float | None, room: 
         part = slice(start, min(start + CHUNK, accepted))
         partner[mined.pairs.row_a[part]] = mined.pairs.row_b[part] + 1  # zeros: no partner
     taken = mined.pairs.take(slice(0, accepted))
-    again = mine_neighbors(without_pairs(mined.neighbors, taken, room), options, room).pairs
+    again = mine_neighbors(without_pairs(mined.neighbors, taken, room), options, room, rules).pairs
     false = [again.score[:0]]
     for start in range(0, len(again), CHUNK):
         part = slice(start, start + CHUNK)
@@ -204,11 +215,18 @@ def _without(
 
 
 def shifted_control(
-    x: VectorSource, y: VectorSource, row_a: Rows, row_b: Rows, neighbors: Neighbors, options: Mine, seed: int = 0
+    x: VectorSource,
+    y: VectorSource,
+    row_a: Rows,
+    row_b: Rows,
+    neighbors: Neighbors,
+    options: Mine,
+    seed: int = 0,
+    broken: PairSieve | None = None,
 ) -> Control | None:
     """Scores of a bitext's lines when side b is shifted against side a by a random number of lines, round the end.
 
-    Lines that still meet the same sentence (copies) are left out.
+    Lines that still meet the same sentence are left out; those that then break a rule are accepted by no threshold.
 
     Args:
         x: side a's vectors [n, d].
@@ -218,6 +236,7 @@ def shifted_control(
         neighbors: of both.
         options: ``score`` and ``control``, the most lines that are scored.
         seed: of the shift, and of the choice of lines.
+        broken: says which pairs of rows of x and of y break a rule.
 
     Returns:
         The control; None for fewer than two lines.
@@ -229,6 +248,8 @@ def shifted_control(
     moved = row_b[(lines + int(generator.integers(1, len(row_b)))) % len(row_b)]
     lines, moved = lines[moved != row_b[lines]], moved[moved != row_b[lines]]
     scores = score_aligned(x, y, row_a[lines], moved, neighbors, options.score).score
+    if broken is not None:
+        scores = scores[~broken(row_a[lines], moved)]
     return Control("lines", _falling(scores), len(lines))
 
 

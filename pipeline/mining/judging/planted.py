@@ -18,7 +18,9 @@ from pipeline.ground.arrays import Rows
 from pipeline.mining.judging.control import ControlError
 from pipeline.mining.judging.threshold import Flags, Intervals, Quality, bootstrap, tune
 from pipeline.mining.mine import mine_neighbors
+from pipeline.mining.pair_rules import PairRules
 from pipeline.mining.retrieval import Candidates
+from pipeline.search.copies import Copies
 from pipeline.search.neighbors import Neighbors, mutual_neighbors
 from pipeline.search.vectors import VectorSource
 
@@ -71,6 +73,7 @@ def planted_neighbors(
     added_a: NDArray[np.floating],
     added_b: NDArray[np.floating],
     memory_bytes: int,
+    copies: Copies | None = None,
 ) -> Neighbors:
     """The neighbours when rows are added at the end of both sides, as a search of the longer sides would find them.
 
@@ -83,11 +86,19 @@ def planted_neighbors(
         added_a: vectors added to side a [s, d].
         added_b: vectors added to side b [t, d].
         memory_bytes: for what is held besides.
+        copies: rows of the longer sides with the same text.
     """
     k = neighbors.k
-    new_a = mutual_neighbors(added_a, y, k, memory_bytes)  # forward: of added_a in y; backward: of y in added_a
-    new_b = mutual_neighbors(x, added_b, k, memory_bytes)
-    new = mutual_neighbors(added_a, added_b, k, memory_bytes)
+
+    def of_new(one: VectorSource, rows_a: Rows, other: VectorSource, rows_b: Rows) -> Neighbors:
+        here = None if copies is None else copies.picked(rows_a, rows_b)
+        return mutual_neighbors(one, other, k, memory_bytes, copies=here)
+
+    old_a, old_b = np.arange(len(x)), np.arange(len(y))
+    rows_a, rows_b = np.arange(len(x), len(x) + len(added_a)), np.arange(len(y), len(y) + len(added_b))
+    new_a = of_new(added_a, rows_a, y, old_b)  # forward: of added_a in y; backward: of y in added_a
+    new_b = of_new(x, old_a, added_b, rows_b)
+    new = of_new(added_a, rows_a, added_b, rows_b)
     of_x = _merged(_forward(neighbors), _forward(new_b), len(y))
     of_a = _merged(_forward(new_a), _forward(new), len(y))
     of_y = _merged(_backward(neighbors), _backward(new_a), len(x))
@@ -155,8 +166,9 @@ def estimate_threshold(
     known_b: NDArray[np.floating],
     options: Mine,
     seed: int = 0,
+    rules: PairRules | None = None,
 ) -> Estimate:
-    """Plant known pairs, mine with them, and tune the threshold on what touches them (`pipeline.mining.judging.threshold`).
+    """Plant known pairs, mine with them, and tune the threshold on what touches them.
 
     Args:
         x: side a's vectors [n, d].
@@ -166,6 +178,7 @@ def estimate_threshold(
         known_b: of their translations [q, d].
         options: as for the real run.
         seed: of the choice of what is planted whole, and of the bootstrap.
+        rules: what pairs have to pass, of both sides with all known sentences after them.
 
     Raises:
         ControlError: if there are too few known pairs, or their number differs.
@@ -175,8 +188,13 @@ def estimate_threshold(
         raise ControlError(f"{len(known_a)} known sentences on side a, {len(known_b)} on side b; expected pairs")
     planted = choose_planted(len(known_a), WHOLE, seed)
     side_a, side_b = known_a[planted.known_a], known_b[planted.known_b]
-    found = planted_neighbors(x, y, neighbors, side_a, side_b, options.memory_bytes)
-    touched, right = judged(mine_neighbors(found, options).pairs, planted, len(x), len(y))
+    if rules is not None:
+        rows_a = np.concatenate([np.arange(len(x)), len(x) + planted.known_a])
+        rows_b = np.concatenate([np.arange(len(y)), len(y) + planted.known_b])
+        rules = rules.picked(rows_a, rows_b)
+    copies = None if rules is None else rules.copies
+    found = planted_neighbors(x, y, neighbors, side_a, side_b, options.memory_bytes, copies)
+    touched, right = judged(mine_neighbors(found, options, None, rules).pairs, planted, len(x), len(y))
     best = tune(touched.score, right, planted.pairs)
     intervals = bootstrap(touched.score, right, planted.pairs, RESAMPLES, seed)
     return Estimate(best.value, best.quality, intervals, len(known_a))

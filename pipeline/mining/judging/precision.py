@@ -163,14 +163,16 @@ def _count(
 
 
 def _share(counts: _Counts) -> Floats:
-    return counts.right / np.maximum(counts.answers, 1)
+    share: Floats = counts.right / np.maximum(counts.answers, 1)
+    return share
 
 
 def _smoothed(counts: _Counts) -> Floats:
     """Shares [t, s] that are drawn towards the whole sample's at the same threshold."""
     total, right = counts.answers.sum(axis=1, keepdims=True), counts.right.sum(axis=1, keepdims=True)
     whole = (right + 1) / (total + 2)
-    return (counts.right + PRIOR * whole) / (counts.answers + PRIOR)
+    shares: Floats = (counts.right + PRIOR * whole) / (counts.answers + PRIOR)
+    return shares
 
 
 def _critical(counts: _Counts, weights: Floats, smooth: Floats, deviation: Floats, seed: int) -> float:

@@ -14,7 +14,7 @@ from q4_files import PIECES, write_tokenizer
 from small import WORDS, make_transformer, sentence
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from pipeline.config import Student
+from pipeline.config.models import Student
 from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_encoder, load_transformer, save_encoder
 from pipeline.encoders.model import StaticModel, embed

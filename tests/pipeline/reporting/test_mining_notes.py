@@ -42,3 +42,12 @@ def test_an_infinite_threshold_is_explained():
     (note,) = mining_notes(replace(found(dev={"gold": 90}), made_by={"threshold": float("inf")}))
     assert note.startswith("The threshold is infinite, so nothing is accepted: of 90 true pairs none is among the")
     assert "are the files that the true pairs come from aligned" in note
+
+
+def test_what_the_rules_left_out():
+    assert mining_notes(found(left_out={})) == []
+    (note,) = mining_notes(found(left_out={"copies_a": 1200, "copies_b": 1100, "urls": 2, "numbers": 31}))
+    assert note == (
+        "1,200 sentences of the first side and 1,100 of the second have the same text on the other side; they were not "
+        "paired with each other. Best candidates that broke a rule, so that the next best was taken: numbers 31, urls 2."
+    )

@@ -139,11 +139,11 @@ def test_ranges_of_whole_tiles_have_the_bits_of_the_whole(monkeypatch):
     x[50:90] = 1.0  # some dense tiles among them
     y[60:130] = 1.0 + 1e-3 * y[60:130]
     plan = Plan.of(48, 1 << 16, CPU)
-    whole, whole_back = best_of_block(x, (0, 300), y, (0, 200), 4, plan, CPU)
+    whole, whole_back = best_of_block(x, y, ((0, 300), (0, 200)), 4, plan, CPU)
     back = torch.full((200, 4), torch.iinfo(torch.int64).min)
     for start in range(0, 300, plan.tile):
         stop = min(start + plan.tile, 300)
-        part, part_back = best_of_block(x, (start, stop), y, (0, 200), 4, plan, CPU)
+        part, part_back = best_of_block(x, y, ((start, stop), (0, 200)), 4, plan, CPU)
         assert torch.equal(part.keys, whole.keys[start:stop])
         back = torch.cat([back, part_back.keys], dim=1).topk(4, dim=1).values
     assert torch.equal(back, whole_back.keys)

@@ -39,4 +39,6 @@ def test_a_tile_is_not_worth_workers(tmp_path: Path):
     assert worth(spread, y, y, MEMORY) is None
     with sampling(None, x, y, 4, MEMORY) as (crew, sampler):
         assert crew is None
-        assert sampler is None
+        rows = np.array([5, 0, 160])
+        for found, expected in zip(sampler(True, rows), one_way(x, rows, y, 4, MEMORY), strict=True):
+            np.testing.assert_array_equal(found, expected)

@@ -48,6 +48,16 @@ def test_chunks_of_a_static_student(accelerator: Accelerator):
     torch.testing.assert_close(found[1], found[0], atol=1e-7, rtol=1e-5)
 
 
+def test_chunks_of_one_side_alone(accelerator: Accelerator):
+    other, found = unit(8, 16, 3, torch.float32), []
+    for chunk in (None, 3):
+        model = StaticModel(unit(50, 16, 1, torch.float32))
+        _, vectors = backward(accelerator, model, (tokens(8, 1),), lambda v: (other @ v.T).exp().mean(), chunk)
+        assert vectors.shape == (8, 16)
+        found.append(model.weight.grad)
+    torch.testing.assert_close(found[1], found[0], atol=1e-7, rtol=1e-5)
+
+
 def _loss(vectors: torch.Tensor) -> torch.Tensor:
     half = len(vectors) // 2
     logits = vectors[:half] @ vectors[half:].T / 0.1

@@ -318,6 +318,7 @@ def test_a_loss_that_is_no_number_stops_with_one_line(taught: Path, tmp_path: Pa
         {"student": {"kind": "transformer", "transformer": {"hidden_size": 16, "layers": 1, "heads": 2}}},
         {"student": {"kind": "pretrained", "pooling": "mean"}},
         {"student": {"kind": "pretrained", "lora": {"rank": 4}}, "train": {"chunk": 7}},
+        {"student": {"kind": "teacher"}, "train": {"lexicon": None, "frozen_layers": 1, "teacher_first": 0.5}},
         {"student": {"kind": "teacher"}, "train": {"lexicon": {"steps": 9, "frequency": 1}, "dropout": 0.0}},
         {
             "student": {"kind": "teacher", "lora": {"rank": 4, "targets": ["query", "value"]}},
@@ -333,6 +334,7 @@ def test_a_loss_that_is_no_number_stops_with_one_line(taught: Path, tmp_path: Pa
         "transformer",
         "pretrained",
         "lora in chunks",
+        "frozen layers, first sides by the teacher",
         "teacher's layers",
         "teacher's layers with lora",
     ],
@@ -349,6 +351,81 @@ def test_every_way_to_train(taught: Path, tmp_path: Path, sections: dict, tiny_x
 
     vectors = SentenceTransformer(str(project.layout.student), device="cpu").encode([sentence(3), sentence(9)])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_frozen_layers_stay_and_the_others_learn(taught: Path, tmp_path: Path, tiny_xlmr: Path):
+    student = {"kind": "pretrained", "pooling": "mean", "model": str(tiny_xlmr)}
+    project = _with(taught, tmp_path / "p", student=student, train={"steps": 2, "batch_size": 8, "frozen_layers": 1})
+    tokenize.run(project)
+    train.run(project)
+    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_xlmr, project.layout.student))
+    same = {name for name in after if torch.equal(before[name], after[name])}
+    frozen = {name for name in after if name.startswith(("embeddings.", "encoder.layer.0."))}
+    assert frozen
+    assert same == frozen
+
+
+def test_the_saved_student_is_the_mean_of_the_trained_one_and_its_start(taught: Path, tmp_path: Path, tiny_xlmr: Path):
+    student, found = {"kind": "pretrained", "pooling": "mean", "model": str(tiny_xlmr)}, {}
+    for weight in (0.0, 0.25):
+        config = {"steps": 2, "batch_size": 8, "start_weight": weight}
+        project = _with(taught, tmp_path / str(weight), student=student, train=config)
+        tokenize.run(project)
+        train.run(project)
+        found[weight] = load_file(project.layout.student / "model.safetensors")
+    start = load_file(tiny_xlmr / "model.safetensors")
+    for name, value in found[0.25].items():
+        torch.testing.assert_close(value, 0.75 * found[0.0][name] + 0.25 * start[name], msg=name)
+    assert any(not torch.equal(found[0.0][name], start[name]) for name in found[0.0])
+
+
+def test_no_mean_with_a_start_of_random_numbers(taught: Path, tmp_path: Path):
+    with pytest.raises(UserError, match=r"a model's weights, without lora; found student.kind 'static'"):
+        _with(taught, tmp_path / "p", train={"start_weight": 0.5})
+
+
+def test_more_frozen_layers_than_there_are(taught: Path, tmp_path: Path, tiny_xlmr: Path):
+    student = {"kind": "pretrained", "model": str(tiny_xlmr)}
+    project = _with(taught, tmp_path / "p", student=student, train={"steps": 2, "frozen_layers": 99})
+    tokenize.run(project)
+    with pytest.raises(
+        UserError, match=r"train.frozen_layers: found 99, but the student has \d layers; expected no more"
+    ):
+        train.run(project)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, {2}), (0.5, {1, 2}), (1.0, {1})])
+def test_first_sides_by_the_teacher_are_not_passed_through_the_student(
+    taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, expected: set[int]
+):
+    from pipeline.training import step
+
+    sides, seen = [], []
+    original, loss_of = step.backward, step.Steps._loss_of
+
+    def looking(accelerator, model, found, *rest):
+        sides.append(len(found))
+        return original(accelerator, model, found, *rest)
+
+    def watched(self, vectors, batch, rows, sizes):
+        loss = loss_of(self, vectors, batch, rows, sizes)
+        teacher = torch.from_numpy(self.pairs[0].points.teacher_and_labels(self.pairs[0].points.of_pair[rows])[0])
+        both = vectors if len(vectors) > len(rows) else torch.cat([teacher, vectors])
+        seen.append((loss.item(), loss_of(self, both, batch, rows, sizes).item()))
+        return loss
+
+    monkeypatch.setattr(step, "backward", looking)
+    monkeypatch.setattr(step.Steps, "_loss_of", watched)
+    config = {"steps": 12, "batch_size": 32, "teacher_first": share}
+    train.run(_with(taught, tmp_path / "p", student={"dimension": 32}, train=config))
+    assert set(sides) == expected
+    assert all(found == pytest.approx(loss) for found, loss in seen)
+
+
+def test_first_sides_by_a_teacher_of_other_dimensions(taught: Path, tmp_path: Path):
+    project = _with(taught, tmp_path / "p", student={"dimension": 8}, train={"steps": 2, "teacher_first": 0.5})
+    with pytest.raises(UserError, match=r"teacher_first: found 0.5 with a teacher of 32 dimensions and a student of 8"):
+        train.run(project)
 
 
 def test_locate_of_points_is_by_key(taught: Path):

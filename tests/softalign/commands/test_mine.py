@@ -34,6 +34,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def softalign(*words: object) -> tuple[int, list[str], str]:
+    """Run a command; a translation here is its sentence in capitals, which is a copy."""
+    if {"mine", "score"} & {words[0]} and "--src" in words and "--keep" not in words:
+        words = (*words, "--keep", "copy")
     done = run.invoke(app, [str(word) for word in words])
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, done.stdout.splitlines(), done.stderr
@@ -218,3 +221,22 @@ def test_help_of_the_commands_needs_none_of_the_heavy_libraries():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_rules_are_counted_and_kept_on_request(here: Path, model: Path):
+    words = ("mine", "--model", model, "--src", "a.en", "--trg", "b.fr", "--out", "p.tsv")
+    _, lines, error = softalign(*words, "--keep", "letters")
+    assert "same text on both sides\t40 sentences of a.en, 40 of b.fr; not paired with each other" in lines
+    assert error == ""
+    _, lines, _ = softalign(*words, "--keep", "all")
+    assert not [line for line in lines if line.startswith("same text")]
+    code, _, error = softalign(*words, "--keep", "copies")
+    assert (code, error.startswith("softalign: error: --keep: found 'copies'; expected one of copy, ")) == (1, True)
+
+
+def test_a_terminal_without_unicode_ends_nothing(here: Path, model: Path):
+    Path("a.en").rename("日.en")
+    words = ("mine", "--model", model, "--src", "日.en", "--trg", "b.fr", "--out", "p.tsv", "--keep", "copy")
+    for charset in ("ascii", "cp1252"):
+        done = CliRunner(charset=charset).invoke(app, [str(word) for word in words])
+        assert (done.exit_code, b"\\u65e5.en (en)\t40 rows" in done.stdout_bytes) == (0, True)

@@ -174,7 +174,9 @@ def inputs_of(opened: Project, stage: str) -> list[Input]:
 
 def write_dvc_yaml(root: Path, stage: str, deps: list[str], **more: Any) -> None:
     body = {"cmd": f"softalign {stage}", "deps": deps, "outs": OUTS, **more}
-    (root / "dvc.yaml").write_text(json.dumps({"stages": {stage: body}}), encoding="utf-8")
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.dump({"stages": {stage: body}}, root / "dvc.yaml")
 
 
 @pytest.fixture
@@ -330,11 +332,21 @@ def test_deps_with_dvc_s_own_interpolation_are_read_by_dvc(root: Path, monkeypat
     write_dvc_yaml(root, "prepare", ["${prepare.corpora[0].path}"])
     assert not list(undeclared(opened, pipeline_stages(root)["prepare"], corpus_inputs(opened)))
     write_dvc_yaml(root, "prepare", ["${item}"], foreach=["y.tsv"])
-    body = json.loads((root / "dvc.yaml").read_text())["stages"]["prepare"]
+    body = YAML(typ="safe").load(root / "dvc.yaml")["stages"]["prepare"]
     (root / "dvc.yaml").write_text(json.dumps({"stages": {"prepare": {"foreach": body.pop("foreach"), "do": body}}}))
     monkeypatch.setenv("DVC_STAGE", "prepare@y.tsv")
     with pytest.raises(UserError, match="reads what its deps don't name"):
         check_declared(opened, lambda: corpus_inputs(opened))
+
+
+def test_lines_fit_deps_in_brackets_too(root: Path):
+    opened = project(root, corpus(format="moses", files={"en": "a, b", "fr": "c"}), ["a, b", "c"])
+    (root / "dvc.yaml").write_text("stages:\n  prepare:\n    cmd: softalign prepare\n    deps: [x]\n")
+    (found,) = undeclared(opened, pipeline_stages(root)["prepare"], corpus_inputs(opened))
+    added = found.lines_shown()[1]
+    assert added == '      "a, b", c,'
+    (root / "dvc.yaml").write_text(f"stages:\n  prepare:\n    cmd: softalign prepare\n    deps: [{added} x]\n")
+    assert not list(undeclared(opened, pipeline_stages(root)["prepare"], corpus_inputs(opened)))
 
 
 def test_the_lines_to_add_can_be_copied(capsys: pytest.CaptureFixture[str]):

@@ -27,8 +27,12 @@ from pipeline.mining.files.score import score_files
 from pipeline.mining.files.text import TextInput, language_of, read_text
 from pipeline.mining.files.vectors import embed_text
 from pipeline.mining.mine import mine
+from pipeline.text.rules import OFF
 
-OPTIONS = Mine(k=4)
+KEEP = list(OFF)
+"""A translation here is its sentence in capitals: what the rules do is tested in test_rules.py."""
+
+OPTIONS = Mine(k=4, keep=KEEP)
 
 
 @pytest.fixture(scope="module")
@@ -352,14 +356,18 @@ def test_copies_and_threshold(tmp_path, work, encoder):
     table = pq.read_table(tmp_path / "p.parquet")
     assert sorted(table.column("row_a").to_pylist()) == [0, 1_000]
     high = float(table.column("score").to_numpy().max())
-    above = mine_files(inputs, encoder, Mine(threshold=np.nextafter(high, 9)), Outputs((tmp_path / "q.parquet",)), work)
+    above = mine_files(
+        inputs, encoder, Mine(keep=KEEP, threshold=np.nextafter(high, 9)), Outputs((tmp_path / "q.parquet",)), work
+    )
     assert (above.found, above.written) == (2, 0)
     assert pq.read_table(tmp_path / "q.parquet").column_names == table.column_names
 
 
 def test_an_approximate_search_says_what_it_cost(tmp_path, work, encoder):
     inputs = both(tmp_path, [sentence(number) for number in range(300)], translated(range(300)))
-    result = mine_files(inputs, encoder, Mine(search="approximate"), Outputs((tmp_path / "p.parquet",)), work)
+    result = mine_files(
+        inputs, encoder, Mine(keep=KEEP, search="approximate"), Outputs((tmp_path / "p.parquet",)), work
+    )
     assert result.search["search"] == "approximate"
     assert 0.9 <= result.search["cost"]["recall_pairs"] <= 1
     made_by = json.loads(pq.read_schema(tmp_path / "p.parquet").metadata[b"softalign"])
@@ -389,7 +397,9 @@ def test_known_pairs_give_a_threshold_that_is_applied_and_told(tmp_path, work, s
     assert made_by["known"]["threshold"] == pytest.approx(made_by["threshold"], abs=1e-6)
     assert sum(made_by["histogram"]["counts"]) == result.found
     assert made_by["control"]["kind"] == "partners"
-    fixed = mine_files(both(tmp_path, a, b), static, Mine(threshold=9), outputs, work, judges=Judges(known=known))
+    fixed = mine_files(
+        both(tmp_path, a, b), static, Mine(keep=KEEP, threshold=9), outputs, work, judges=Judges(known=known)
+    )
     assert (fixed.threshold, fixed.estimate.threshold) == (9, result.threshold)
 
 
@@ -437,7 +447,7 @@ def test_documents_keep_pairs_inside_and_a_sentence_is_one_in_each(tmp_path, wor
     b += [("d1", sentence(numbers[0]).upper()), ("", sentence(numbers[1]).upper())]
     inputs, documents = with_documents(tmp_path, a, b)
     outputs = Outputs((tmp_path / "p.parquet",))
-    options = Mine(within="document")
+    options = Mine(keep=KEEP, within="document")
     result = mine_files(inputs, static, options, outputs, work, judges=Judges(documents=documents))
     table = pq.read_table(tmp_path / "p.parquet").to_pylist()
     assert all(a[row["row_a"]][0] == b[row["row_b"]][0] for row in table)
@@ -446,7 +456,7 @@ def test_documents_keep_pairs_inside_and_a_sentence_is_one_in_each(tmp_path, wor
     assert result.search["within"] == "document"
     assert result.search["without_candidates_b"] == 1
     assert result.control.kind == "documents"
-    whole = mine_files(inputs, static, Mine(), outputs, work, judges=Judges(documents=documents))
+    whole = mine_files(inputs, static, Mine(keep=KEEP), outputs, work, judges=Judges(documents=documents))
     assert whole.control.kind == "documents"  # names are known: they shuffle, but do not restrict
     assert whole.search == {"search": "exact"}
 
@@ -458,7 +468,7 @@ def test_windows_of_days(tmp_path, work, static):
     inputs, documents = with_documents(tmp_path, a, b)
     for window, right in ((2, True), (1, False)):
         outputs = Outputs((tmp_path / "p.parquet",))
-        options = Mine(within="window", window=window)
+        options = Mine(keep=KEEP, within="window", window=window)
         mine_files(inputs, static, options, outputs, work, judges=Judges(documents=documents))
         rows = pq.read_table(tmp_path / "p.parquet").to_pylist()
         assert any(row["row_a"] == row["row_b"] for row in rows) == right
@@ -481,7 +491,7 @@ def test_documents_from_other_files_need_a_line_for_each_row(tmp_path, work, sta
         mine_files(
             inputs,
             static,
-            Mine(within="document"),
+            Mine(keep=KEEP, within="document"),
             Outputs((tmp_path / "p.tsv",)),
             work,
             judges=Judges(documents=documents),
@@ -491,14 +501,14 @@ def test_documents_from_other_files_need_a_line_for_each_row(tmp_path, work, sta
 @pytest.mark.parametrize(
     ("options", "judges", "message"),
     [
-        (Mine(within="document"), Judges(), "--within document needs --documents"),
+        (Mine(keep=KEEP, within="document"), Judges(), "--within document needs --documents"),
         (
-            Mine(within="window"),
+            Mine(keep=KEEP, within="window"),
             Judges(known=(None, None), documents=(None, None)),
             "planted pairs stand in no document",
         ),
         (
-            Mine(within="window", search="approximate"),
+            Mine(keep=KEEP, within="window", search="approximate"),
             Judges(documents=(None, None)),
             "the search is exact; leave it out",
         ),
@@ -510,7 +520,7 @@ def test_what_cannot_go_together_is_refused(tmp_path, work, static, options, jud
 
 
 def test_indexes_are_kept_with_the_vectors_and_used_again(tmp_path, work, encoder):
-    options, kept, times = Mine(search="approximate", index="IVF4,Flat", recall=1.0), tmp_path / "kept", []
+    options, kept, times = Mine(keep=KEEP, search="approximate", index="IVF4,Flat", recall=1.0), tmp_path / "kept", []
     for name, first in (("1", 0), ("2", 0), ("3", 1)):
         inputs = both(tmp_path, [sentence(number) for number in range(first, 300)], translated(range(250)))
         mine_files(inputs, encoder, options, Outputs((tmp_path / f"{name}.parquet",)), work, kept)
@@ -634,7 +644,7 @@ def test_gold_tunes_on_one_set_and_tests_on_another(tmp_path, work, made, static
     assert frozen.quality == listed.quality == tuned.gold.quality
     assert used is None
     outputs = Outputs((tmp_path / "u.parquet",))
-    result = mine_files(bucc_inputs(test), static, Mine(threshold=tuned.threshold), outputs, work)
+    result = mine_files(bucc_inputs(test), static, Mine(keep=KEEP, threshold=tuned.threshold), outputs, work)
     gold = test.with_name(f"{test.name}.gold")
     sentences = tuple(test.with_name(f"{test.name}.{code}") for code in ("en", "fr"))
     quality = evaluate_files(gold, tmp_path / "u.parquet", sentences, tuned.threshold)[0].quality
