@@ -48,7 +48,7 @@ def test_vectors_are_those_of_sentence_transformers(name: str, models: Path):
     found = vectors_of(models / name)
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert len(np.unique(found.round(4), axis=0)) > len(TEXTS) // 2  # of a stand-in that tells texts apart
+    assert (expected @ expected.T).mean() < 0.99  # a stand-in that tells texts apart
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

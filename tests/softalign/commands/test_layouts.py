@@ -67,7 +67,7 @@ def test_cosines_are_sentence_transformers_own(command: str, name: str, models: 
     code, _, _ = softalign(command, "--model", models / name, "--src", "a.en", "--trg", "b.fr", "--out", "p.parquet")
     assert code == 0
     table = pq.read_table("p.parquet")
-    assert len(table) >= 30
+    assert len(table) >= 10
     a, b = (encode(models / name, table.column(f"text_{side}").to_pylist()) for side in "ab")
     np.testing.assert_allclose(table.column("cosine").to_numpy(), (a * b).sum(axis=1), atol=2e-4)  # float16 vectors
 
