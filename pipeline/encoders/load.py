@@ -73,6 +73,10 @@ class ModelEncoder:
         """See `Encoder.tokenize`."""
         return self.tokenizer(texts)
 
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors [n, d] of sentences, L2-normalised; holds the tokens, the result and one batch of activations."""
+        return self.encode_tokens(self.tokenize(texts))
+
     def encode_tokens(self, batch: TokenBatch) -> NDArray[np.float32]:
         """See `Encoder.encode_tokens`; holds the result and one batch of activations.
 
