@@ -117,7 +117,8 @@ class Lab:
     def dev(self) -> list[DevPart]:
         """The dev set by language pair."""
         layout = self.project.layout
-        teacher = load_encoder(resolve_teacher(self.project), teacher_settings(self.project))
+        folder = resolve_teacher(self.project)
+        teacher = load_encoder(folder, teacher_settings(self.project, folder))
         parts = []
         for pair, training in zip(self.project.params.language_pairs, self.pairs, strict=True):
             heldout = HeldOutFolder(layout.heldout / pair.name)
