@@ -1,8 +1,8 @@
 """What is brought along to a machine with a GPU: a folder that needs neither network, nor text tools, nor params.yaml there.
 
-    model/              the encoder in sentence-transformers' layout, its matrices in blocks of four bits (`.q4`)
-    arrays.npz          tokens, pairs and gold scores, in the smallest integers that hold them
-    contents.json       what the arrays are, the section `train` of the parameters, and sentences as text for the peers
+model/              the encoder in sentence-transformers' layout, its matrices in blocks of four bits (`.q4`)
+arrays.npz          tokens, pairs and gold scores, in the smallest integers that hold them
+contents.json       what the arrays are, the section `train` of the parameters, and sentences as text for the peers
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Contents:
         scored = []
         for number, (benchmark, name) in enumerate(content["scored"]):
             place = f"scored/{number}"
-            gold = arrays[f"{place}/gold"] if f"{place}/gold" in arrays else None
+            gold = arrays.get(f"{place}/gold")
             scored.append(Scored(benchmark, name, _get(arrays, f"{place}/a"), _get(arrays, f"{place}/b"), gold))
         return cls(
             {language: _get(arrays, f"sentences/{language}") for language in content["languages"]},

@@ -26,11 +26,23 @@ from typing import Any, cast
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-NEEDED = ("torch", "numpy", "transformers", "accelerate", "safetensors", "tokenizers", "huggingface_hub", "pyarrow", "xxhash")
+NEEDED = (
+    "torch",
+    "numpy",
+    "transformers",
+    "accelerate",
+    "safetensors",
+    "tokenizers",
+    "huggingface_hub",
+    "pyarrow",
+    "xxhash",
+)
 """What is imported; ``sentence_transformers`` and ``faiss`` are peers, and left out where they lack."""
 
 if __name__ == "__main__" and (lacking := [name for name in NEEDED if find_spec(name) is None]):
-    raise SystemExit(f"{Path(__file__).name}: lacks {', '.join(lacking)}; put wheels of them into a folder WHEELS names")
+    raise SystemExit(
+        f"{Path(__file__).name}: lacks {', '.join(lacking)}; put wheels of them into a folder WHEELS names"
+    )
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -41,14 +53,14 @@ from peers import PlainSteps, encoded, searchers, sentence_transformer  # noqa: 
 from pipeline.artifacts.tokens import TokenBatch  # noqa: E402
 from pipeline.console.errors import UserError  # noqa: E402
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder, load_model  # noqa: E402
-from pipeline.encoders.model import SentenceModel, TransformerModel, embed  # noqa: E402
+from pipeline.encoders.model import SentenceModel, embed  # noqa: E402
 from pipeline.encoders.resolve import ModelFolder  # noqa: E402
 from pipeline.evaluation.correlation import weighted_pearson, weighted_ranks  # noqa: E402
 from pipeline.ground.atomic import write_text  # noqa: E402
 from pipeline.labels.points import LabelPoints  # noqa: E402
 from pipeline.search.neighbors import mutual_neighbors  # noqa: E402
 from pipeline.search.translation_retrieval import retrieve  # noqa: E402
-from pipeline.training.batches import BatchPlan  # noqa: E402
+from pipeline.training.batches import BatchPlan, PairBatch  # noqa: E402
 from pipeline.training.checkpoint import Progress  # noqa: E402
 from pipeline.training.data import TrainingPairs  # noqa: E402
 from pipeline.training.devices import make_accelerator  # noqa: E402
@@ -57,6 +69,8 @@ from pipeline.training.optimizer import adamw, add_parameters  # noqa: E402
 from pipeline.training.step import Steps  # noqa: E402
 
 MIB = 1 << 20
+PackedBatch = tuple[tuple[TokenBatch, TokenBatch], NDArray[np.float32]]
+"""Both sides' tokens of a batch, and the teacher's vectors of its first sides."""
 
 
 @dataclass(frozen=True)
@@ -332,9 +346,7 @@ class OurSteps:
         add_parameters(optimizer, loss)
         self.plan = BatchPlan([len(part.rows_a) for part in pairs], bench.sizes.batch_size, about["seed"])
         self.progress = Progress("bench")
-        self._steps = Steps(
-            self.accelerator, self.model, self.student, loss, pairs, self.plan, optimizer, self.config
-        )
+        self._steps = Steps(self.accelerator, self.model, self.student, loss, pairs, self.plan, optimizer, self.config)
 
     def take(self, count: int) -> list[torch.Tensor]:
         """So many steps; their losses stay on the device."""
@@ -354,40 +366,46 @@ def train_section(section: dict[str, Any], steps: int, batch_size: int) -> Any:
 
 def measure_train(bench: Bench) -> dict[str, Any]:
     """Pairs/s of our steps and of plain ones; then a training, with scores before and after it."""
-    pairs, sizes = training_pairs(bench), bench.sizes
-    if not [term for term in bench.contents.about["train"]["loss"] if term["name"] != "corpus"]:
-        raise UserError("train.loss: found nothing but corpus, whose neighbourhoods aren't packed; expected soft or hard")
-    trial = OurSteps(bench, pairs, 10 * sizes.trial)
-    found: dict[str, Any] = {"batch size": sizes.batch_size, "precision": trial.accelerator.mixed_precision}
-    trial.take(sizes.trial)  # warms up
-    found["waits a step"] = waits(bench, lambda: trial.take(3)) / 3 if bench.device.type == "cuda" else None
+    if all(term["name"] == "corpus" for term in bench.contents.about["train"]["loss"]):
+        raise UserError(
+            "train.loss: found nothing but corpus, whose neighbourhoods aren't packed; expected soft or hard"
+        )
+    pairs = training_pairs(bench)
+    found, taken, batches = _our_steps(bench, pairs)
+    plain = _plain_steps(bench, batches, taken)
+    return {**found, "plain": plain, **_train(bench, pairs, max(int(bench.sizes.seconds / taken), 2))}
+
+
+def _our_steps(bench: Bench, pairs: list[TrainingPairs]) -> tuple[dict[str, Any], float, list[PackedBatch]]:
+    """What our steps reach, the seconds of one, and the batches that they were of."""
+    count, size = bench.sizes.trial, bench.sizes.batch_size
+    ours = OurSteps(bench, pairs, 10 * count)
+    precision = str(ours.accelerator.mixed_precision)
+    ours.take(count)  # warms up
+    waited = waits(lambda: ours.take(count)) / count if bench.device.type == "cuda" else None
+    first = ours.progress.step
     bench.peak()
-    taken = bench.seconds(lambda: trial.take(sizes.trial)) / sizes.trial
-    batches = [trial.plan.batch(number) for number in range(sizes.trial)]
-    sides = [_sides(pairs, batch) for batch in batches]
-    flop = 3 * float(np.mean([operations(bench.folder, TokenBatch.joined(list(side))) for side, _ in sides]))
-    share = bench.share(flop, taken, "float32" if trial.accelerator.mixed_precision == "no" else "bfloat16")
-    found["ours"] = {"pairs/s": sizes.batch_size / taken, "share": share, "peak MiB": bench.peak()}
+    taken = bench.seconds(lambda: ours.take(count)) / count
+    peak = bench.peak()
+    batches = [_sides(pairs, ours.plan.batch(number)) for number in range(first, first + count)]
+    flop = 3 * float(np.mean([operations(bench.folder, TokenBatch.joined(list(sides))) for sides, _ in batches]))
+    share = bench.share(flop, taken, "float32" if precision == "no" else "bfloat16")
     print(
-        f"train: {sizes.batch_size / taken:,.0f} pairs/s ({trial.accelerator.mixed_precision}, batches of "
-        f"{sizes.batch_size:,}), {share:.1%} of the rate; peak {found['ours']['peak MiB']} MiB; "
-        f"waits for the GPU a step: {found['waits a step']}"
+        f"train: {size / taken:,.0f} pairs/s (precision {precision}, batches of {size:,}), {share:.1%} of the rate; "
+        f"peak {peak} MiB; waits for the GPU a step: {waited}"
     )
-    pad = cast(TransformerModel, trial.student).pad
-    del trial
-    found["plain"] = _plain_steps(bench, pad, sides, taken)
-    found |= _train(bench, pairs, max(int(sizes.seconds / taken), 2))
-    return found
+    about = {"batch size": size, "precision": precision, "waits a step": waited}
+    return {**about, "ours": {"pairs/s": size / taken, "share": share, "peak MiB": peak}}, taken, batches
 
 
-def _sides(pairs: list[TrainingPairs], batch: Any) -> tuple[tuple[TokenBatch, TokenBatch], NDArray[np.float32]]:
+def _sides(pairs: list[TrainingPairs], batch: PairBatch) -> PackedBatch:
     """A batch's tokens and the teacher's vectors of its first sides."""
     part = pairs[batch.language_pair]
     both = part.tokens_a.select(part.rows_a[batch.rows]), part.tokens_b.select(part.rows_b[batch.rows])
     return both, part.points.teacher_and_labels(part.points.of_pair[batch.rows])[0]
 
 
-def _plain_steps(bench: Bench, pad: int, sides: list[Any], ours: float) -> dict[str, Any] | None:
+def _plain_steps(bench: Bench, batches: list[PackedBatch], ours: float) -> dict[str, Any] | None:
     """The same batches by a plain script with sentence-transformers' model."""
     about = bench.contents.about
     model = sentence_transformer(bench.folder, bench.device, torch.float32, about["max_length"])
@@ -396,17 +414,20 @@ def _plain_steps(bench: Bench, pad: int, sides: list[Any], ours: float) -> dict[
         return None
     temperature, bf16 = about["train"]["temperature"], bench.device.type == "cuda"
     both = temperature["teacher"], temperature["student"]
+    pad = json.loads((bench.folder / "config.json").read_text(encoding="utf-8")).get("pad_token_id") or 0
     steps = PlainSteps(model, pad, both, about["train"]["learning_rate"], bf16)
 
     def take() -> None:
-        for both, teacher in sides:
-            steps.take(both, teacher)
+        for sides, teacher in batches:
+            steps.take(sides, teacher)
 
     take()
     bench.peak()
-    taken = bench.seconds(take) / len(sides)
+    taken = bench.seconds(take) / len(batches)
     rate = bench.sizes.batch_size / taken
-    print(f"train: plain steps with sentence-transformers' model {rate:,.0f} pairs/s: ours {taken / ours:.2f} times as fast")
+    print(
+        f"train: plain steps with sentence-transformers' model {rate:,.0f} pairs/s: ours {taken / ours:.2f} times as fast"
+    )
     return {"pairs/s": rate, "ratio": taken / ours, "peak MiB": bench.peak()}
 
 
@@ -414,12 +435,14 @@ def _train(bench: Bench, pairs: list[TrainingPairs], steps: int) -> dict[str, An
     """A training of so many steps, with scores in float32 before and after."""
     training = OurSteps(bench, pairs, steps)
     tokens = bench.sizes.batch_tokens[-1]
-    before = scores(cast(SentenceModel, load_model(bench.folder, EncoderSettings()).to(bench.device)), bench.contents.scored, tokens)
+    start = load_model(bench.folder, EncoderSettings()).to(bench.device)
+    before = scores(start, bench.contents.scored, tokens)
     losses: list[torch.Tensor] = []
     taken = bench.seconds(lambda: losses.extend(training.take(steps)))
     student = training.accelerator.unwrap_model(training.model, keep_fp32_wrapper=False)
     after = scores(student, bench.contents.scored, tokens)
-    first, last = (float(torch.stack(part).mean()) for part in (losses[: -(-steps // 10)], losses[-(-(-steps // 10)) :]))
+    tenth = max(steps // 10, 1)
+    first, last = (float(torch.stack(part).mean()) for part in (losses[:tenth], losses[-tenth:]))
     if not np.isfinite(last):
         raise UserError(f"train: the loss of the last steps is {last}; expected a number")
     print(f"train: {steps:,} steps in {taken:.1f} s; loss {first:.4f} to {last:.4f}")
@@ -428,7 +451,7 @@ def _train(bench: Bench, pairs: list[TrainingPairs], steps: int) -> dict[str, An
     return {"steps": steps, "seconds": taken, "loss": [first, last], "scores before": before, "scores after": after}
 
 
-def waits(bench: Bench, work: Callable[[], Any]) -> int:
+def waits(work: Callable[[], Any]) -> int:
     """How often torch makes this process wait for the GPU."""
     torch.cuda.set_sync_debug_mode("warn")
     try:
@@ -457,8 +480,8 @@ def measure_mining(bench: Bench) -> dict[str, Any]:
     found: dict[str, Any] = {"pair": name, "rows": [len(x.vectors), len(y.vectors)], "k": k}
     found["ours"] = {"seconds": taken, "share of float32": share, "peak MiB": bench.peak()}
     print(
-        f"mining: {len(x.vectors):,} × {len(y.vectors):,} vectors, k = {k}, both directions: {taken:.2f} s, {share:.1%} of the "
-        f"float32 rate"
+        f"mining: {len(x.vectors):,} × {len(y.vectors):,} vectors, k = {k}, both directions: {taken:.2f} s, "
+        f"{share:.1%} of the float32 rate"
     )
     units = x.unit(np.arange(len(x.vectors))), y.unit(np.arange(len(y.vectors)))
     for peer, search in searchers(bench.device).items():

@@ -40,7 +40,9 @@ from stages.running.command import Project, reported_errors  # noqa: E402
 MIB = 1 << 20
 
 
-def make_pack(project: Project, out: Path, pairs: int, texts: int, more: Sequence[tuple[Kind, Path]], mib: int) -> float:
+def make_pack(
+    project: Project, out: Path, pairs: int, texts: int, more: Sequence[tuple[Kind, Path]], mib: int
+) -> float:
     """Write the pack, and return how many MiB it has.
 
     Holds the student, the pairs that are taken and their tokens.
@@ -67,7 +69,8 @@ def make_pack(project: Project, out: Path, pairs: int, texts: int, more: Sequenc
     contents = Contents(
         sentences,
         rows,
-        [Scored("dev", part.name, part.a, part.b, None) for part in read_dev(project)] + _scored(project, tokenizer, more),
+        [Scored("dev", part.name, part.a, part.b, None) for part in read_dev(project)]
+        + _scored(project, tokenizer, more),
         sampled,
         {
             "train": params.train.model_dump(mode="json"),
@@ -78,13 +81,16 @@ def make_pack(project: Project, out: Path, pairs: int, texts: int, more: Sequenc
         },
     )
     with atomic_folder(out) as made:
+        (made / "model").mkdir()
         save_encoder(student, tokenizer, made / "model")
         shrink_model(made / "model")
         contents.write(made)
         size = sum(file.stat().st_size for file in made.rglob("*") if file.is_file()) / MIB
         if size > mib:
             taken = sum(map(len, rows.values()))
-            raise UserError(f"--pairs: {taken:,} pairs make a pack of {size:.1f} MiB, expected at most {mib}; take fewer")
+            raise UserError(
+                f"--pairs: {taken:,} pairs make a pack of {size:.1f} MiB, expected at most {mib}; take fewer"
+            )
     return size
 
 
@@ -101,12 +107,10 @@ def _training(
         chosen = np.sort(generator.permutation(len(pairs))[: max(most // len(params.language_pairs), 1)])
         a, b = tokens[pair.a].rows_of(pairs.a[chosen]), tokens[pair.b].rows_of(pairs.b[chosen])
         taken[pair.name] = (pair.a, pair.b, a, b)
-    used = {
-        language: np.unique(
-            np.concatenate([rows for a, b, *both in taken.values() for side, rows in zip((a, b), both) if side == language])
-        )
-        for language in tokens
-    }
+    used = {}
+    for language in tokens:
+        sides = [side for a, b, *both in taken.values() for side in zip((a, b), both, strict=True)]
+        used[language] = np.unique(np.concatenate([rows for of, rows in sides if of == language]))
     sentences = {language: tokens[language].select(rows) for language, rows in used.items()}
     pairs_of = {
         name: np.stack([np.searchsorted(used[a], rows_a), np.searchsorted(used[b], rows_b)], axis=1)
@@ -151,7 +155,9 @@ def _scored(project: Project, tokenizer: TextTokenizer, more: Sequence[tuple[Kin
 def _benchmark(value: str) -> tuple[Kind, Path]:
     kind, _, folder = value.partition("=")
     if kind not in get_args(Kind) or not folder:
-        raise argparse.ArgumentTypeError(f"found {value!r}, expected KIND=FOLDER with one of {', '.join(get_args(Kind))}")
+        raise argparse.ArgumentTypeError(
+            f"found {value!r}, expected KIND=FOLDER with one of {', '.join(get_args(Kind))}"
+        )
     return kind, Path(folder)
 
 

@@ -1,5 +1,7 @@
-"""What others do on the same card, as far as it is installed there: sentence-transformers' encode, a plain training step
-with its model, faiss or plain torch for neighbours."""
+"""What others do on the same card: sentence-transformers' encode, a plain training step with its model, neighbours by faiss.
+
+What isn't installed is left out; plain torch stands in for faiss.
+"""
 
 from __future__ import annotations
 
