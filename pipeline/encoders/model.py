@@ -23,6 +23,7 @@ from pipeline.encoders.linear import use_fast_products
 from pipeline.encoders.packed import can_pack, packed_vectors
 from pipeline.encoders.pooling import Pooling, modes, normalise, pool
 from pipeline.ground.matmul import row_step
+from pipeline.ground.transfer import on_device
 
 STATIC_TOKENS = 65_536
 """Fewer at once cost a static model more time: of 4,096 tokens 3.8 times as much."""
@@ -31,6 +32,10 @@ STATIC_SCALE = 0.02
 GROUP_TOKENS = 256
 """What one more pass through the layers costs on a CPU, forwards and backwards, in tokens of padding: mostly the adding up of
 the parameters' gradients."""
+GPU_GROUP_TOKENS = 8_192
+"""The same on a GPU: the starting of some 600 kernels, a few milliseconds, in which it would compute about so many tokens."""
+GPU_AHEAD = 16
+"""Batches that are embedded before a GPU's vectors are fetched: each time costs a wait until it has done them all."""
 
 
 class SentenceModel(nn.Module):
@@ -71,8 +76,7 @@ class StaticModel(SentenceModel):
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """See `SentenceModel.forward`; the gradient is dense (measured: four times faster than a sparse optimiser)."""
-        tokens = torch.from_numpy(np.ascontiguousarray(batch.tokens)).to(self.device, non_blocking=True)
-        starts = torch.from_numpy(batch.starts.astype(np.int32)).to(self.device, non_blocking=True)
+        tokens, starts = on_device(batch.tokens, self.device), on_device(batch.starts.astype(np.int32), self.device)
         return normalise(self.head(nn.functional.embedding_bag(tokens, self.weight, starts, mode="mean")))
 
     def plan(self, lengths: NDArray[np.int64], batch_tokens: int) -> Sequence[NDArray[np.int64]]:
@@ -118,25 +122,31 @@ class TransformerModel(SentenceModel):
         self._no_split_modules = getattr(backbone, "_no_split_modules", None)
 
     def forward(self, batch: TokenBatch) -> Tensor:
-        """See `SentenceModel.forward`; on a CPU sentences of like lengths go together, so that little padding is computed."""
+        """See `SentenceModel.forward`; sentences of like lengths go together, so that little padding is computed."""
         # Not with other processes: FSDP wants equally many passes of all.
-        alone = self.device.type == "cpu" and not torch.distributed.is_initialized()
-        if alone and self.packs and len(batch) and not torch.is_inference_mode_enabled():
+        alone, device = not torch.distributed.is_initialized(), self.device
+        packs = alone and device.type == "cpu" and self.packs and not torch.is_inference_mode_enabled()
+        if packs and len(batch):
             return normalise(self.head(packed_vectors(self.backbone, batch, self.pooling, self.pad, self.skip or 0)))
-        groups = alike(batch.lengths, GROUP_TOKENS) if alone else []
+        cost = GROUP_TOKENS if device.type == "cpu" else GPU_GROUP_TOKENS
+        groups = alike(batch.lengths, cost) if alone else []
         if len(groups) <= 1:
             return self._together(batch)
         vectors = torch.cat([self._together(batch.select(rows)) for rows in groups])
-        return vectors[torch.from_numpy(np.argsort(np.concatenate(groups)))]
+        return vectors[on_device(np.argsort(np.concatenate(groups)), device)]
 
     def _together(self, batch: TokenBatch) -> Tensor:
         """Vectors of sentences that are all padded to the longest."""
         ids, mask = pad_batch(batch, self.pad)
-        mask_tensor = torch.from_numpy(mask).to(self.device, non_blocking=True)
-        hidden = self.backbone(
-            input_ids=torch.from_numpy(ids).to(self.device, non_blocking=True),
-            attention_mask=None if mask.all() else mask_tensor,  # without one, attention has less to do
-        ).last_hidden_state
+        device = self.device
+        mask_tensor = on_device(mask, device)
+        attended: Tensor | None = mask_tensor
+        if mask.all():
+            attended = None  # without one, attention has less to do
+        elif self.packs and device.type != "cpu":
+            # In the form that attention wants: of another one transformers asks the GPU whether it is all ones, and waits.
+            attended = attention_cells(mask_tensor)
+        hidden = self.backbone(input_ids=on_device(ids, device), attention_mask=attended).last_hidden_state
         return normalise(self.head(pool(hidden, mask_tensor, self.pooling, self.skip or 0)))
 
     def plan(self, lengths: NDArray[np.int64], batch_tokens: int) -> Sequence[NDArray[np.int64]]:
@@ -191,11 +201,18 @@ def pad_batch(batch: TokenBatch, pad: int) -> tuple[NDArray[np.int64], NDArray[n
     return ids, mask.astype(np.int64)
 
 
+def attention_cells(mask: Tensor) -> Tensor:
+    """Which tokens [n, 1, length, length] each token of a sentence attends to: all that a mask [n, length] has as 1."""
+    return mask.bool()[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
+
+
 @torch.inference_mode()
 def embed(
     model: SentenceModel, batch: TokenBatch, batch_tokens: int, advance: Callable[[int], None] | None = None
 ) -> NDArray[np.float32]:
     """Vectors [n, d] of sentences, without gradients; holds the result and one planned batch of activations.
+
+    A GPU's vectors are fetched when it has done several batches, so that it needn't wait for the next one each time.
 
     Args:
         model: in evaluation mode.
@@ -204,8 +221,13 @@ def embed(
         advance: called with the tokens done after every batch.
     """
     vectors = np.zeros((len(batch), model.dimension), dtype=np.float32)
-    for rows in model.plan(batch.lengths, batch_tokens):
-        vectors[rows] = model(batch.select(rows)).cpu().numpy()
-        if advance is not None:
-            advance(int(batch.lengths[np.unique(rows)].sum()))
+    ahead = 1 if model.device.type == "cpu" else GPU_AHEAD
+    plan = model.plan(batch.lengths, batch_tokens)
+    for first in range(0, len(plan), ahead):
+        parts = plan[first : first + ahead]
+        made = [model(batch.select(rows)) for rows in parts]
+        for rows, part in zip(parts, made, strict=True):
+            vectors[rows] = part.cpu().numpy()
+            if advance is not None:
+                advance(int(batch.lengths[np.unique(rows)].sum()))
     return vectors

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.train import Train
 from pipeline.training.neighbors import Neighbors
+
+if TYPE_CHECKING:
+    from pipeline.config.train import Train
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.artifacts.tokens import TokenBatch
+from pipeline.ground.transfer import on_device
 from pipeline.training.randomness import random_state, set_random_state
 
 Objective = Callable[[Tensor], Tensor]
@@ -70,7 +71,7 @@ def backward(
         return loss.detach(), vectors.detach()
     pairs = len(sides[0])
     for number, (rows, state) in enumerate(zip(parts, states[:-1], strict=True)):
-        own = torch.from_numpy(np.concatenate([rows + side * pairs for side in range(len(sides))])).to(gradient.device)
+        own = on_device(np.concatenate([rows + side * pairs for side in range(len(sides))]), gradient.device)
         set_random_state(state, accelerator.device)
         with _exchange(accelerator, model, last and number == len(parts) - 1):
             model(_select(sides, rows)).backward(gradient=gradient[own])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.config.train import LossTerm, Train
 from pipeline.losses.combine import Term, build_loss
 from pipeline.losses.objective import Loss
+
+if TYPE_CHECKING:
+    from pipeline.config.train import LossTerm, Train
 
 
 def training_loss(train: Train, student_dimension: int, teacher_dimension: int, seed: int) -> Loss:

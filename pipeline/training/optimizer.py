@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from accelerate import Accelerator
 from torch import nn
 
-from pipeline.config.train import Train
+if TYPE_CHECKING:
+    from pipeline.config.train import Train
 
 
 def adamw(module: nn.Module, train: Train) -> torch.optim.AdamW:

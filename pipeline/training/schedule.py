@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from pipeline.config.train import Train
+if TYPE_CHECKING:
+    from pipeline.config.train import Train
 
 
 def learning_rate(step: int, train: Train) -> float:
     """The learning rate of a step (from 0): linear warm-up to the peak, then the schedule's decay to zero.
 
+    >>> from pipeline.config.train import Train
     >>> train = Train(steps=10, learning_rate=1.0, warmup_steps=2, schedule="linear")
     >>> [learning_rate(step, train) for step in (0, 1, 2, 9)]
     [0.5, 1.0, 1.0, 0.125]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,8 +12,8 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.config.train import Train
 from pipeline.encoders.model import SentenceModel
+from pipeline.ground.transfer import on_device
 from pipeline.labels.points import LabelPoints
 from pipeline.losses.batch import Anchors, Batch
 from pipeline.losses.gather import gather, gather_columns
@@ -26,6 +27,9 @@ from pipeline.training.gradients import backward, piece_count
 from pipeline.training.optimizer import average_gradients
 from pipeline.training.randomness import seed_batch
 from pipeline.training.schedule import learning_rate
+
+if TYPE_CHECKING:
+    from pipeline.config.train import Train
 
 COVERAGE_EVERY = 10
 """Batches between looks at how much label weight a batch covers."""
@@ -115,7 +119,7 @@ class Steps:
             y=vectors[-len(rows) :],
             labels=label_vectors,
             teacher=teacher,
-            points=torch.from_numpy(points).to(self.accelerator.device),
+            points=on_device(points, self.accelerator.device),
             anchors=self._anchors(labels, batch.anchors) if len(batch.anchors) else None,
         )
         loss: Tensor = self.loss(gather_columns(own, sizes=sizes))
@@ -124,10 +128,10 @@ class Steps:
     def _targets(self, labels: LabelPoints, points: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """The teacher's vectors and the label vectors of points, read from the teacher's shards: one tensor where equal."""
         teacher, label_vectors = labels.teacher_and_labels(points)
-        found = torch.from_numpy(teacher).to(self.accelerator.device)
+        found = on_device(teacher, self.accelerator.device)
         if label_vectors is teacher:
             return found, found
-        return found, torch.from_numpy(label_vectors).to(self.accelerator.device)
+        return found, on_device(label_vectors, self.accelerator.device)
 
     def _anchors(self, labels: LabelPoints, points: NDArray[np.int64]) -> Anchors:
         """All anchors [c]: every process reads its part of them, and gets the others' from those who have read them."""

@@ -1,0 +1,179 @@
+"""bench/gpu: a pack made of a tiny project, and everything that is measured of it, on a CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imports import ROOT
+from small import make_transformer, sentence
+from tiny_project import translation, write_project
+
+from stages import prepare, tokenize
+from stages.running.command import Project
+
+GPU = ROOT / "bench" / "gpu"
+MISSING = ("pydantic", "polars", "ruamel", "langcodes", "faiss", "dvc", "typer")
+"""Packages that the machine with the card needn't have."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gpu_on_path():
+    before = list(sys.path)
+    sys.path.insert(0, str(GPU))
+    yield
+    sys.path[:] = before
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_transformer(tmp_path_factory.mktemp("models") / "tiny-e5", kind="xlm-roberta", prompts=True)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Project:
+    root = write_project(
+        tmp_path_factory.mktemp("project"),
+        model,
+        120,
+        student={"kind": "pretrained", "model": str(model), "trim_vocabulary": True, "dimension": 32},
+        train={"loss": [{"name": "soft"}], "learning_rate": 1e-3, "steps": 4},
+    )
+    folder = root / "tatoeba"
+    folder.mkdir()
+    texts = [sentence(number * 11 + 3) for number in range(20)]
+    (folder / "tatoeba.fra-eng.eng").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    (folder / "tatoeba.fra-eng.fra").write_text("\n".join(map(translation, texts)) + "\n", encoding="utf-8")
+    for stage in (prepare, tokenize):
+        stage.run(Project.open(root))
+    return Project.open(root)
+
+
+@pytest.fixture(scope="module")
+def pack(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from pack import make_pack
+
+    folder = tmp_path_factory.mktemp("packed") / "pack"
+    make_pack(project, folder, 40, 12, [("tatoeba", project.layout.root / "tatoeba")], 60)
+    return folder
+
+
+def test_pairs_keep_their_tokens(project: Project, pack: Path):
+    from contents import Contents
+
+    from pipeline.artifacts.folders import TokenFolder
+    from pipeline.artifacts.pairs import PairFolder
+
+    found = Contents.read(pack)
+    assert {name: len(rows) for name, rows in found.pairs.items()} == {"en-fr": 40}
+    sides = [TokenFolder(project.layout.tokens / "student" / language) for language in ("en", "fr")]
+    pairs = PairFolder(project.layout.pairs / "en-fr")
+    rows = [side.rows_of(keys) for side, keys in zip(sides, (pairs.a, pairs.b), strict=True)]
+    there = {
+        tuple(tuple(side.select(np.array([row])).tokens.tolist()) for side, row in zip(sides, both, strict=True))
+        for both in zip(*rows, strict=True)
+    }
+    packed = found.sentences["en"], found.sentences["fr"]
+    for both in found.pairs["en-fr"]:
+        one = tuple(tuple(part.select(np.array([row])).tokens.tolist()) for part, row in zip(packed, both, strict=True))
+        assert one in there
+    assert [(task.benchmark, len(task.a), task.gold) for task in found.scored] == [
+        ("dev", len(found.scored[0].a), None),
+        ("tatoeba", 20, None),
+    ]
+    assert len(found.texts) == 12
+    assert found.about["train"]["loss"][0]["name"] == "soft"
+
+
+def test_weights_come_back_within_half_a_step(pack: Path, model: Path, tmp_path: Path):
+    from contents import shrink_model, widen_model
+    from safetensors.numpy import load_file
+
+    shutil.copytree(model, tmp_path / "packed")
+    shrink_model(tmp_path / "packed")
+    widen_model(tmp_path / "packed", tmp_path / "wide")
+    before, after = (load_file(folder / "model.safetensors") for folder in (model, tmp_path / "wide"))
+    assert before.keys() == after.keys()
+    for name, values in before.items():
+        if values.ndim == 2 and values.shape[1] % 32 == 0 and "position" not in name:
+            blocks, again = values.reshape(-1, 32), after[name].reshape(-1, 32)
+            step = np.abs(blocks).max(axis=1, keepdims=True) / 8
+            assert (np.abs(blocks - again) <= step * 1.01).all()
+            assert np.abs(blocks - again).mean() < step.mean() / 2
+        else:
+            np.testing.assert_array_equal(values, after[name])
+    # What has been in blocks of four bits once comes back as it was.
+    shutil.copytree(tmp_path / "wide", tmp_path / "packed again")
+    shrink_model(tmp_path / "packed again")
+    widen_model(tmp_path / "packed again", tmp_path / "wide again")
+    again = load_file(tmp_path / "wide again" / "model.safetensors")
+    assert all(np.array_equal(after[name], again[name]) for name in after)
+
+
+def test_every_part_runs_without_what_the_machine_lacks(pack: Path, tmp_path: Path):
+    """In a process that can't import what the machine with the card doesn't have."""
+    blocked = tmp_path / "sitecustomize.py"
+    blocked.write_text(
+        "import sys\n"
+        "class Lacks:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.split('.')[0] in {MISSING!r}:\n"
+        "            raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Lacks())\n"
+    )
+    out = tmp_path / "gpu.json"
+    done = subprocess.run(
+        ["sh", str(GPU / "run.sh"), str(pack), str(out), "--device", "cpu", "--quick"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(out.read_text())
+    assert set(found["rate"]) == {"bfloat16", "float32"}
+    assert found["teach"]["all"]["sentences"] == found["mining"]["rows"][0] + found["mining"]["rows"][1]
+    assert found["teach"]["from text"]["cosine"]["mean"] > 0.999
+    assert found["train"]["ours"]["pairs/s"] > 0 < found["train"]["plain"]["pairs/s"]
+    assert found["train"]["scores before"].keys() == found["train"]["scores after"].keys() == {"dev", "tatoeba"}
+    assert found["mining"]["torch.topk"]["same nearest"] > 0.9
+    assert "pairs/s" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda folder: (folder / "arrays.npz").write_bytes(b"PK"), "no pack"),
+        (lambda folder: (folder / "contents.json").write_text('{"form": 0}'), "found form 0, expected 1"),
+        (lambda folder: next((folder / "model").glob("*.q4")).write_bytes(b"\0" * 9), "no weights in blocks"),
+        (lambda folder: next((folder / "model").glob("*.q4")).unlink(), "holds no *.safetensors.q4"),
+    ],
+)
+def test_a_damaged_pack_is_named(pack: Path, tmp_path: Path, change, expected: str):
+    from contents import Contents, widen_model
+
+    from pipeline.console.errors import InputError
+
+    folder = tmp_path / "pack"
+    shutil.copytree(pack, folder)
+    change(folder)
+    with pytest.raises(InputError, match="pack") as raised:
+        Contents.read(folder)
+        widen_model(folder / "model", tmp_path / "wide")
+    assert expected in str(raised.value)
+
+
+def test_a_pack_that_is_too_large_says_so(project: Project, tmp_path: Path):
+    from pack import make_pack
+
+    from pipeline.console.errors import UserError
+
+    with pytest.raises(UserError, match=r"--pairs: 40 pairs make a pack of .* expected at most 0"):
+        make_pack(project, tmp_path / "pack", 40, 12, [], 0)
+    assert not (tmp_path / "pack").exists()
