@@ -65,7 +65,8 @@ class CountedSides(Spill):
             yield frame
 
     def _count(self, frame: pl.DataFrame) -> None:
-        counts = frame.group_by(GROUP).agg(pl.len().alias("count"), pl.col("k").min())
+        # With its numbers masked a sentence stands there once more: that says nothing of its counterparts.
+        counts = frame.filter(~pl.col("masked")).group_by(GROUP).agg(pl.len().alias("count"), pl.col("k").min())
         counts = counts.filter(pl.col("count") >= FEWEST).select(COUNTS.names()).cast(COUNTS)
         self._most = pl.concat([self._most, counts]).sort("count", *GROUP, descending=True).head(KEPT)
 

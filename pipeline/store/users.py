@@ -53,7 +53,11 @@ def _release(lock: FileLock, path: Path, pid: int) -> None:
 def users(folder: Path) -> list[str]:
     """The living processes that use a folder of the store, as ``process 12 on host``; what dead ones left is deleted."""
     found = []
-    for path in sorted((folder / USERS).glob("*.lock")):
+    try:
+        paths = sorted((folder / USERS).glob("*.lock"))
+    except FileNotFoundError:  # pruned by another process meanwhile: nobody uses what is gone
+        return []
+    for path in paths:
         lock = FileLock(path, blocking=False)
         try:
             lock.acquire()

@@ -127,12 +127,13 @@ class Trainer:
                 f"train.patience: found {self.config.patience}, but there is no dev set to stop by; expected null, or a "
                 "prepare.heldout.share above 0"
             )
-        teacher, student = self.pairs[0].points.teacher_a.dimension, self.model.dimension
-        if self.config.teacher_first and teacher != student:
-            raise UserError(
-                f"train.teacher_first: found {self.config.teacher_first} with a teacher of {teacher} dimensions and a "
-                f"student of {student}; expected the same, or 0"
-            )
+        if self.config.teacher_first:
+            teacher, student = self.pairs[0].points.teacher_a.dimension, self.model.dimension
+            if teacher != student:
+                raise UserError(
+                    f"train.teacher_first: found {self.config.teacher_first} with a teacher of {teacher} dimensions and a "
+                    f"student of {student}; expected the same, or 0"
+                )
         processes = self.accelerator.num_processes
         smallest = min(min(size, self.plan.batch_size) for size in self.plan.drawn if size)
         if smallest < processes:

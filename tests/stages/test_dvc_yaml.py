@@ -41,7 +41,7 @@ RERUNS = [
     ("pipeline/mining/linking.py", {"mine", "evaluate", "report"}),
     ("pipeline/evaluation/sts.py", {"evaluate", "report"}),
     ("pipeline/reporting/templates/report.html", {"report"}),
-    ("pipeline/config/train.py", {"train", "report"}),
+    ("pipeline/config/train.py", {"train", "evaluate", "report"}),
     ("pipeline/console/progress.py", set()),
     ("pipeline/console/errors.py", set()),
     ("stages/running/command.py", set()),

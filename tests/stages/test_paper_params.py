@@ -102,7 +102,8 @@ def test_the_student_keeps_its_prefix_for_sentence_transformers(project: Project
 
     texts = [sentence(5), "물 вода"]
     student = SentenceTransformer(str(project.layout.student), device="cpu")
-    assert student.prompts["default"] == "query: "
+    assert student.default_prompt_name is not None
+    assert student.prompts[student.default_prompt_name] == "query: "
     ours = load_encoder(
         resolve_model("student", str(project.layout.student), None, project.layout.root), student_settings(project)
     )

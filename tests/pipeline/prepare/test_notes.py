@@ -119,7 +119,7 @@ def test_hubs_do_not_depend_on_memory_or_held_out_documents(tmp_path, memory):
     ]
     lines(tmp_path / "c.tsv", rows)
     clean = {"min_number_overlap": 0.0, "max_length_ratio": 0.0}
-    config = params([corpus(heldout=True)], clean=clean, memory_bytes=memory, heldout={"share": 0.2})
+    config = params([corpus(heldout=True)], clean=clean, memory_bytes=memory, heldout={"share": 0.2, "near": 0})
     (note,) = notes(tmp_path, config)
     assert note.startswith("en-fr: 'rien' (fr) stands opposite 120 different sentences")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -210,7 +211,7 @@ def test_epochs_plan_the_batches_once(taught: Path, tmp_path: Path, monkeypatch:
     made = []
     monkeypatch.setattr("pipeline.training.trainer.BatchPlan", lambda *args: made.append(1) or BatchPlan(*args))
     one = torch.zeros(1)
-    pairs = type("Pairs", (), {"rows_a": range(100), "points": None, "neighbors": None, "weights": None})
+    pairs = SimpleNamespace(rows_a=range(100), points=None, neighbors=None, weights=None)
     trainer = Trainer(
         Accelerator(cpu=True),
         one,

@@ -231,7 +231,9 @@ def test_rules_are_counted_and_kept_on_request(here: Path, model: Path):
     _, lines, _ = softalign(*words, "--keep", "all")
     assert not [line for line in lines if line.startswith("same text")]
     code, _, error = softalign(*words, "--keep", "copies")
-    assert (code, error.startswith("softalign: error: --keep: found 'copies'; expected one of copy, ")) == (1, True)
+    assert code == 1
+    assert error.startswith("softalign: error: --keep: found 'copies'; expected one of ")
+    assert "copy, " in error
 
 
 def test_a_terminal_without_unicode_ends_nothing(here: Path, model: Path):

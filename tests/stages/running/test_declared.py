@@ -399,6 +399,7 @@ NO_FILES = {
         "prepare.text.language",
         "prepare.text.column",
         "prepare.clean.placeholders",
+        *("teacher.prompt_name", "student.prompt_name", "evaluate.peers.prompt_name"),
         "report.title",
         "student.lora.targets",
     ),
