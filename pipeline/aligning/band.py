@@ -23,6 +23,10 @@ from pipeline.ground.arrays import Floats, Rows
 
 Move = tuple[int, int]
 
+TIE = 1e-3
+"""Added to every distance and to the penalty, so that of blocks that are equally alike, to rounding, the smallest are aligned (a document with
+itself: sentence by sentence)."""
+
 STEP = 128
 """Antidiagonals whose costs are computed together: enough for one large matrix product, few enough to hold."""
 
@@ -97,8 +101,8 @@ def _step_costs(costs: Costs, moves: list[Move], gap: float, band: Band, antidia
     row, column = _grid(band, antidiagonals)
     inside = (row >= 0) & (row <= n) & (column >= 0) & (column <= m)
     found = np.full((len(antidiagonals), len(moves) + 2, band.width), np.inf)
-    found[:, -2][inside & (row >= 1)] = gap
-    found[:, -1][inside & (column >= 1)] = gap
+    found[:, -2][inside & (row >= 1)] = gap + TIE
+    found[:, -1][inside & (column >= 1)] = gap + TIE
     last_a, last_b = np.clip(row - 1, 0, n - 1), np.clip(column - 1, 0, m - 1)
     # All cosines of the part of the grid that these antidiagonals cross, in one product.
     a0, b0 = int(last_a.min()), int(last_b.min())
@@ -109,7 +113,7 @@ def _step_costs(costs: Costs, moves: list[Move], gap: float, band: Band, antidia
         possible = inside & (row >= p) & (column >= q)
         i, j = last_a[possible], last_b[possible]
         away = distance(cosine[p - 1, i - a0, q - 1, j - b0], costs.mean_x[p - 1, i], costs.mean_y[q - 1, j])
-        found[:, place][possible] = p * q * away
+        found[:, place][possible] = p * q * (away + TIE)
     return found
 
 

@@ -11,7 +11,9 @@ is no better. The authors draw the y' at random; but the mean cosine with any ve
 blocks of the other side serve at once, at no more cost, and nothing is drawn.
 
 A sentence without a counterpart costs a fixed penalty, a quantile (0.2) of the cost of pairs of sentences that are
-drawn at random: what is less alike than that is better left unaligned.
+drawn at random: what is less alike than that is better left unaligned. In a short document many of all pairs are translations:
+one in max(n, m), which are set aside (the share :math:`s` of the lowest costs, so the quantile is
+:math:`s + (1 - s)\,q`); in a long one this is nothing.
 """
 
 from __future__ import annotations
@@ -74,6 +76,8 @@ class Costs:
     def penalty(self, quantile: float, seed: int) -> float:
         """What a sentence without a counterpart costs: a quantile of the costs of pairs of single sentences.
 
+        Both documents must have sentences.
+
         Args:
             quantile: 0-1.
             seed: of the pairs that are drawn, where there are more than `SAMPLE`.
@@ -88,7 +92,8 @@ class Costs:
         costs = distance(
             self.cosines(rows, columns, one, one), self.mean_x[0, rows].astype(float), self.mean_y[0, columns]
         )
-        return float(np.quantile(costs, quantile))
+        aside = 1 / max(n, m)
+        return float(np.quantile(costs, aside + (1 - aside) * quantile))
 
 
 def distance(cosine: Floats, mean_x: NDArray[np.floating], mean_y: NDArray[np.floating]) -> Floats:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.aligning.align import AlignOptions, align, coarser, whole_gap
-from pipeline.aligning.band import around, best_path, whole
+from pipeline.aligning.band import TIE, around, best_path, whole
 from pipeline.aligning.costs import Costs
 
 
@@ -39,7 +39,7 @@ def slow_cost(costs: Costs, i: int, j: int, p: int, q: int) -> float:
     one, other = x[p - 1, i - 1], y[q - 1, j - 1]
     away_x = np.mean([1 - one @ vector for vector in every_y])
     away_y = np.mean([1 - other @ vector for vector in every_x])
-    return float(p * q * 2 * (1 - one @ other) / (away_x + away_y))
+    return float(p * q * (2 * (1 - one @ other) / (away_x + away_y) + TIE))
 
 
 def slow_total(costs: Costs, moves: list[tuple[int, int]], gap: float) -> float:
@@ -50,9 +50,9 @@ def slow_total(costs: Costs, moves: list[tuple[int, int]], gap: float) -> float:
     for i in range(n + 1):
         for j in range(m + 1):
             if i:
-                total[i, j] = min(total[i, j], total[i - 1, j] + gap)
+                total[i, j] = min(total[i, j], total[i - 1, j] + gap + TIE)
             if j:
-                total[i, j] = min(total[i, j], total[i, j - 1] + gap)
+                total[i, j] = min(total[i, j], total[i, j - 1] + gap + TIE)
             for p, q in moves:
                 if i >= p and j >= q:
                     total[i, j] = min(total[i, j], total[i - p, j - q] + slow_cost(costs, i, j, p, q))
@@ -61,7 +61,7 @@ def slow_total(costs: Costs, moves: list[tuple[int, int]], gap: float) -> float:
 
 def path_total(costs: Costs, nodes: NDArray[np.int64], gap: float) -> float:
     return sum(
-        slow_cost(costs, i, j, i - i0, j - j0) if i > i0 and j > j0 else gap
+        slow_cost(costs, i, j, i - i0, j - j0) if i > i0 and j > j0 else gap + TIE
         for (i0, j0), (i, j) in zip(nodes[:-1].tolist(), nodes[1:].tolist(), strict=True)
     )
 
@@ -175,6 +175,12 @@ def test_scores_by_hand():
     found = align(x, y, AlignOptions(most=1, quantile=0.5))
     assert found.cosine[0] == pytest.approx(0.6)
     assert found.score[0] == pytest.approx(1 - 2 * 0.4 / (1.1 + 0.7))
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 8])
+def test_short_documents_are_aligned(n: int):
+    a, b = planted(np.random.default_rng(6), [(1, 1)] * n)
+    assert shapes_of(align(blocks_of(a), blocks_of(b), AlignOptions()).nodes) == [(1, 1)] * n
 
 
 def test_the_same_seed_gives_the_same_penalty():

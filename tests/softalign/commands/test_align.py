@@ -4,20 +4,47 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from small import make_transformer, sentence
+import torch
 from typer.testing import CliRunner
 
 from pipeline.aligning.ladder import read_ladder
+from pipeline.encoders.load import save_encoder
+from pipeline.encoders.model import StaticModel
+from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
 from softalign.cli import app
 
 run = CliRunner()
 
 
+WORDS = [f"{one}{two}{three}" for one in "bdgk" for two in "aeiou" for three in ("lor", "min", "sat", "ven", "zup")]
+DRAWN = np.random.default_rng(0)
+
+
+def made_up() -> str:
+    """A sentence of words that are drawn."""
+    return " ".join(DRAWN.choice(WORDS, 8).tolist())
+
+
+def translated(line: str) -> str:
+    """The same words in another order: the model, a mean of words, sees the same."""
+    return " ".join(reversed(line.split()))
+
+
+LINES = [made_up() for _ in range(31)]
+OTHERS = [translated(line) for line in LINES]
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_transformer(tmp_path_factory.mktemp("models") / "tiny")
+    folder = tmp_path_factory.mktemp("models") / "words"
+    tokenizer = TextTokenizer(train_tokenizer(iter([" ".join(WORDS)] * 50), 400), "", 512, special_tokens=False)
+    weight = torch.randn(tokenizer.backend.get_vocab_size(), 64, generator=torch.Generator().manual_seed(1))
+    folder.mkdir()
+    save_encoder(StaticModel(weight), tokenizer, folder)
+    return folder
 
 
 @pytest.fixture
@@ -25,9 +52,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, as the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-LINES = [sentence(number) for number in range(0, 4000, 131)]
 
 
 def write(path: str, lines: list[str]) -> Path:
@@ -43,9 +67,9 @@ def align(model: Path, *words: object) -> tuple[int, str, str]:
 
 
 def test_two_documents_to_every_form(here: Path, model: Path):
-    # The tiny model lower-cases: a translation is the same words in capitals. Two sentences were joined, one is missing.
+    # Two sentences were translated as one.
     write("a.en", LINES)
-    joined = [line.upper() for line in LINES]
+    joined = list(OTHERS)
     joined[4:6] = [f"{joined[4]} {joined[5]}"]
     write("b.fr", [joined[0], "", *joined[1:]])
     code, out, err = align(
@@ -74,7 +98,7 @@ def test_two_documents_to_every_form(here: Path, model: Path):
 
 def test_the_same_input_gives_the_same_bytes(here: Path, model: Path):
     write("a.en", LINES)
-    write("b.fr", [line.upper() for line in LINES])
+    write("b.fr", OTHERS)
     contents = []
     for _ in range(2):
         align(model, "--src", "a.en", "--trg", "b.fr", "--out", "p.parquet", "--ladder", "p.ladder")
@@ -85,7 +109,7 @@ def test_the_same_input_gives_the_same_bytes(here: Path, model: Path):
 def test_folders_of_documents(here: Path, model: Path):
     for name in ("one", "sub/two"):
         write(f"en/{name}.en.txt", LINES[:8])
-        write(f"fr/{name}.fr.txt", [line.upper() for line in LINES[:8]])
+        write(f"fr/{name}.fr.txt", OTHERS[:8])
     code, out, err = align(model, "--src", "en", "--trg", "fr", "--out", "p.parquet", "--ladder", "ladders")
     assert code == 0, err
     assert "documents\t2 pairs" in out
@@ -95,7 +119,7 @@ def test_folders_of_documents(here: Path, model: Path):
 
 def test_a_list_of_documents(here: Path, model: Path):
     write("x/a.en", LINES[:8])
-    write("x/b.fr", [line.upper() for line in LINES[:8]])
+    write("x/b.fr", OTHERS[:8])
     write("x/list.tsv", ["a.en\tb.fr"])
     code, out, err = align(model, "--pairs", "x/list.tsv", "--out", "p.tsv")
     assert code == 0, err
@@ -104,7 +128,7 @@ def test_a_list_of_documents(here: Path, model: Path):
 
 def test_a_threshold_keeps_the_ladder_whole(here: Path, model: Path):
     write("a.en", LINES)
-    write("b.fr", [line.upper() if number % 2 else sentence(3000 + number) for number, line in enumerate(LINES)])
+    write("b.fr", [line if number % 2 else made_up() for number, line in enumerate(OTHERS)])
     words = ("--src", "a.en", "--trg", "b.fr", "--out", "p.parquet", "--moses", "p", "--ladder", "l", "--threshold", 0.9)
     code, out, err = align(model, *words)
     assert code == 0, err
@@ -116,7 +140,7 @@ def test_a_threshold_keeps_the_ladder_whole(here: Path, model: Path):
 
 def test_gold(here: Path, model: Path):
     write("a.en", LINES[:4])
-    write("b.fr", [line.upper() for line in LINES[:4]])
+    write("b.fr", OTHERS[:4])
     write("gold", ["[0]:[0]", "[1]:[1]", "[2, 3]:[2, 3]"])
     code, out, err = align(model, "--src", "a.en", "--trg", "b.fr", "--out", "p.tsv", "--gold", "gold")
     assert code == 0, err
@@ -173,43 +197,45 @@ def test_no_output_is_refused(here: Path, model: Path):
     assert "expected one of .parquet" in align(model, "--src", "a.en", "--trg", "b.fr", "--out", "p.xml")[2]
 
 
-UPPER = [line.upper() for line in LINES]
-
-
 @pytest.mark.parametrize(
     ("a", "b", "said"),
     [
         (LINES, LINES, "1 pairs of documents have the same text on both sides (the first: a.en and b.fr)"),
-        (LINES, UPPER[:3], "over 3 times as many sentences as their counterpart (the first: a.en, 31 against 3)"),
-        ([*LINES, "x" * 1_000_000], UPPER, "of which the model sees the first ones (the first: a.en:32)"),
-        ([*LINES, "x" * 2_000_000], UPPER, "1 lines can't be read (the first: a.en:32: line-too-long, over 1,048,576"),
+        (LINES, OTHERS[::-1], "less than half of the shorter one aligned: are they translations, in one order?"),
+        (LINES, OTHERS[:3], "over 3 times as many sentences as their counterpart (the first: a.en, 31 against 3)"),
+        ([*LINES, "x" * 1_000_000], OTHERS, "of which the model sees the first ones (the first: a.en:32)"),
+        ([*LINES, "x" * 2_000_000], OTHERS, "1 lines can't be read (the first: a.en:32: line-too-long, over 1,048,576"),
     ],
 )
-def test_what_is_aligned_and_said(here: Path, model: Path, a: list[str], b: list[str], said: str):
+def test_what_is_aligned_and_said(
+    here: Path, model: Path, a: list[str], b: list[str], said: str, caplog: pytest.LogCaptureFixture
+):
     write("a.en", a)
     write("b.fr", b)
     code, out, err = align(model, "--src", "a.en", "--trg", "b.fr", "--out", "p.tsv")
     assert code == 0, err
-    assert said in err
+    assert said in caplog.text
     assert Path("p.tsv").read_text().count("\n") >= min(len(a), len(b)) - 1
 
 
-def test_documents_without_sentences_and_without_counterparts_are_counted(here: Path, model: Path):
+def test_documents_without_sentences_and_without_counterparts_are_counted(
+    here: Path, model: Path, caplog: pytest.LogCaptureFixture
+):
     write("en/1", LINES), write("en/2", []), write("en/3", LINES)
-    write("fr/1", UPPER), write("fr/2", UPPER)
+    write("fr/1", OTHERS), write("fr/2", OTHERS)
     code, out, err = align(model, "--src", "en", "--trg", "fr", "--out", "p.tsv", "--allow-missing")
     assert code == 0, err
     assert "documents\t1 pairs" in out
     assert "pairs left out, without sentences on a side\t1" in out
     assert "documents left out, without counterpart\t1" in out
-    assert "1 documents have no sentences, and their pairs are left out (the first: en/2)" in err
+    assert "1 documents have no sentences, and their pairs are left out (the first: en/2)" in caplog.text
 
 
 def test_paragraphs_are_split(here: Path, model: Path):
     pytest.importorskip("sentencex")
     text = [f"{line.capitalize()}." for line in LINES[:9]]
     write("a.en", [" ".join(text[:4]), "", " ".join(text[4:])])
-    write("b.fr", [line.upper() for line in text])
+    write("b.fr", [f"{line.capitalize()}." for line in OTHERS[:9]])
     code, out, err = align(model, "--src", "a.en", "--trg", "b.fr", "--split", "--out", "p.parquet", "--ladder", "l")
     assert code == 0, err
     assert "pairs\t9 found" in out
