@@ -85,6 +85,12 @@ class Alignment:
         """
         return 1.0 - distance(self.cosine, self.mean_a, self.mean_b)
 
+    @property
+    def support(self) -> float:
+        """The mean score of all sentences of both sides; one without a counterpart has 0."""
+        weights = self.sizes.sum(axis=1)
+        return float((np.nan_to_num(self.score) * weights).sum() / max(weights.sum(), 1))
+
 
 def align(x: Blocks, y: Blocks, options: AlignOptions) -> Alignment:
     """Align two documents.
@@ -102,6 +108,17 @@ def align(x: Blocks, y: Blocks, options: AlignOptions) -> Alignment:
     gap = costs.penalty(options.quantile, options.seed)
     nodes = best_path(costs, moves, gap, _band(x[:1], y[:1], options))
     return _described(costs, nodes)
+
+
+def backwards(blocks: Blocks) -> Blocks:
+    """A document's blocks as if its sentences stood in reverse order (inside of a block they don't).
+
+    Alignment with a document backwards is a control: it shows what score is reached where there is nothing to find.
+    """
+    found = np.zeros_like(blocks)
+    for before in range(min(len(blocks), blocks.shape[1])):
+        found[before, before:] = blocks[before, before:][::-1]
+    return found
 
 
 def whole_gap(n: int, m: int) -> Rows:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.aligning.align import Alignment, AlignOptions, align
+from pipeline.aligning.align import Alignment, AlignOptions, align, backwards
 from pipeline.aligning.blocks import MAX_CHARS, block_texts, block_vectors
 from pipeline.aligning.documents import Document, DocumentPair, Split, read_document
 from pipeline.aligning.ladder import LadderQuality, Rung, ladder_quality, read_ladder
@@ -35,8 +35,11 @@ BATCH = 65_536
 LOPSIDED = 3
 """So many times as many sentences on one side as on the other are worth a note."""
 
-UNRELATED = 0.5
-"""If less than this share of a document's sentences is aligned, it is worth a note."""
+UNRELATED = 1.5
+"""Where the score of documents is less than this many times that of a control (one of them backwards), it is worth a note."""
+
+LEAST = 10
+"""Sentences that both documents need for that."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,11 @@ class AlignCounts:
         self.sentences = self.sentences[0] + len(a.sentences), self.sentences[1] + len(b.sentences)
         return True
 
-    def aligned(self, pair: DocumentPair, alignment: Alignment) -> None:
-        """Count what was found of a pair."""
-        sizes = alignment.sizes
-        self.shapes.update((int(p), int(q)) for p, q in sizes)
-        aligned, least = sizes[alignment.paired].sum(axis=0), sizes.sum(axis=0).min()
-        if aligned.min() < UNRELATED * least:
-            what = "pairs of documents have less than half of the shorter one aligned: are they translations, in one order?"
+    def aligned(self, pair: DocumentPair, alignment: Alignment, control: Alignment) -> None:
+        """Count what was found of a pair, and of the pair with one side backwards."""
+        self.shapes.update((int(p), int(q)) for p, q in alignment.sizes)
+        if alignment.nodes[-1].min() >= LEAST and alignment.support < UNRELATED * control.support:
+            what = "pairs of documents are hardly more alike than with one side backwards: are they translations, in one order?"
             self.notes.add(what, f"{pair.a} and {pair.b}")
 
 
@@ -235,7 +236,7 @@ def _aligned(
                 for named, one, other in held:
                     x, y = (block_vectors(side.sentences, embedded, options.most) for side in (one, other))
                     alignment = align(x, y, options)
-                    counts.aligned(named, alignment)
+                    counts.aligned(named, alignment, align(x, backwards(y), options))
                     yield named, one, other, alignment
                     advance(1)
                 held, blocks = [], 0
