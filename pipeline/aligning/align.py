@@ -1,11 +1,11 @@
 r"""Sentence alignment of two documents, in time and memory that grow with their length (Thompson and Koehn, 2019).
 
-1. *Coarser.* The vectors of adjacent sentences are averaged two by two, again and again, until the grid of both documents is
-   small enough (``FULL`` x ``FULL`` nodes) to be searched whole. What all vectors of a level share, their mean, is taken away:
-   averages of neighbours are all much alike.
+1. *Coarser.* The vectors of adjacent sentences are averaged two by two, again and again, until the grid of both documents
+   is small enough (``FULL`` x ``FULL`` nodes) to be searched whole. What all vectors of a level share, their mean, is taken
+   away: averages of neighbours are all much alike.
 2. *Coarsest.* There the cheapest path of 1-1 alignments and gaps is found, anywhere.
-3. *Finer.* Each level looks at most ``reach`` columns away from the path of the level above, twice as long, still 1-1; between
-   two alignments, a path that leaves sentences out is taken as straight.
+3. *Finer.* Each level looks at most ``reach`` columns away from the path of the level above, twice as long, still 1-1;
+   between two alignments, a path that leaves sentences out is taken as straight.
 4. *Finest.* The sentences themselves, with all alignments of up to ``most`` sentences a side. Documents that are small
    from the start come here at once, and are searched whole.
 
@@ -75,7 +75,7 @@ class Alignment:
     @property
     def paired(self) -> NDArray[np.bool_]:
         """Which alignments have sentences on both sides [k]."""
-        return (self.sizes > 0).all(axis=1)
+        return np.asarray((self.sizes > 0).all(axis=1), dtype=np.bool_)
 
     @property
     def score(self) -> Floats:
@@ -147,7 +147,7 @@ def coarser(blocks: Blocks) -> Blocks:
     half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-12)
     half -= half.mean(axis=0)
     half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-12)
-    return half[None]
+    return np.asarray(half[None])
 
 
 def _without_gaps(nodes: Rows) -> Rows:

@@ -6,8 +6,8 @@ with the next q of side b; (1, 0) and (0, 1) leave one sentence out. With the co
 .. math:: D(i, j) = \min\bigl(D(i - 1, j) + g,\; D(i, j - 1) + g,\;
           \min_{p, q} D(i - p, j - q) + c(x_{i-p+1 \dots i},\, y_{j-q+1 \dots j})\bigr)
 
-Nodes are visited by antidiagonal, i + j, so that all of one antidiagonal are computed at once: none depends on another. Of each
-antidiagonal only ``width`` nodes are looked at, from column ``low`` on; time and memory are those of the band.
+Nodes are visited by antidiagonal, i + j, so that all of one antidiagonal are computed at once: none depends on another. Of
+each antidiagonal only ``width`` nodes are looked at, from column ``low`` on; time and memory are those of the band.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from pipeline.ground.arrays import Floats, Rows
 Move = tuple[int, int]
 
 TIE = 1e-3
-"""Added to every distance and to the penalty, so that of blocks that are equally alike, to rounding, the smallest are aligned (a document with
-itself: sentence by sentence)."""
+"""Added to every distance and to the penalty, so that of blocks that are equally alike, to rounding, the smallest are
+aligned (a document with itself: sentence by sentence)."""
 
 STEP = 128
 """Antidiagonals whose costs are computed together: enough for one large matrix product, few enough to hold."""
@@ -128,7 +128,8 @@ def _nodes_before(steps: Rows, band: Band, antidiagonals: Rows) -> Rows:
     there = np.maximum(antidiagonal, 0)
     place = column[:, None, :] - steps[:, 1][None, :, None] - band.low[there][:, :, None]
     outside = (antidiagonal < 0)[:, :, None] | (place < 0) | (place >= band.width)
-    return there[:, :, None] * (band.width + 1) + np.where(outside, band.width, place)
+    before: Rows = there[:, :, None] * (band.width + 1) + np.where(outside, band.width, place)
+    return before
 
 
 def _trace_back(steps: Rows, taken: NDArray[np.int8], band: Band, n: int, m: int) -> Rows:

@@ -11,8 +11,8 @@ is no better. The authors draw the y' at random; but the mean cosine with any ve
 blocks of the other side serve at once, at no more cost, and nothing is drawn.
 
 A sentence without a counterpart costs a fixed penalty, a quantile (0.2) of the cost of pairs of sentences that are
-drawn at random: what is less alike than that is better left unaligned. In a short document many of all pairs are translations:
-one in max(n, m), which are set aside (the share :math:`s` of the lowest costs, so the quantile is
+drawn at random: what is less alike than that is better left unaligned. In a short document many of all pairs are
+translations: one in max(n, m), which are set aside (the share :math:`s` of the lowest costs, so the quantile is
 :math:`s + (1 - s)\,q`); in a long one this is nothing.
 """
 
@@ -109,7 +109,7 @@ def _mean(blocks: Blocks) -> NDArray[np.float32]:
     for start in range(0, n, CHUNK):
         total += blocks[:, start : start + CHUNK].astype(np.float32).sum(axis=(0, 1))
     count = sum(max(n - size, 0) for size in range(sizes))
-    return (total / max(count, 1)).astype(np.float32)
+    return np.asarray(total / max(count, 1), dtype=np.float32)
 
 
 def _dot(blocks: Blocks, vector: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,7 +15,8 @@ from pipeline.corpora.base import file_source
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.named import refuse_same, refuse_swapped
 from pipeline.ground.languages import Wanted, canonical_language
-from pipeline.mining.files.text import COMPRESSED, MAX_BAD_SHARE, UNKNOWN
+from pipeline.mining.files.text import COMPRESSED, MAX_BAD_SHARE
+from pipeline.text.rules import UNKNOWN
 
 Split = Callable[[str], list[str]]
 """A paragraph to its sentences."""

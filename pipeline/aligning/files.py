@@ -6,6 +6,7 @@ are one batch's texts and vectors, and about 30 bytes an alignment.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -118,7 +119,9 @@ class AlignCounts:
         """Count what was found of a pair, and of the pair with one side backwards."""
         self.shapes.update((int(p), int(q)) for p, q in alignment.sizes)
         if alignment.nodes[-1].min() >= LEAST and alignment.support < UNRELATED * control.support:
-            what = "pairs of documents are hardly more alike than with one side backwards: are they translations, in one order?"
+            what = (
+                "pairs of documents are hardly more alike than with one side backwards: are they translations in order?"
+            )
             self.notes.add(what, f"{pair.a} and {pair.b}")
 
 
@@ -245,6 +248,5 @@ def _rungs(alignment: Alignment, a: Document, b: Document, split: bool) -> list[
     numbers = [range(len(side.sentences)) if split else [line - 1 for line in side.lines] for side in (a, b)]
     nodes = alignment.nodes.tolist()
     return [
-        (tuple(numbers[0][i:i_end]), tuple(numbers[1][j:j_end]))
-        for (i, j), (i_end, j_end) in zip(nodes[:-1], nodes[1:], strict=True)
+        (tuple(numbers[0][i:i_end]), tuple(numbers[1][j:j_end])) for (i, j), (i_end, j_end) in itertools.pairwise(nodes)
     ]

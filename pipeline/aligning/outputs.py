@@ -25,9 +25,9 @@ from pipeline.console.errors import UserError
 from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.ground.atomic import atomic_file, write_text
 from pipeline.ground.hashing import canonical_json
-from pipeline.mining.files.text import UNKNOWN
 from pipeline.mining.outputs import Side, one_line, write_moses, write_tmx, write_tsv
 from pipeline.mining.retrieval import Candidates
+from pipeline.text.rules import UNKNOWN
 
 SUFFIXES = (".parquet", ".tsv", ".tmx")
 LADDER = ".ladder"
@@ -38,8 +38,8 @@ ALIGNED = pa.schema(
     | {"file_a": pa.string(), "line_a": pa.int64(), "sentences_a": pa.int32()}
     | {"file_b": pa.string(), "line_b": pa.int64(), "sentences_b": pa.int32()}
 )
-"""An alignment: its score and what that is made of (see `pipeline.aligning.align.Alignment`), its document, both texts, and of
-each where its first sentence stands and how many sentences it has."""
+"""An alignment: its score and what that is made of (see `pipeline.aligning.align.Alignment`), its document, both texts, and
+of each where its first sentence stands and how many sentences it has."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.aligning.documents import Split
 from pipeline.console.errors import UserError
-from pipeline.mining.files.text import UNKNOWN
+from pipeline.text.rules import UNKNOWN
 
 
 def splitter(language: str) -> Split:

@@ -81,8 +81,8 @@ def project_files(folder: Path, texts: Mapping[str, Path], lines: int | None) ->
     if lost := [path for path in files.values() if any("\udc80" <= letter <= "\udcff" for letter in path)]:
         # In a locale of ASCII alone Python keeps such bytes apart; written down they would name another file.
         raise UserError(
-            f"{lost[0]!r}: a name that this locale can't spell, and that can't be written into params.yaml; expected a locale "
-            "of UTF-8 (LC_ALL=C.UTF-8)"
+            f"{lost[0]!r}: a name that this locale can't spell, and that can't be written into params.yaml; expected a "
+            "locale of UTF-8 (LC_ALL=C.UTF-8)"
         )
     contents["params.yaml"] = _fill_params(contents["params.yaml"], files, heldout_share(lines))
     contents["dvc.yaml"] = _fill_stages(contents["dvc.yaml"], list(files.values()))

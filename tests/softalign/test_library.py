@@ -49,7 +49,8 @@ def test_neighborhoods_by_hand():
     # Three vectors at 0, 60 and 120 degrees: cosines 0.5 between neighbours, -0.5 between the outer two.
     angles = np.radians([0, 60, 120])
     found = softalign.neighborhoods(np.stack([np.cos(angles), np.sin(angles)], axis=1), k=2, temperature=0.5)
-    assert found.row.tolist() == [[1, 2], [0, 2], [1, 0]]
+    assert found.row[[0, 2]].tolist() == [[1, 2], [1, 0]]
+    assert sorted(found.row[1].tolist()) == [0, 2]  # both at 60 degrees: in float16 either may be the nearer
     np.testing.assert_allclose(found.similarity[0], [0.5, -0.5], atol=1e-3)
     exponent = np.exp(np.array([1, 0.5, -0.5]) / 0.5)
     np.testing.assert_allclose(found.weight[0], (exponent / exponent.sum())[1:], atol=1e-3)

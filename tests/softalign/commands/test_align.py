@@ -143,7 +143,7 @@ def test_a_threshold_keeps_the_ladder_whole(here: Path, model: Path):
         "--threshold",
         0.9,
     )
-    code, out, err = align(model, *words)
+    code, _out, err = align(model, *words)
     assert code == 0, err
     table = pq.read_table("p.parquet")
     assert 0 < len(table) < len([rung for rung in read_ladder(Path("l")) if rung[0] and rung[1]])
@@ -212,7 +212,7 @@ def test_no_output_is_refused(here: Path, model: Path):
     ("a", "b", "said"),
     [
         (LINES, LINES, "1 pairs of documents have the same text on both sides (the first: a.en and b.fr)"),
-        (LINES, OTHERS[::-1], "hardly more alike than with one side backwards: are they translations, in one order?"),
+        (LINES, OTHERS[::-1], "hardly more alike than with one side backwards: are they translations in order?"),
         (LINES, OTHERS[:3], "over 3 times as many sentences as their counterpart (the first: a.en, 31 against 3)"),
         ([*LINES, "x" * 1_000_000], OTHERS, "of which the model sees the first ones (the first: a.en:32)"),
         ([*LINES, "x" * 2_000_000], OTHERS, "1 lines can't be read (the first: a.en:32: line-too-long, over 1,048,576"),
@@ -223,7 +223,7 @@ def test_what_is_aligned_and_said(
 ):
     write("a.en", a)
     write("b.fr", b)
-    code, out, err = align(model, "--src", "a.en", "--trg", "b.fr", "--out", "p.tsv")
+    code, _out, err = align(model, "--src", "a.en", "--trg", "b.fr", "--out", "p.tsv")
     assert code == 0, err
     assert said in caplog.text
     assert Path("p.tsv").read_text().count("\n") >= min(len(a), len(b)) - 1
