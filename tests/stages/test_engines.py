@@ -374,7 +374,7 @@ def refused(done: subprocess.CompletedProcess[str], *lines: str) -> None:
 def test_a_node_with_another_softalign_is_refused(cluster, alone: Path, tmp_path: Path):
     other = tmp_path / "other"
     shutil.copytree(ROOT / "pipeline", other / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    with (other / "pipeline" / "hashing.py").open("a") as opened:
+    with (other / "pipeline" / "ground" / "hashing.py").open("a") as opened:
         opened.write("\n# changed\n")
     project = again(alone, tmp_path / "refused", engine="ray", workers=1, cpus=4, ray_address=cluster.address)
     with odd_node(cluster, other):

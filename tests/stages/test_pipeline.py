@@ -118,7 +118,7 @@ def test_more_text_embeds_only_the_new_sentences(project: Path):
 
 def test_a_comment_reruns_a_stage_but_not_what_follows(project: Path):
     before = hashes(project)
-    module = project / "pipeline" / "neighborhoods.py"
+    module = project / "pipeline" / "labels" / "neighborhoods.py"
     module.write_text(module.read_text() + "\n# a comment\n")
     ran = repro(project)
     assert "neighborhoods" in ran
@@ -128,7 +128,7 @@ def test_a_comment_reruns_a_stage_but_not_what_follows(project: Path):
 
 
 def test_a_comment_in_the_teacher_s_code_costs_no_teacher_time(project: Path):
-    module = project / "pipeline" / "embedding.py"
+    module = project / "pipeline" / "embedding" / "embed.py"
     module.write_text(module.read_text() + "\n# a comment\n")
     ran = repro(project)
     assert ran[0] == "teach"
