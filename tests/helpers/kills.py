@@ -90,6 +90,7 @@ class Outcome:
 def write_project(folder: Path) -> Path:
     """A project that DVC runs, with a tiny teacher, a tiny transformer as student and several shards a language."""
     import tiny_project
+    from dvc_project import add_deps
     from small import make_transformer
 
     teacher = make_transformer(folder.parent / "teacher")
@@ -117,6 +118,7 @@ def write_project(folder: Path) -> Path:
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         else:
             shutil.copyfile(ROOT / name, folder / name)
+    add_deps(folder, {"prepare": ["text.en", "text.fr"], "tokenize": [str(teacher)], "teach": [str(teacher)]})
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     return folder
 
