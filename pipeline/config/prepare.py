@@ -78,6 +78,9 @@ class Corpus(Section):
         columns: for formats with columns, the column (name, or number from 0) of each language.
         encoding: of text files, if it isn't UTF-8 (a byte order mark is understood without it).
         delimiter: what is between the columns of TSV (``" ||| "``; a tab if not given) and CSV (one character; a comma).
+        score: for Parquet, Arrow and TSV, the column (name, or number from 0) of each pair's score, as ``softalign align``,
+            ``mine`` and ``score`` write it.
+        min_score: pairs whose score is lower, or NaN, are rejected (``low-score``).
         rename: the corpus' own language codes (in file names, columns and documents) and the project's languages that they
             mean there: ``{sr: sr-Latn, jp: ja}``.
         leave_out: which units of TMX, XLIFF and PO are left out for the format's own marks of quality (docs/corpora.md). A
@@ -99,6 +102,8 @@ class Corpus(Section):
     columns: dict[Language, str | int] = {}
     encoding: Encoding = "utf-8"
     delimiter: str | None = None
+    score: str | int | None = None
+    min_score: float | None = None
     rename: dict[str, Language] = {}
     leave_out: list[Mark] = list(LEFT_OUT)
     heldout: bool = True
@@ -120,6 +125,10 @@ class Corpus(Section):
         if self.format == "text":
             raise ValueError("format 'text' is one-sided; for two aligned files use 'moses'")
         check_delimiter(self.delimiter, self.format)
+        if (self.score is None) != (self.min_score is None):
+            raise ValueError("'score' names a column and 'min_score' the least score in it; give both or neither")
+        if self.score is not None and self.format not in {"tsv", "parquet", "arrow"}:
+            raise ValueError(f"'score' is only for the formats tsv, parquet and arrow, not {self.format}")
         if "leave_out" in self.model_fields_set and self.format not in {"tmx", "xliff", "po"}:
             raise ValueError(f"'leave_out' is only for the formats tmx, xliff and po, not {self.format}")
         return self

@@ -31,8 +31,11 @@ SCHEMA = pl.Schema(
 not be read, the reason and what exactly was found; then the sides hold what could be shown of them. Last, where side b stands
 if that is another place; null: where the row stands."""
 
-NOT_BAD = (*MARKS, "missing-side", "plural-form")
+NOT_BAD = (*MARKS, "missing-side", "plural-form", "low-score")
 """Reasons that readers give for units that are well-formed and have no pair to offer; all their other ones are damage."""
+
+SCORE = " score"
+"""What stands for the score's column among those of the languages; no language is called so."""
 
 CHUNK_ROWS = 65_536
 """Rows of a chunk, about: what a reader holds at a time."""
@@ -111,6 +114,8 @@ class Request:
         columns: the column of each language.
         encoding: of text files.
         delimiter: what is between columns of TSV and CSV; None: the format's own.
+        score: the column of each pair's score; None: there is none.
+        min_score: pairs of a lower score are rejected.
         rename: from the corpus' own language codes to the project's.
         leave_out: see `pipeline.config.prepare.Corpus`.
         notes: what the reader did that no row's reason tells; filled while it reads.
@@ -128,6 +133,8 @@ class Request:
     columns: tuple[tuple[str, str | int], ...] = ()
     encoding: str = "utf-8"
     delimiter: str | None = None
+    score: str | int | None = None
+    min_score: float = float("-inf")
     rename: tuple[tuple[str, str], ...] = ()
     leave_out: tuple[str, ...] = LEFT_OUT
     notes: Notes = field(default_factory=Notes, compare=False)
@@ -241,6 +248,24 @@ def coalesced(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
             yield from (Chunk(languages, pl.concat(frames)) for languages, frames in held.items())
             held, count, size = {}, 0, 0.0
     yield from (Chunk(languages, pl.concat(frames)) for languages, frames in held.items())
+
+
+def score_reasons(score: pl.Expr, min_score: float) -> tuple[pl.Expr, pl.Expr]:
+    """The reason and detail of rows whose score is no number, or too low; null for the others.
+
+    Args:
+        score: the column, of numbers or of text.
+        min_score: the least score; NaN is lower.
+    """
+    number = score.cast(pl.Float64, strict=False)
+    reason = (
+        pl.when(number.is_null())
+        .then(pl.lit("no-score"))
+        .when(number.is_nan() | (number < min_score))
+        .then(pl.lit("low-score"))
+    )
+    shown = pl.coalesce(score.cast(pl.String).str.head(40), pl.lit("none"))
+    return reason, pl.when(reason.is_not_null()).then(pl.format("score {}", shown))
 
 
 def require_languages(request: Request, units: list[Unit], where: str) -> list[Unit]:

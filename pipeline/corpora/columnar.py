@@ -11,6 +11,7 @@ and as one text of a dictionary may stand in every row, few rows are unpacked at
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 import polars as pl
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import Chunk, Request, Source, Unit, complete, require_languages
+from pipeline.corpora.base import SCORE, Chunk, Request, Source, Unit, complete, require_languages, score_reasons
 from pipeline.corpora.lines import MAX_LINE_BYTES, SHOWN_BYTES
 from pipeline.corpora.places import find_files
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO
@@ -60,7 +61,7 @@ class ColumnarReader:
 
     def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        yield from read_columns(unit, self.kind)
+        yield from read_columns(unit, self.kind, request.score, request.min_score)
 
 
 def columnar_unit(source: Source, kind: str, request: Request, order: tuple[str, ...]) -> Unit | None:
@@ -145,17 +146,28 @@ def _guess(schema: pa.Schema, wanted: Wanted, order: tuple[str, ...]) -> dict[st
     return {}
 
 
-def read_columns(unit: Unit, kind: str) -> Iterator[Chunk]:
+def read_columns(
+    unit: Unit, kind: str, score: str | int | None = None, min_score: float = float("-inf")
+) -> Iterator[Chunk]:
     """Read a unit's columns in batches.
+
+    Args:
+        unit: the file, and its columns.
+        kind: ``parquet`` or ``arrow``.
+        score: the column of each pair's score; None: there is none.
+        min_score: pairs of a lower score are rejected.
 
     Raises:
         InputError: if the file is damaged.
     """
     source, line = unit.sources[0], 1
     try:
+        if score is not None:
+            _score_field(_schema(source, kind), score, source.name)
+            unit = replace(unit, columns=(*unit.columns, (SCORE, score)))
         for batch in _batches(source, kind, unit):
             for group in unit.groups:
-                yield Chunk(group, _rows(batch, group, source.name, line))
+                yield Chunk(group, _rows(batch, group, source.name, line, min_score))
             line += batch.num_rows
     except DAMAGE as error:
         raise InputError(source.name, f"damaged after row {line - 1:,} ({_first_line(error)})") from None
@@ -182,8 +194,12 @@ def _batches(source: Source, kind: str, unit: Unit) -> Iterator[pa.RecordBatch]:
                             source.name, f"column {'.'.join(path)!r}: holds {array.type}, expected a struct"
                         )
                     array = array.field(part) if array.null_count == 0 else pc.struct_field(array, part)
-                arrays.append(_as_string(array, source.name, ".".join(path)))
-            whole = pa.RecordBatch.from_arrays([_decoded(array) for array in arrays], names=list(paths))
+                arrays.append(array)
+            texts = [
+                array if name == SCORE else _decoded(_as_string(array, source.name, ".".join(path)))
+                for (name, path), array in zip(paths.items(), arrays, strict=True)
+            ]
+            whole = pa.RecordBatch.from_arrays(texts, names=list(paths))
             whole.validate(full=True)
             yield whole
 
@@ -242,6 +258,13 @@ def _arrow_batches(source: Source) -> Iterator[pa.RecordBatch]:
                 yield batch.slice(start, BATCH_ROWS)
 
 
+def _score_field(schema: pa.Schema, score: str | int, name: str) -> None:
+    _field(schema, score, name, "the score")
+    kind = schema.field(score).type if isinstance(score, int) or score in schema.names else None
+    if kind is None or not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        raise InputError(name, f"column {score!r} holds {kind or 'a struct'}, expected numbers (its 'score')")
+
+
 def _path(schema: pa.Schema, column: str | int) -> list[str]:
     if isinstance(column, int):
         return [schema.names[column]]
@@ -272,13 +295,16 @@ def _decoded(array: pa.Array) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int) -> pl.DataFrame:
+def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int, min_score: float) -> pl.DataFrame:
     frame = pl.from_arrow(pa.Table.from_batches([batch]))
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
     lacks = pl.coalesce(pl.when(pl.col(language).is_null()).then(pl.lit(language)) for language in group)
     missing = lacks.is_not_null()
     long = pl.any_horizontal(pl.col(language).str.len_bytes() > MAX_LINE_BYTES for language in group)
     long_row = pl.col("reason") == "line-too-long"
+    low, score = pl.lit(None, pl.String), pl.lit(None, pl.String)
+    if SCORE in frame.columns:
+        low, score = score_reasons(pl.col(SCORE), min_score)
     side_b = pl.col(group[1]) if len(group) > 1 else pl.lit(None, pl.String)
     return complete(
         frame.select(
@@ -287,11 +313,16 @@ def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int) -
             file=pl.lit(name),
             line=pl.int_range(line, line + frame.height),
             doc=pl.lit(""),
-            reason=pl.when(missing).then(pl.lit("missing-side")).when(long).then(pl.lit("line-too-long")),
+            reason=pl.when(missing)
+            .then(pl.lit("missing-side"))
+            .when(long)
+            .then(pl.lit("line-too-long"))
+            .otherwise(low),
             detail=pl.when(missing)
             .then(pl.format("no text for {}", lacks))
             .when(long)
-            .then(pl.lit(f"over {MAX_LINE_BYTES:,} bytes")),
+            .then(pl.lit(f"over {MAX_LINE_BYTES:,} bytes"))
+            .otherwise(score),
         ).with_columns(
             pl.when(long_row).then(pl.col(side).str.head(SHOWN_BYTES)).otherwise(side).alias(side)
             for side in ("a", "b")

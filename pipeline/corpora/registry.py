@@ -71,6 +71,8 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
         columns=tuple(corpus.columns.items()),
         encoding=corpus.encoding,
         delimiter=corpus.delimiter,
+        score=corpus.score,
+        min_score=float("-inf") if corpus.min_score is None else corpus.min_score,
         rename=tuple(corpus.rename.items()),
         leave_out=tuple(corpus.leave_out),
     )

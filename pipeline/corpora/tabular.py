@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 import polars as pl
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Chunk, Request, Source, Unit, chunked_groups, complete, require_languages
+from pipeline.corpora.base import (
+    SCORE,
+    Chunk,
+    Request,
+    Source,
+    Unit,
+    chunked_groups,
+    complete,
+    require_languages,
+    score_reasons,
+)
 from pipeline.corpora.lines import MAX_LINE_BYTES, read_lines
 from pipeline.corpora.places import Found, find_files
 
@@ -66,26 +77,34 @@ class TsvReader:
         """See `pipeline.corpora.base.Reader`."""
         source = unit.sources[0]
         frames = read_lines(source, request.encoding)
-        if any(isinstance(column, str) for _, column in unit.columns):
+        wanted = unit if request.score is None else replace(unit, columns=(*unit.columns, (SCORE, request.score)))
+        if any(isinstance(column, str) for _, column in wanted.columns):
             first = next(frames, None)
             if first is None:
                 raise InputError(source.name, "is empty, expected a header with the columns' names", 1)
-            positions = header_positions(source.name, first["text"][0].split(request.delimiter or "\t"), unit)
+            positions = header_positions(source.name, first["text"][0].split(request.delimiter or "\t"), wanted)
             frames = chain([first.slice(1)], frames)
         else:
-            positions = {language: int(column) for language, column in unit.columns}
+            positions = {language: int(column) for language, column in wanted.columns}
         for frame in frames:
-            yield from self._chunks(frame, unit, positions, source.name, request.delimiter or "\t")
+            yield from self._chunks(frame, unit, positions, source.name, request)
 
     def _chunks(
-        self, frame: pl.DataFrame, unit: Unit, positions: dict[str, int], name: str, delimiter: str
+        self, frame: pl.DataFrame, unit: Unit, positions: dict[str, int], name: str, request: Request
     ) -> Iterator[Chunk]:
-        needed = max(positions[language] for group in unit.groups for language in group) + 1
+        delimiter = request.delimiter or "\t"
+        read = {language for group in unit.groups for language in group} | (positions.keys() & {SCORE})
+        needed = max(positions[column] for column in read) + 1
         fields = frame["text"].str.splitn(delimiter, needed + 1)
         frame = frame.with_columns(fields=fields)
         for group in unit.groups:
             sides = [pl.col("fields").struct.field(f"field_{positions[language]}") for language in group]
             missing = pl.any_horizontal(side.is_null() for side in sides)
+            low, score = pl.lit(None, pl.String), pl.lit(None, pl.String)
+            if SCORE in positions:
+                field = pl.col("fields").struct.field(f"field_{positions[SCORE]}")
+                missing |= field.is_null()
+                low, score = score_reasons(field, request.min_score)
             count = pl.col("text").str.count_matches(delimiter, literal=True) + 1
             detail = pl.format("{} columns, expected {}{}", count, needed, _likely(pl.col("text"), count, delimiter))
             unusable = pl.col("reason").is_not_null()
@@ -96,8 +115,10 @@ class TsvReader:
                 else pl.lit(None),
                 "file": pl.lit(name),
                 "doc": pl.lit(""),
-                "reason": pl.coalesce("reason", pl.when(missing).then(pl.lit("missing-column"))),
-                "detail": pl.coalesce("detail", pl.when(missing & ~unusable).then(detail)),
+                "reason": pl.coalesce("reason", pl.when(missing).then(pl.lit("missing-column")), low),
+                "detail": pl.coalesce(
+                    "detail", pl.when(missing & ~unusable).then(detail), pl.when(~unusable).then(score)
+                ),
             }
             yield Chunk(group, complete(frame.with_columns(**columns)))
 
