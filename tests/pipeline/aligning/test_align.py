@@ -190,6 +190,13 @@ def test_short_documents_are_aligned(n: int):
     assert shapes_of(align(blocks_of(a), blocks_of(b), AlignOptions()).nodes) == [(1, 1)] * n
 
 
+def test_the_penalty_sets_translations_aside():
+    # Two sentences that are those of the other side: costs 0, 0, 2, 2, half of them of translations. Of the other half the
+    # quantile 0.2 is 0.6 of the whole: position 1.8 of 0 to 3.
+    one = np.eye(2, dtype=np.float32)[None]
+    assert Costs.of(one, one).penalty(0.2, 0) == pytest.approx(1.6)
+
+
 def test_the_same_seed_gives_the_same_penalty():
     generator = np.random.default_rng(4)
     costs = Costs.of(random_blocks(generator, 200), random_blocks(generator, 300))
