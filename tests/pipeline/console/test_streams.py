@@ -49,18 +49,9 @@ def test_tables_and_lines(monkeypatch: pytest.MonkeyPatch, encoding: str, shown:
 def test_a_name_that_the_locale_cannot_spell_is_an_error(tmp_path: Path):
     for name in ("a.en", "日.ja"):
         (tmp_path / name).write_text("a line\nanother\n", encoding="utf-8")
+    words = ["init", tmp_path / "p", "--src", tmp_path / "a.en", "--trg", tmp_path / "日.ja", "--languages", "en,ja"]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "softalign",
-            "init",
-            tmp_path / "p",
-            "--src",
-            tmp_path / "a.en",
-            "--trg",
-            tmp_path / "日.ja",
-        ],
+        [sys.executable, "-m", "softalign", *words],
         env={**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
         | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,

@@ -239,7 +239,9 @@ def test_what_is_aligned_and_said(
     code, _out, err = align(model, "--src", "a.en", "--trg", "b.fr", "--out", "p.tsv")
     assert code == 0, err
     assert said in caplog.text
-    assert Path("p.tsv").read_text()
+    # How sentences that are no translations fall together depends on the model: of these only that they are written.
+    least = 1 if b == OTHERS[::-1] else min(len(a), len(b)) - 1
+    assert Path("p.tsv").read_text().count("\n") >= least
 
 
 def test_documents_without_sentences_and_without_counterparts_are_counted(
