@@ -405,7 +405,7 @@ NO_FILES = {
     ),
     *(
         f"prepare.corpora.{key}"
-        for key in ("package", "dataset", "revision", "languages", "columns", "encoding", "licence")
+        for key in ("package", "dataset", "revision", "languages", "columns", "encoding", "licence", "score")
     ),
     *(f"prepare.{kind}.{key}" for kind in ("corpora", "text") for key in ("name", "encoding", "rename", "delimiter")),
     *(f"prepare.decontaminate.benchmarks.{key}" for key in ("name", "columns", "encoding")),
