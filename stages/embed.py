@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.artifacts.shards import count_shards
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Terms
-from pipeline.embedding.embed import FolderToEmbed, Model, embed_folders, embedding_work
+from pipeline.embedding.embed import EmbeddingModel, FolderToEmbed, embed_folders, embedding_work
 from stages.inputs.models import student_settings
 from stages.running.command import Project, stage_main, write_metrics
 
@@ -17,7 +17,7 @@ def run(project: Project) -> None:
     # A static student embeds faster than a store is read; for a transformer a stop must not cost the work done.
     store = None if params.student.kind == "static" else layout.store
     student = str(layout.student.relative_to(layout.root))
-    model = Model("models/student", student, None, layout.root, student_settings(project), store)
+    model = EmbeddingModel("models/student", student, None, layout.root, student_settings(project), store)
     folders = [
         FolderToEmbed(
             layout.tokens / "monolingual" / language,

@@ -19,7 +19,7 @@ from pipeline.ground.languages import LanguagePair
 from pipeline.mining.judging.histogram import histogram
 from pipeline.mining.judging.threshold import explain_infinite
 from pipeline.mining.pair_rules import MinedRules
-from pipeline.mining.texts import MinedSet, Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
+from pipeline.mining.texts import MinedSet, TextSide, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.search.kept_indexes import FOLDER as INDEXES
 from stages.running.command import Project, run_stage, write_metrics
 
@@ -32,7 +32,7 @@ def run(project: Project, pair: str) -> None:
     engine = open_engine(params.compute)
     languages = _pair(project, pair)
     side_a, side_b = (
-        Side(TextFolder(layout.monolingual / language), VectorFolder(layout.embeddings / language))
+        TextSide(TextFolder(layout.monolingual / language), VectorFolder(layout.embeddings / language))
         for language in (languages.a, languages.b)
     )
     heldout = HeldOutFolder(layout.heldout / pair)
@@ -74,7 +74,7 @@ def run(project: Project, pair: str) -> None:
         write_metrics(layout.metrics / "mine" / f"{pair}.json", _metrics(mined, threshold))
 
 
-def _say_one_sided(pair: str, sides: dict[str, Side]) -> None:
+def _say_one_sided(pair: str, sides: dict[str, TextSide]) -> None:
     """Say that the text of one language has nothing to be mined with."""
     rows = {language: len(side.texts.flagged("to_mine")) for language, side in sides.items()}
     if any(rows.values()) and not all(rows.values()):

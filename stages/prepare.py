@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipeline.compute.engines import open_engine
-from pipeline.prepare.prepare import Outputs, prepare
+from pipeline.prepare.prepare import PrepareOutputs, prepare
 from stages.running.command import Project, stage_main, write_metrics
 from stages.running.corpus_inputs import corpus_inputs
 from stages.running.declared import check_declared
@@ -17,7 +17,7 @@ def run(project: Project) -> None:
     """Run the stage in a project."""
     check_declared(project, lambda: corpus_inputs(project))
     layout = project.layout
-    outputs = Outputs(
+    outputs = PrepareOutputs(
         sentences=layout.sentences,
         pairs=layout.pairs,
         monolingual=layout.monolingual,

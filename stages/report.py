@@ -12,7 +12,7 @@ from pipeline.reporting.current import current_evaluation, current_prepare
 from pipeline.reporting.inputs import ReportInputs, read_metrics, read_mined, read_series
 from pipeline.reporting.judged_precision import read_judged
 from pipeline.reporting.label_neighborhoods import Neighborhood, read_neighborhoods
-from pipeline.reporting.models import STUDENT, Models
+from pipeline.reporting.models import STUDENT, ModelScores
 from pipeline.reporting.render import render
 from pipeline.reporting.space import read_space
 from stages.running.command import Project, stage_main
@@ -58,7 +58,7 @@ def run(project: Project) -> None:
     write_text(layout.report, render(inputs))
 
 
-def _models(project: Project) -> Models | None:
+def _models(project: Project) -> ModelScores | None:
     folder = project.layout.evaluation
     if not (folder / f"{STUDENT}.json").is_file():
         return None

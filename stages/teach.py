@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.artifacts.shards import count_shards
 from pipeline.compute.engines import open_engine
 from pipeline.compute.work import Terms
-from pipeline.embedding.embed import FolderToEmbed, Model, embed_folders, embedding_work
+from pipeline.embedding.embed import EmbeddingModel, FolderToEmbed, embed_folders, embedding_work
 from stages.inputs.models import resolve_teacher, teacher_settings
 from stages.running.command import Project, stage_main, write_metrics
 from stages.running.declared import check_declared
@@ -17,7 +17,7 @@ def run(project: Project) -> None:
     check_declared(project, lambda: named_inputs(project, "teach"))
     params, layout = project.params, project.layout
     teacher, engine = params.teacher, open_engine(params.compute)
-    model = Model(
+    model = EmbeddingModel(
         "teacher.model",
         teacher.model,
         teacher.revision,

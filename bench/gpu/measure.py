@@ -61,7 +61,7 @@ from pipeline.labels.points import LabelPoints  # noqa: E402
 from pipeline.search.neighbors import mutual_neighbors  # noqa: E402
 from pipeline.search.translation_retrieval import retrieve  # noqa: E402
 from pipeline.training.batches import BatchPlan, PairBatch  # noqa: E402
-from pipeline.training.checkpoint import Progress  # noqa: E402
+from pipeline.training.checkpoint import TrainingProgress  # noqa: E402
 from pipeline.training.data import TrainingPairs  # noqa: E402
 from pipeline.training.devices import make_accelerator  # noqa: E402
 from pipeline.training.objective import training_loss  # noqa: E402
@@ -345,7 +345,7 @@ class OurSteps:
         self.model, optimizer = self.accelerator.prepare(self.student, adamw(self.student, self.config))
         add_parameters(optimizer, loss)
         self.plan = BatchPlan([len(part.rows_a) for part in pairs], bench.sizes.batch_size, about["seed"])
-        self.progress = Progress("bench")
+        self.progress = TrainingProgress("bench")
         self._steps = Steps(self.accelerator, self.model, self.student, loss, pairs, self.plan, optimizer, self.config)
 
     def take(self, count: int) -> list[torch.Tensor]:

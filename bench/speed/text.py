@@ -39,13 +39,13 @@ def _documentation(a: str, b: str) -> list[tuple[str, str]]:
     from pipeline.artifacts.folders import TextFolder
     from pipeline.artifacts.pairs import PairFolder
     from pipeline.config.params import check_params
-    from pipeline.prepare.prepare import Outputs, prepare
+    from pipeline.prepare.prepare import PrepareOutputs, prepare
 
     corpus = {"name": "node-docs", "format": "node-docs", "package": "comfyui_embedded_docs", "heldout": False}
     raw = {"languages": [a, b], "pairs": [f"{a}-{b}"], "prepare": {"corpora": [corpus]}, "teacher": {"model": "none"}}
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
-        prepare(check_params(raw), out, Outputs(*(out / part for part in PARTS)))
+        prepare(check_params(raw), out, PrepareOutputs(*(out / part for part in PARTS)))
         pairs = PairFolder(out / "pairs" / f"{a}-{b}")
         texts = {language: TextFolder(out / "sentences" / language) for language in (a, b)}
         return list(

@@ -14,7 +14,7 @@ from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import file_source
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.named import refuse_same, refuse_swapped
-from pipeline.ground.languages import Wanted, canonical_language
+from pipeline.ground.languages import WantedLanguages, canonical_language
 from pipeline.mining.files.text import COMPRESSED, MAX_BAD_SHARE
 from pipeline.text.rules import UNKNOWN
 
@@ -161,7 +161,7 @@ def check_pairs(pairs: Sequence[DocumentPair], languages: tuple[str, str]) -> No
         UserError: naming the files.
     """
     a, b = languages
-    wanted = None if a == b or UNKNOWN in languages else Wanted(languages)
+    wanted = None if a == b or UNKNOWN in languages else WantedLanguages(languages)
     for pair in pairs:
         if pair.a.resolve() == pair.b.resolve():
             raise UserError(f"{pair.a}: is to be aligned with itself; expected a document of each language")

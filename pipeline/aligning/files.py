@@ -24,7 +24,7 @@ from pipeline.aligning.outputs import ALIGNED, AlignOutputs, aligned_table, writ
 from pipeline.console.errors import InputError
 from pipeline.console.progress import progress
 from pipeline.corpora.base import Notes
-from pipeline.evaluation.embedded import Embedded, Model, embed_texts
+from pipeline.evaluation.embedded import Embedded, MeasuredModel, embed_texts
 from pipeline.ground.arrays import Floats
 from pipeline.mining.judging.histogram import Histogram, histogram
 
@@ -155,7 +155,7 @@ class BlockEmbedder:
         store: the vector store's folder, if there is one.
     """
 
-    model: Model
+    model: MeasuredModel
     store: Path | None = None
 
     def vectors(self, documents: Sequence[Document], most: int) -> Embedded:

@@ -25,7 +25,7 @@ from pipeline.console.errors import UserError
 from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.ground.atomic import atomic_file, write_text
 from pipeline.ground.hashing import canonical_json
-from pipeline.mining.outputs import Side, one_line, write_moses, write_tmx, write_tsv
+from pipeline.mining.outputs import OutputSide, one_line, write_moses, write_tmx, write_tsv
 from pipeline.mining.retrieval import Candidates
 from pipeline.text.rules import UNKNOWN
 
@@ -146,7 +146,7 @@ def write_pairs(
     cosine, none = table.column("cosine").to_numpy()[rows], np.zeros(len(rows), np.int32)
     pairs = Candidates(row_a=rows, row_b=rows, cosine=cosine, rank_a_to_b=none, rank_b_to_a=none, **numbers)
     a, b = (
-        Side(language, table.select([f"text_{suffix}"]).rename_columns(["text"]))
+        OutputSide(language, table.select([f"text_{suffix}"]).rename_columns(["text"]))
         for suffix, language in zip("ab", languages, strict=True)
     )
     for path in outputs.files:

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from pipeline.compute.work import ComputeError, Count, Crew, Item, Result, Terms
-from pipeline.compute.worker import Done, Failed, Lost, Message, Progress, Ready, machine, software
+from pipeline.compute.worker import Done, Failed, Lost, Message, Ready, WorkProgress, machine, software
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Dispatcher(Crew[Item, Result]):
                 self._failed_starts = 0
                 self._starting.discard(worker)
                 self._idle.append(worker)
-            case Progress(count):
+            case WorkProgress(count):
                 queue.progress(self._busy[worker], count)
             case Done(result, count):
                 queue.done(self._busy.pop(worker), result, count)

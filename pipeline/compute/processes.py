@@ -22,7 +22,16 @@ from pipeline.compute.dispatch import Dispatcher
 from pipeline.compute.in_process import Here
 from pipeline.compute.sharing import assigned
 from pipeline.compute.work import ComputeError, Crew, Engine, Item, Result, State, Terms, Work
-from pipeline.compute.worker import Assignment, Failed, Lost, Message, Progress, Worker, portable, thread_environment
+from pipeline.compute.worker import (
+    Assignment,
+    Failed,
+    Lost,
+    Message,
+    Worker,
+    WorkProgress,
+    portable,
+    thread_environment,
+)
 
 REPORT_SECONDS = 0.5
 """Between two messages of a task's progress."""
@@ -214,5 +223,5 @@ class _Reports:
     def __call__(self, count: int) -> None:
         self._count += count
         if time.monotonic() - self._last >= REPORT_SECONDS:
-            self._connection.send(Progress(self._count))
+            self._connection.send(WorkProgress(self._count))
             self.clear()

@@ -73,7 +73,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Progress:
+class WorkProgress:
     """Units done since the last message."""
 
     count: int
@@ -102,7 +102,7 @@ class Lost:
     reason: str
 
 
-Message = Ready | Progress | Done | Failed | Lost
+Message = Ready | WorkProgress | Done | Failed | Lost
 
 
 class Worker:

@@ -167,7 +167,7 @@ class TextFile(Section):
         return self
 
 
-class Benchmark(Section):
+class ForbiddenText(Section):
     """Sentences that must not be trained on.
 
     Attributes:
@@ -272,7 +272,7 @@ class Decontaminate(Section):
         near: a side with at least this Jaccard similarity of character 5-grams to a benchmark sentence goes too; 0: none.
     """
 
-    benchmarks: list[Benchmark] = []
+    benchmarks: list[ForbiddenText] = []
     near: Share = 0.0
 
     @model_validator(mode="after")

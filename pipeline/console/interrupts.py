@@ -37,7 +37,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 @dataclass
-class Request:
+class StopRequest:
     """Whether a stop was asked for.
 
     Attributes:
@@ -59,9 +59,9 @@ def raised_interrupts() -> Iterator[None]:
 
 
 @contextmanager
-def noted_interrupts() -> Iterator[Request]:
+def noted_interrupts() -> Iterator[StopRequest]:
     """Inside, a first signal is only noted, for the work to look at when it can stop well; a second one raises."""
-    request = Request()
+    request = StopRequest()
 
     def note(number: int) -> None:
         if request.number is not None:

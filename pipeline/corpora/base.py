@@ -12,7 +12,7 @@ import polars as pl
 
 from pipeline.config.prepare import LEFT_OUT, MARKS
 from pipeline.console.errors import InputError, UserError
-from pipeline.ground.languages import Wanted, other_languages
+from pipeline.ground.languages import WantedLanguages, other_languages
 
 SCHEMA = pl.Schema(
     {
@@ -58,7 +58,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Source:
+class CorpusSource:
     """A file, or a member of an archive, that can be opened as often as needed.
 
     Attributes:
@@ -98,7 +98,7 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Request:
+class ReadRequest:
     """What is asked of a reader.
 
     Attributes:
@@ -140,9 +140,9 @@ class Request:
     notes: Notes = field(default_factory=Notes, compare=False)
 
     @cached_property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> WantedLanguages:
         """All languages of the groups, in order of first appearance; notes what other languages the corpus holds."""
-        return Wanted(dict.fromkeys(language for group in self.groups for language in group), self.rename)
+        return WantedLanguages(dict.fromkeys(language for group in self.groups for language in group), self.rename)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Unit:
         kind: where a format has files of several kinds: which this is.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[CorpusSource, ...]
     groups: tuple[tuple[str, ...], ...]
     columns: tuple[tuple[str, str | int], ...] = ()
     kind: str = ""
@@ -165,7 +165,7 @@ class Unit:
 class Reader(Protocol):
     """A format."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """Find what is to be read, without reading it.
 
         Raises:
@@ -173,7 +173,7 @@ class Reader(Protocol):
         """
         ...
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """Read a unit; holds one chunk at a time.
 
         Raises:
@@ -182,7 +182,7 @@ class Reader(Protocol):
         ...
 
 
-def file_source(path: Path, name: str) -> Source:
+def file_source(path: Path, name: str) -> CorpusSource:
     """A regular file as a source.
 
     Raises:
@@ -199,7 +199,7 @@ def file_source(path: Path, name: str) -> Source:
             pass
     except OSError as error:
         raise InputError(name, f"can't be read ({error.strerror})") from None
-    return Source(name, path, lambda: path.open("rb"), path.stat().st_size)
+    return CorpusSource(name, path, lambda: path.open("rb"), path.stat().st_size)
 
 
 def make_frame(rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
@@ -268,7 +268,7 @@ def score_reasons(score: pl.Expr, min_score: float) -> tuple[pl.Expr, pl.Expr]:
     return reason, pl.when(reason.is_not_null()).then(pl.format("score {}", shown))
 
 
-def require_languages(request: Request, units: list[Unit], where: str) -> list[Unit]:
+def require_languages(request: ReadRequest, units: list[Unit], where: str) -> list[Unit]:
     """The units themselves, if there are any and each language that the user listed stands in one.
 
     Raises:

@@ -20,11 +20,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import SCORE, Chunk, Request, Source, Unit, complete, require_languages, score_reasons
+from pipeline.corpora.base import (
+    SCORE,
+    Chunk,
+    CorpusSource,
+    ReadRequest,
+    Unit,
+    complete,
+    require_languages,
+    score_reasons,
+)
 from pipeline.corpora.lines import MAX_LINE_BYTES, SHOWN_BYTES
 from pipeline.corpora.places import find_files
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO
-from pipeline.ground.languages import Wanted, choose_codes, other_languages
+from pipeline.ground.languages import WantedLanguages, choose_codes, other_languages
 
 BATCH_ROWS = 512
 """Rows unpacked at once: with texts of at most `MAX_LINE_BYTES` in a dictionary, 512 MiB a column."""
@@ -49,7 +58,7 @@ class ColumnarReader:
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         units = []
         for found in find_files(request):
@@ -59,12 +68,12 @@ class ColumnarReader:
                 units.append(unit)
         return require_languages(request, units, str(request.path))
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from read_columns(unit, self.kind, request.score, request.min_score)
 
 
-def columnar_unit(source: Source, kind: str, request: Request, order: tuple[str, ...]) -> Unit | None:
+def columnar_unit(source: CorpusSource, kind: str, request: ReadRequest, order: tuple[str, ...]) -> Unit | None:
     """A file with the column of each language, or None if it holds no wanted pair.
 
     Args:
@@ -95,7 +104,7 @@ def columnar_unit(source: Source, kind: str, request: Request, order: tuple[str,
     return Unit((source,), groups, tuple(columns.items())) if groups else None
 
 
-def _schema(source: Source, kind: str) -> pa.Schema:
+def _schema(source: CorpusSource, kind: str) -> pa.Schema:
     try:
         if kind == "parquet":
             with source.open() as opened:
@@ -114,7 +123,7 @@ def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)[:150]
 
 
-def _arrow_reader(source: Source) -> pa.ipc.RecordBatchFileReader | pa.ipc.RecordBatchStreamReader:
+def _arrow_reader(source: CorpusSource) -> pa.ipc.RecordBatchFileReader | pa.ipc.RecordBatchStreamReader:
     try:
         return pa.ipc.open_file(source.open())
     except pa.ArrowInvalid:
@@ -129,7 +138,7 @@ def _field(schema: pa.Schema, column: str | int, name: str, language: str) -> No
         raise InputError(name, f"has no column {column!r}; its columns are {', '.join(schema.names[:10])}")
 
 
-def _guess(schema: pa.Schema, wanted: Wanted, order: tuple[str, ...]) -> dict[str, str | int]:
+def _guess(schema: pa.Schema, wanted: WantedLanguages, order: tuple[str, ...]) -> dict[str, str | int]:
     """The column of each language, by the columns' names; empty if they say nothing."""
     if "translation" in schema.names and pa.types.is_struct(schema.field("translation").type):
         names = [field.name for field in schema.field("translation").type]
@@ -173,7 +182,7 @@ def read_columns(
         raise InputError(source.name, f"damaged after row {line - 1:,} ({_first_line(error)})") from None
 
 
-def _batches(source: Source, kind: str, unit: Unit) -> Iterator[pa.RecordBatch]:
+def _batches(source: CorpusSource, kind: str, unit: Unit) -> Iterator[pa.RecordBatch]:
     schema = _schema(source, kind)
     paths = {language: _path(schema, column) for language, column in unit.columns}
     tops = list(dict.fromkeys(path[0] for path in paths.values()))
@@ -247,7 +256,7 @@ def _page_bytes(opened: BinaryIO, offset: int) -> int:
     return value >> 1 if value & 1 == 0 else DICTIONARY_BYTES + 1
 
 
-def _arrow_batches(source: Source) -> Iterator[pa.RecordBatch]:
+def _arrow_batches(source: CorpusSource) -> Iterator[pa.RecordBatch]:
     with _arrow_reader(source) as reader:
         if isinstance(reader, pa.ipc.RecordBatchFileReader):
             batches: Iterator[pa.RecordBatch] = (reader.get_batch(i) for i in range(reader.num_record_batches))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.corpora.base import Source
+from pipeline.corpora.base import CorpusSource
 from pipeline.corpora.lines import read_lines
 
 MAX_LINES = 5_000_000
@@ -21,7 +21,7 @@ MIN_LINES = 8
 """After the cut, so few lines can't tell a drift from chance."""
 
 
-def explain_drift(first: Source, second: Source, encoding: str) -> str:
+def explain_drift(first: CorpusSource, second: CorpusSource, encoding: str) -> str:
     """A clause for the message: where the two files seem to drift; empty where that can't be told."""
     lengths = _lengths(first, encoding), _lengths(second, encoding)
     if max(len(length) for length in lengths) > MAX_LINES:
@@ -54,7 +54,7 @@ def drift_line(first: NDArray[np.float32], second: NDArray[np.float32]) -> int |
     return cut + 1
 
 
-def _lengths(source: Source, encoding: str) -> NDArray[np.float32]:
+def _lengths(source: CorpusSource, encoding: str) -> NDArray[np.float32]:
     parts = [
         np.log1p(frame["text"].str.len_chars().to_numpy()).astype(np.float32) for frame in read_lines(source, encoding)
     ]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Chunk, Reader, Request, Source, Unit, file_source, require_languages
+from pipeline.corpora.base import Chunk, CorpusSource, Reader, ReadRequest, Unit, file_source, require_languages
 from pipeline.corpora.columnar import columnar_unit, read_columns
 from pipeline.corpora.jsonl import JsonLinesReader
 from pipeline.corpora.places import display_name
@@ -28,7 +28,7 @@ OTHER_SPLITS = re.compile(r"(?:^|[^a-z])(?:test|validation|valid|dev|eval)(?:[^a
 class HuggingFaceReader:
     """Format ``huggingface``."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`.
 
         Raises:
@@ -42,7 +42,7 @@ class HuggingFaceReader:
                 units.append(unit)
         return require_languages(request, units, request.dataset or str(request.path))
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         if unit.kind in {"parquet", "arrow"}:
             yield from read_columns(unit, unit.kind)
@@ -50,7 +50,7 @@ class HuggingFaceReader:
             yield from LINE_READERS[unit.kind].read(unit, request)
 
 
-def _wanted(relative: str, request: Request) -> bool:
+def _wanted(relative: str, request: ReadRequest) -> bool:
     """Whether a file of the dataset is data of a wanted pair, going by its path."""
     path = PurePosixPath(relative)
     if path.suffix not in KINDS or any(OTHER_SPLITS.search(part.lower()) for part in path.parts):
@@ -70,7 +70,7 @@ def _pairs(part: str) -> list[tuple[str, str]]:
     return [(part[:cut], part[cut + 1 :]) for cut in cuts]
 
 
-def _order(relative: str, request: Request) -> tuple[str, ...]:
+def _order(relative: str, request: ReadRequest) -> tuple[str, ...]:
     """The wanted pair that a path names, in its own order; empty if it names none."""
     for part in reversed(PurePosixPath(relative).with_suffix("").parts):
         for codes in _pairs(part):
@@ -80,7 +80,7 @@ def _order(relative: str, request: Request) -> tuple[str, ...]:
     return ()
 
 
-def _unit(source: Source, kind: str, request: Request, order: tuple[str, ...]) -> Unit | None:
+def _unit(source: CorpusSource, kind: str, request: ReadRequest, order: tuple[str, ...]) -> Unit | None:
     if kind in {"parquet", "arrow"}:
         unit = columnar_unit(source, kind, request, order)
         return None if unit is None else replace(unit, kind=kind)
@@ -93,7 +93,7 @@ def _unit(source: Source, kind: str, request: Request, order: tuple[str, ...]) -
     return Unit((source,), groups, columns, kind) if groups else None
 
 
-def _folder_files(request: Request) -> list[tuple[str, Source]]:
+def _folder_files(request: ReadRequest) -> list[tuple[str, CorpusSource]]:
     folder = request.root / str(request.path)
     if not folder.is_dir():
         raise InputError(f"corpus {request.name}: {request.path}", "no such folder; expected a dataset's")
@@ -105,7 +105,7 @@ def _folder_files(request: Request) -> list[tuple[str, Source]]:
     ]
 
 
-def _hub_files(request: Request) -> list[tuple[str, Source]]:
+def _hub_files(request: ReadRequest) -> list[tuple[str, CorpusSource]]:
     import huggingface_hub  # slow to import, and only needed here
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.console.plain_text import has_surrogate
-from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, require_languages
+from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, require_languages
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
-from pipeline.ground.languages import Wanted, choose_codes
+from pipeline.ground.languages import WantedLanguages, choose_codes
 
 SHOWN_CHARS = 500
 
@@ -34,7 +34,7 @@ KINDS = (
 class JsonLinesReader:
     """Format ``jsonl``."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         units = []
         for found in find_files(request):
@@ -44,11 +44,11 @@ class JsonLinesReader:
                 units.append(Unit((found.source,), groups, request.columns))
         return require_languages(request, units, str(request.path))
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from chunked_groups(self._rows(unit, request))
 
-    def _rows(self, unit: Unit, request: Request) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
+    def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
         name = unit.sources[0].name
         find = _Finder(dict(unit.columns), request.wanted)
         for frame in read_lines(unit.sources[0], request.encoding):
@@ -106,7 +106,7 @@ class _Finder:
         wanted: the languages of the corpus.
     """
 
-    def __init__(self, columns: dict[str, str | int], wanted: Wanted) -> None:
+    def __init__(self, columns: dict[str, str | int], wanted: WantedLanguages) -> None:
         self.columns, self.wanted = columns, wanted
         self._chosen: dict[tuple[str, ...], dict[str, str]] = {}
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from pipeline.corpora.base import Source
+from pipeline.corpora.base import CorpusSource
 from pipeline.corpora.streams import read_utf8
 
 MAX_LINE_BYTES = 1 << 20
@@ -22,7 +22,7 @@ LINES = pl.Schema({"line": pl.Int64, "text": pl.String, "reason": pl.String, "de
 """A line's number (from 1), its text, and why it can't be used (null: it can)."""
 
 
-def read_lines(source: Source, encoding: str = "utf-8") -> Iterator[pl.DataFrame]:
+def read_lines(source: CorpusSource, encoding: str = "utf-8") -> Iterator[pl.DataFrame]:
     """The lines of a source as frames of `LINES`, a few thousand lines each.
 
     Reasons: ``encoding`` (bytes that aren't the encoding's, or U+FFFD, which says that they once weren't), ``nul-bytes``,

@@ -17,7 +17,7 @@ LEAVES = {"heading_open", "paragraph_open", "th_open", "td_open"}
 
 
 @dataclass(frozen=True)
-class Block:
+class MarkdownBlock:
     """A piece of a page.
 
     Attributes:
@@ -34,13 +34,13 @@ class Block:
 _PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 
-def parse_blocks(text: str) -> list[Block]:
+def parse_blocks(text: str) -> list[MarkdownBlock]:
     """The headings, paragraphs, list items and table cells of a page, in order, as plain text.
 
     Left out: code blocks, HTML (comments too; a space stays for tags that separate), images, the targets of links, the
     page's line about its own making (known by its link to the documentation's repository) and fingerprints of sources.
     """
-    blocks: list[Block] = []
+    blocks: list[MarkdownBlock] = []
     path: list[str] = []
     leaf, start = "", 0
     tokens = _PARSER.parse(text)
@@ -56,7 +56,7 @@ def parse_blocks(text: str) -> list[Block]:
         elif token.type == "inline" and leaf in LEAVES and not _is_footer(token):
             lines = tuple(line.strip() for line in _plain(token.children or []).split("\n"))
             if any(lines):
-                blocks.append(Block("/".join(path), lines, start))
+                blocks.append(MarkdownBlock("/".join(path), lines, start))
     return blocks
 
 
@@ -87,7 +87,7 @@ def _is_footer(token: Token) -> bool:
     return any(FOOTER_LINK.search(link) for link in links) or FINGERPRINT.search(token.content) is not None
 
 
-def difference(first: list[Block], second: list[Block]) -> tuple[int, str] | None:
+def difference(first: list[MarkdownBlock], second: list[MarkdownBlock]) -> tuple[int, str] | None:
     """The first place where two pages' structures differ, and how; None if they don't.
 
     Returns:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.corpora.base import Request
+from pipeline.corpora.base import ReadRequest
 
 GOOD, APPROVED = "good", "approved"
 """Someone stands for the translation: what it was made from counts no more; and someone else has looked at it."""
@@ -89,7 +89,7 @@ def marks_of(found: Iterable[Said]) -> tuple[tuple[str, str], ...]:
     return tuple((mark, marks[mark]) for mark in ORDER if mark in marks and mark not in outdone)
 
 
-def left_out(marks: Iterable[tuple[str, str]], request: Request, where: str) -> tuple[str | None, str | None]:
+def left_out(marks: Iterable[tuple[str, str]], request: ReadRequest, where: str) -> tuple[str | None, str | None]:
     """The mark for which a unit is left out and what was found; None if it is taken, which is counted if it has a mark.
 
     Args:

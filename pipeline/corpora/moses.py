@@ -8,7 +8,7 @@ from itertools import groupby
 import polars as pl
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Chunk, Request, Source, Unit, complete, file_source, require_languages
+from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Unit, complete, file_source, require_languages
 from pipeline.corpora.drift import explain_drift
 from pipeline.corpora.lines import read_lines, zip_frames
 from pipeline.corpora.places import display_name, find_files, one_a_language
@@ -17,7 +17,7 @@ from pipeline.corpora.places import display_name, find_files, one_a_language
 class MosesReader:
     """Format ``moses``: files named by language, or a path that is a template with ``{lang}``; two files or more."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         if request.files:
             sources = {
@@ -34,12 +34,12 @@ class MosesReader:
             units += _family_units(sources, request)
         return require_languages(request, units, str(request.path))
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from read_aligned(unit.sources[0], unit.sources[1], unit.groups[0], request.encoding)
 
 
-def _family_units(sources: dict[str, Source], request: Request) -> list[Unit]:
+def _family_units(sources: dict[str, CorpusSource], request: ReadRequest) -> list[Unit]:
     return [
         Unit((sources[group[0]], sources[group[1]]), (group,))
         for group in request.groups
@@ -47,7 +47,7 @@ def _family_units(sources: dict[str, Source], request: Request) -> list[Unit]:
     ]
 
 
-def read_aligned(first: Source, second: Source, group: tuple[str, ...], encoding: str) -> Iterator[Chunk]:
+def read_aligned(first: CorpusSource, second: CorpusSource, group: tuple[str, ...], encoding: str) -> Iterator[Chunk]:
     """Two aligned files as chunks; each side's place is in its own file.
 
     Raises:
@@ -80,5 +80,5 @@ def _join(left: pl.DataFrame, right: pl.DataFrame, first: str, second: str) -> p
     )
 
 
-def _count(source: Source, encoding: str) -> int:
+def _count(source: CorpusSource, encoding: str) -> int:
     return sum(frame.height for frame in read_lines(source, encoding))

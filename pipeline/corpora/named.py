@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline.console.errors import UserError
-from pipeline.corpora.base import Request, Unit
-from pipeline.ground.languages import Wanted, match_language
+from pipeline.corpora.base import ReadRequest, Unit
+from pipeline.ground.languages import WantedLanguages, match_language
 
 NO_LANGUAGE = frozenset(
     {"txt", "gz", "xz", "bz2", "zst", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xlf", "po"}
@@ -23,7 +23,7 @@ NO_LANGUAGE = frozenset(
 UNLESS = "or, if the name is wrong, say with the corpus' 'rename' what it means"
 
 
-def said_language(name: str, wanted: Wanted) -> tuple[str | None, bool]:
+def said_language(name: str, wanted: WantedLanguages) -> tuple[str | None, bool]:
     """The wanted language that a name says, and whether it surely is meant as one.
 
     Sure is a part between dots (``news.fr.txt.gz``), the last one first; else it is a whole folder (``fr/news.txt``) or a
@@ -46,11 +46,11 @@ def said_language(name: str, wanted: Wanted) -> tuple[str | None, bool]:
     return (said.pop(), False) if len(said) == 1 else (None, False)
 
 
-def _languages(words: Iterable[str], wanted: Wanted) -> set[str]:
+def _languages(words: Iterable[str], wanted: WantedLanguages) -> set[str]:
     return {language for word in words if (language := match_language(word, wanted)) is not None}
 
 
-def refuse_swapped(names: Mapping[str, str], wanted: Wanted, where: str, cure: str) -> None:
+def refuse_swapped(names: Mapping[str, str], wanted: WantedLanguages, where: str, cure: str) -> None:
     """Stop where names say other languages than they are given for.
 
     A sure name counts by itself; one that isn't, only where two names say each other's language.
@@ -102,10 +102,10 @@ def check_sides(texts: Mapping[str, Path]) -> None:
     refuse_same({language: str(path.resolve()) for language, path in texts.items()}, "--src and --trg")
     names = {language: path.name for language, path in texts.items()}
     cure = "swap --src and --trg, or name --languages in their order; if the name is wrong, rename the file"
-    refuse_swapped(names, Wanted(texts), "--src and --trg", cure)
+    refuse_swapped(names, WantedLanguages(texts), "--src and --trg", cure)
 
 
-def check_names(request: Request, units: Sequence[Unit]) -> None:
+def check_names(request: ReadRequest, units: Sequence[Unit]) -> None:
     """Stop where a corpus' files or columns are swapped, or one stands for two languages.
 
     Args:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, file_source, require_languages
-from pipeline.corpora.markdown import Block, difference, parse_blocks
+from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, file_source, require_languages
+from pipeline.corpora.markdown import MarkdownBlock, difference, parse_blocks
 from pipeline.corpora.places import display_name, encodable, one_a_language
 from pipeline.ground.languages import match_language
 
@@ -27,7 +27,7 @@ Row = tuple[tuple[str, ...], tuple[Any, ...]]
 class NodeDocsReader:
     """Format ``node-docs``: the folder ``docs`` of an installed package, or a folder."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """A unit for each document; see `pipeline.corpora.base.Reader`."""
         folder = self._folder(request)
         units = []
@@ -45,7 +45,7 @@ class NodeDocsReader:
             units.append(Unit(sources, request.groups, tuple((language, i) for i, language in enumerate(pages))))
         return require_languages(request, units, str(folder.name))
 
-    def _folder(self, request: Request) -> Path:
+    def _folder(self, request: ReadRequest) -> Path:
         if request.package is not None:
             spec = importlib.util.find_spec(request.package)
             if spec is None or not spec.submodule_search_locations:
@@ -59,14 +59,14 @@ class NodeDocsReader:
             )
         return folder
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from chunked_groups(self._rows(unit))
 
     def _rows(self, unit: Unit) -> Iterator[Row]:
         sources = {language: unit.sources[int(position)] for language, position in unit.columns}
         document = encodable(unit.sources[0].path.parent.name)
-        pages: dict[str, list[Block] | str] = {}
+        pages: dict[str, list[MarkdownBlock] | str] = {}
         for language, source in sources.items():
             if source.size > MAX_BYTES:
                 raise InputError(source.name, f"larger than {MAX_BYTES >> 20} MiB; expected a page of documentation")
@@ -92,7 +92,12 @@ class NodeDocsReader:
                 yield from self._pairs(group, first, second, (here[0].name, here[1].name), document)
 
     def _pairs(
-        self, group: tuple[str, ...], first: list[Block], second: list[Block], names: tuple[str, str], document: str
+        self,
+        group: tuple[str, ...],
+        first: list[MarkdownBlock],
+        second: list[MarkdownBlock],
+        names: tuple[str, str],
+        document: str,
     ) -> Iterator[Row]:
         if (differs := difference(first, second)) is not None:
             line, detail = differs

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import Chunk, Request, Source, Unit, require_languages
+from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Unit, require_languages
 from pipeline.corpora.moses import read_aligned
 from pipeline.corpora.places import encodable, find_files, one_a_language
 from pipeline.corpora.plain import read_text
@@ -22,7 +22,7 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 class OpusZipReader:
     """Format ``opus-zip``: members whose names differ only in the language after the last dot belong together."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`.
 
         Raises:
@@ -30,7 +30,7 @@ class OpusZipReader:
         """
         units = []
         for found in find_files(request):
-            families: dict[str, dict[str, Source]] = {}
+            families: dict[str, dict[str, CorpusSource]] = {}
             for source, stem, code in _members(found.source, request.wanted):
                 families.setdefault(stem, {})[code] = source
             for family in (one_a_language(members.items(), request) for members in families.values()):
@@ -41,7 +41,7 @@ class OpusZipReader:
                 ]
         return require_languages(request, units, str(request.path))
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         if len(unit.sources) == 1:
             yield from read_text(unit, request)
@@ -49,7 +49,7 @@ class OpusZipReader:
             yield from read_aligned(unit.sources[0], unit.sources[1], unit.groups[0], request.encoding)
 
 
-def _members(archive: Source, wanted: tuple[str, ...]) -> Iterator[tuple[Source, str, str]]:
+def _members(archive: CorpusSource, wanted: tuple[str, ...]) -> Iterator[tuple[CorpusSource, str, str]]:
     try:
         with zipfile.ZipFile(archive.path) as opened:
             infos = opened.infolist()
@@ -72,9 +72,9 @@ def _members(archive: Source, wanted: tuple[str, ...]) -> Iterator[tuple[Source,
         yield _member_source(archive, info), str(name.with_suffix("")), code
 
 
-def _member_source(archive: Source, info: zipfile.ZipInfo) -> Source:
+def _member_source(archive: CorpusSource, info: zipfile.ZipInfo) -> CorpusSource:
     def open_member() -> BinaryIO:
         # The member keeps the archive's file open, and closes it with itself.
         return cast(BinaryIO, zipfile.ZipFile(archive.path).open(info))
 
-    return Source(f"{archive.name}!{encodable(info.filename)}", archive.path, open_member, info.compress_size)
+    return CorpusSource(f"{archive.name}!{encodable(info.filename)}", archive.path, open_member, info.compress_size)

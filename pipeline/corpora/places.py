@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Request, Source, file_source
+from pipeline.corpora.base import CorpusSource, ReadRequest, file_source
 from pipeline.ground.languages import CODE, choose_codes, match_language
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Found:
         code: how ``{lang}`` is spelled there; empty without one.
     """
 
-    source: Source
+    source: CorpusSource
     languages: dict[str, str]
     family: str
     code: str = ""
@@ -55,7 +55,7 @@ def encodable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def find_files(request: Request) -> list[Found]:
+def find_files(request: ReadRequest) -> list[Found]:
     """The files that a request's path means, in the order of their names; a folder means all files under it.
 
     Files whose placeholders are no wanted language are left out: they are other people's languages.
@@ -116,7 +116,7 @@ def _regex(pattern: str, codes: list[str]) -> re.Pattern[str]:
     return re.compile("".join(out) + r"\Z")
 
 
-def _match(path: str, regex: re.Pattern[str], request: Request) -> Found | None:
+def _match(path: str, regex: re.Pattern[str], request: ReadRequest) -> Found | None:
     name = display_name(Path(path), request.root)
     if not regex.groups:
         return Found(file_source(Path(path), name), {}, name)
@@ -136,7 +136,7 @@ def _match(path: str, regex: re.Pattern[str], request: Request) -> Found | None:
     return Found(file_source(Path(path), name), languages, family, match["lang"])
 
 
-def one_a_language(found: Iterable[tuple[str, Source]], request: Request) -> dict[str, Source]:
+def one_a_language(found: Iterable[tuple[str, CorpusSource]], request: ReadRequest) -> dict[str, CorpusSource]:
     """The file of each wanted language among files that belong together; what another says better is named and not read.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from pipeline.console.errors import UserError
-from pipeline.corpora.base import Chunk, Request, Unit, complete
+from pipeline.corpora.base import Chunk, ReadRequest, Unit, complete
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
 
@@ -15,18 +15,18 @@ from pipeline.corpora.places import find_files
 class TextReader:
     """Format ``text``."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         if any(len(group) != 1 for group in request.groups):
             raise UserError(f"corpus {request.name}: the format text is one-sided; use moses for two aligned files")
         return [Unit((found.source,), request.groups) for found in find_files(request)]
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from read_text(unit, request)
 
 
-def read_text(unit: Unit, request: Request) -> Iterator[Chunk]:
+def read_text(unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
     """The lines of a unit's one file."""
     source = unit.sources[0]
     for frame in read_lines(source, request.encoding):

@@ -13,7 +13,7 @@ import polib
 
 from pipeline.config.base import known_encoding
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Chunk, Request, Source, Unit, chunked_groups, require_languages
+from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Unit, chunked_groups, require_languages
 from pipeline.corpora.inline import without_breaks
 from pipeline.corpora.marks import left_out
 from pipeline.corpora.places import Found, find_files
@@ -42,14 +42,14 @@ class PoReader:
     says, or in the only other language listed.
     """
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         if len(request.languages) < 2:
             raise UserError(f"corpus {request.name}: languages: PO needs the messages' language first, then the others")
         units = [unit for found in find_files(request) if (unit := self._unit(found, request)) is not None]
         return require_languages(request, units, str(request.path))
 
-    def _unit(self, found: Found, request: Request) -> Unit | None:
+    def _unit(self, found: Found, request: ReadRequest) -> Unit | None:
         message, named = request.languages[0], found.languages.get("lang")
         groups = [group for group in request.groups if message in group]
         if named is not None:
@@ -57,11 +57,11 @@ class PoReader:
         columns = ((message, 0),) if named is None else ((message, 0), (named, 0))
         return Unit((found.source,), tuple(groups), columns) if groups else None
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from chunked_groups(self._rows(unit, request))
 
-    def _rows(self, unit: Unit, request: Request) -> Iterator[Row]:
+    def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[Row]:
         source, message = unit.sources[0], unit.columns[0][0]
         catalogue = _parse(source, request.encoding)
         groups = _groups(unit, request, catalogue, source.name)
@@ -77,7 +77,7 @@ class PoReader:
                     yield group, (*sides, source.name, line, "", reason, detail)
 
 
-def _parse(source: Source, encoding: str) -> polib.POFile:
+def _parse(source: CorpusSource, encoding: str) -> polib.POFile:
     """The catalogue of a file.
 
     Raises:
@@ -125,7 +125,7 @@ def _decoded(data: bytes, name: str, encoding: str) -> str:
         raise InputError(name, f"can't be decoded as {found} ({error})") from None
 
 
-def _groups(unit: Unit, request: Request, catalogue: polib.POFile, name: str) -> tuple[tuple[str, ...], ...]:
+def _groups(unit: Unit, request: ReadRequest, catalogue: polib.POFile, name: str) -> tuple[tuple[str, ...], ...]:
     """The language pairs of a file, by its name or its header.
 
     Raises:
@@ -159,7 +159,7 @@ class _Texts:
         request: which marks are left out; gets the notes.
     """
 
-    def __init__(self, catalogue: polib.POFile, name: str, language: str, request: Request) -> None:
+    def __init__(self, catalogue: polib.POFile, name: str, language: str, request: ReadRequest) -> None:
         self.name, self.request = name, request
         self.language, self.plural = language, self._header_forms(catalogue)
         self.seen: set[tuple[str | None, str]] = set()

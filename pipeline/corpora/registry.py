@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.config.prepare import Corpus, TextFile
 from pipeline.console.errors import UserError
-from pipeline.corpora.base import Reader, Request
+from pipeline.corpora.base import Reader, ReadRequest
 from pipeline.corpora.columnar import ColumnarReader
 from pipeline.corpora.huggingface import HuggingFaceReader
 from pipeline.corpora.jsonl import JsonLinesReader
@@ -20,7 +20,7 @@ from pipeline.corpora.po import PoReader
 from pipeline.corpora.tabular import CsvReader, TsvReader
 from pipeline.corpora.tmx import TmxReader
 from pipeline.corpora.xliff import XliffReader
-from pipeline.ground.languages import LanguagePair, Wanted
+from pipeline.ground.languages import LanguagePair, WantedLanguages
 
 READERS: dict[str, Reader] = {
     "moses": MosesReader(),
@@ -39,7 +39,7 @@ READERS: dict[str, Reader] = {
 }
 
 
-def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) -> Request:
+def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) -> ReadRequest:
     """What params.yaml asks of a parallel corpus: those of the project's pairs that it may hold.
 
     Raises:
@@ -58,7 +58,7 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
             f"corpus {corpus.name}: none of the pairs {', '.join(pair.name for pair in pairs)} is between its languages "
             f"({', '.join(languages)})"
         )
-    return Request(
+    return ReadRequest(
         name=corpus.name,
         root=root,
         groups=groups,
@@ -78,7 +78,7 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
     )
 
 
-def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> Request:
+def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> ReadRequest:
     """What params.yaml asks of one-sided text.
 
     Args:
@@ -90,11 +90,11 @@ def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> Reques
         UserError: if it is a file of lines whose name says another of these languages.
     """
     if text.format == "text":
-        wanted = Wanted(dict.fromkeys([text.language, *languages]), text.rename.items())
+        wanted = WantedLanguages(dict.fromkeys([text.language, *languages]), text.rename.items())
         cure = f"correct its language or its path, {UNLESS}"
         refuse_swapped({text.language: text.path}, wanted, f"text {text.name}", cure)
     columns = () if text.column is None else ((text.language, text.column),)
-    return Request(
+    return ReadRequest(
         name=text.name,
         root=root,
         groups=((text.language,),),

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import zstandard
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import Source
+from pipeline.corpora.base import CorpusSource
 
 BLOCK = 1 << 20
 ZSTD_INPUT = 4096
@@ -60,7 +60,7 @@ def content_kind(head: bytes) -> str | None:
     return next((kind for magic, kind in MAGIC if head.startswith(magic)), None)
 
 
-def read_blocks(source: Source) -> Iterator[bytes]:
+def read_blocks(source: CorpusSource) -> Iterator[bytes]:
     """The decompressed bytes of a source in blocks.
 
     Raises:
@@ -120,7 +120,7 @@ def _zstd(raw: BinaryIO) -> Iterator[bytes]:
         raise EOFError
 
 
-def read_utf8(source: Source, encoding: str = "utf-8") -> Iterator[bytes]:
+def read_utf8(source: CorpusSource, encoding: str = "utf-8") -> Iterator[bytes]:
     """The text of a source as UTF-8 bytes in blocks, without a byte order mark.
 
     UTF-16 and UTF-32 are known by their mark; any other encoding must be named. UTF-8 is passed on as it is, valid or not;

@@ -17,8 +17,8 @@ from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import (
     SCORE,
     Chunk,
-    Request,
-    Source,
+    CorpusSource,
+    ReadRequest,
     Unit,
     chunked_groups,
     complete,
@@ -35,7 +35,7 @@ MAX_RECORD_CHARS = 16 << 20
 """Of a CSV record, whose fields may each hold any number of lines."""
 
 
-def column_units(request: Request, default_by_order: bool = True) -> list[Unit]:
+def column_units(request: ReadRequest, default_by_order: bool = True) -> list[Unit]:
     """Units of a format with columns: a file each, with the languages that its columns (or its name) promise.
 
     Raises:
@@ -45,7 +45,7 @@ def column_units(request: Request, default_by_order: bool = True) -> list[Unit]:
     return require_languages(request, units, str(request.path))
 
 
-def _column_unit(found: Found, request: Request, default_by_order: bool) -> Unit | None:
+def _column_unit(found: Found, request: ReadRequest, default_by_order: bool) -> Unit | None:
     columns = dict(request.columns)
     names = found.languages
     if not columns and {"a", "b"} <= names.keys():
@@ -69,11 +69,11 @@ def _column_unit(found: Found, request: Request, default_by_order: bool) -> Unit
 class TsvReader:
     """Format ``tsv``."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         return column_units(request)
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         source = unit.sources[0]
         frames = read_lines(source, request.encoding)
@@ -90,7 +90,7 @@ class TsvReader:
             yield from self._chunks(frame, unit, positions, source.name, request)
 
     def _chunks(
-        self, frame: pl.DataFrame, unit: Unit, positions: dict[str, int], name: str, request: Request
+        self, frame: pl.DataFrame, unit: Unit, positions: dict[str, int], name: str, request: ReadRequest
     ) -> Iterator[Chunk]:
         delimiter = request.delimiter or "\t"
         read = {language for group in unit.groups for language in group} | (positions.keys() & {SCORE})
@@ -159,15 +159,15 @@ def header_positions(name: str, header: list[str], unit: Unit) -> dict[str, int]
 class CsvReader:
     """Format ``csv``."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         return column_units(request)
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from chunked_groups(self._rows(unit, request))
 
-    def _rows(self, unit: Unit, request: Request) -> Iterator[tuple[tuple[str, ...], tuple[object, ...]]]:
+    def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[tuple[tuple[str, ...], tuple[object, ...]]]:
         source = unit.sources[0]
         bad: dict[int, tuple[str, str | None]] = {}
         rows = csv_rows(source, request.encoding, bad, request.delimiter or ",")
@@ -194,7 +194,7 @@ class CsvReader:
 
 
 def csv_rows(
-    source: Source, encoding: str, bad: dict[int, tuple[str, str | None]], delimiter: str = ","
+    source: CorpusSource, encoding: str, bad: dict[int, tuple[str, str | None]], delimiter: str = ","
 ) -> Iterator[tuple[int, list[str]]]:
     """The records of a CSV file with the line on which each starts; blank lines are none.
 

@@ -8,7 +8,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, require_languages
+from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, require_languages
 from pipeline.corpora.inline import damage, segment_text
 from pipeline.corpora.marks import left_out, tmx_marks
 from pipeline.corpora.places import find_files
@@ -33,7 +33,7 @@ class _Variant:
 class TmxReader:
     """Format ``tmx``: every pair of a wanted language pair's variants in a unit is a pair."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         units = []
         for found in find_files(request):
@@ -43,17 +43,17 @@ class TmxReader:
                 units.append(Unit((found.source,), groups))
         return require_languages(request, units, str(request.path))
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from chunked_groups(self._rows(unit, request))
 
-    def _rows(self, unit: Unit, request: Request) -> Iterator[Row]:
+    def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[Row]:
         for event, element in elements(unit.sources[0], ("tu",), request):
             if event == "end":
                 yield from _unit_rows(element, unit, request)
 
 
-def _unit_rows(element: Any, unit: Unit, request: Request) -> Iterator[Row]:
+def _unit_rows(element: Any, unit: Unit, request: ReadRequest) -> Iterator[Row]:
     variants: dict[str, list[_Variant]] = {}
     found: list[str] = []
     for variant in element:
@@ -80,7 +80,7 @@ def _unit_rows(element: Any, unit: Unit, request: Request) -> Iterator[Row]:
             yield group, _pair(element, pair, (name, line), request)
 
 
-def _pair(unit: Any, pair: tuple[_Variant, ...], place: tuple[str, int], request: Request) -> tuple[Any, ...]:
+def _pair(unit: Any, pair: tuple[_Variant, ...], place: tuple[str, int], request: ReadRequest) -> tuple[Any, ...]:
     if bad := next((bad for variant in pair if (bad := damage(variant.text))), None):
         return ("", "", *place, "", *bad)
     texts = pair[0].text, pair[1].text if len(pair) > 1 else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import Chunk, Request, Unit, chunked_groups, require_languages
+from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, require_languages
 from pipeline.corpora.inline import (
     BREAK,
     Native,
@@ -72,16 +72,16 @@ class _Segment:
 class XliffReader:
     """Format ``xliff``."""
 
-    def units(self, request: Request) -> list[Unit]:
+    def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         units = [unit for found in find_files(request) if (unit := _file_unit(found, request)) is not None]
         return require_languages(request, units, str(request.path))
 
-    def read(self, unit: Unit, request: Request) -> Iterator[Chunk]:
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from chunked_groups(self._rows(unit, request))
 
-    def _rows(self, unit: Unit, request: Request) -> Iterator[Row]:
+    def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[Row]:
         root, here = _File(), _File()
         for event, element in elements(unit.sources[0], PARTS, request):
             kind = local_name(element)
@@ -104,7 +104,7 @@ class XliffReader:
                     yield from _SegmentRows(segment, native, here, unit, request).rows()
 
 
-def _file_unit(found: Found, request: Request) -> Unit | None:
+def _file_unit(found: Found, request: ReadRequest) -> Unit | None:
     """A file, with the language pairs that its name allows."""
     named = tuple(dict.fromkeys(found.languages.values()))
     groups = tuple(group for group in request.groups if set(named) <= set(group))
@@ -122,7 +122,7 @@ class _SegmentRows:
         request: what is asked.
     """
 
-    def __init__(self, segment: _Segment, native: Native, here: _File, unit: Unit, request: Request) -> None:
+    def __init__(self, segment: _Segment, native: Native, here: _File, unit: Unit, request: ReadRequest) -> None:
         self.segment, self.native, self.here, self.unit, self.request = segment, native, here, unit, request
         self.name = unit.sources[0].name
 

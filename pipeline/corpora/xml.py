@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 from lxml import etree
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import Request, Source
+from pipeline.corpora.base import CorpusSource, ReadRequest
 from pipeline.corpora.xml_text import read_xml_text
 
 MAX_UNIT_BYTES = 16 << 20
@@ -27,7 +27,7 @@ CURES = {"EntityRef": "; write &amp; for an ampersand"}
 class _Blocks:
     """The mended text of a source as a UTF-8 file for lxml."""
 
-    def __init__(self, source: Source, request: Request) -> None:
+    def __init__(self, source: CorpusSource, request: ReadRequest) -> None:
         self._pieces = read_xml_text(source, request.notes, request.encoding)
         self._held = b""
         self._name = source.name
@@ -49,7 +49,7 @@ class _Blocks:
         return given
 
 
-def elements(source: Source, names: tuple[str, ...], request: Request) -> Iterator[tuple[str, Any]]:
+def elements(source: CorpusSource, names: tuple[str, ...], request: ReadRequest) -> Iterator[tuple[str, Any]]:
     """The start and end of elements of the given names (whatever their namespace), in order.
 
     An element is complete at its end and is emptied when the caller goes on: memory holds one at a time.

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from pipeline.config.base import known_encoding
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import Notes, Source
+from pipeline.corpora.base import CorpusSource, Notes
 from pipeline.corpora.lines import MAX_LINE_BYTES
 from pipeline.corpora.streams import BYTE_ORDER_MARKS, read_blocks
 
@@ -53,7 +53,7 @@ _DECLARATION = re.compile(r"\s*<\?xml\s[^>]*\?>")
 _DECLARED = re.compile(rb"""^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
 
 
-def read_xml_text(source: Source, notes: Notes, encoding: str = "utf-8") -> Iterator[str]:
+def read_xml_text(source: CorpusSource, notes: Notes, encoding: str = "utf-8") -> Iterator[str]:
     """The text of an XML file, mended; without its XML declaration.
 
     Args:
@@ -70,7 +70,7 @@ def read_xml_text(source: Source, notes: Notes, encoding: str = "utf-8") -> Iter
     yield mender.mend("", final=True)
 
 
-def _decoded(source: Source, notes: Notes, encoding: str) -> Iterator[str]:
+def _decoded(source: CorpusSource, notes: Notes, encoding: str) -> Iterator[str]:
     """The text in pieces; the XML declaration, and white space before it, become spaces."""
     place, head = _Place(), _Head()
     decoder: codecs.IncrementalDecoder | None = None

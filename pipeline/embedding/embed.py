@@ -78,7 +78,7 @@ class Embedder:
 
 
 @dataclass(frozen=True)
-class Model:
+class EmbeddingModel:
     """What a worker loads: plain data, so that each finds the model on its own machine.
 
     Attributes:
@@ -146,7 +146,7 @@ class ShardToEmbed:
     folder: FolderToEmbed
 
 
-def load_embedder(model: Model) -> SetUp[Embedder]:
+def load_embedder(model: EmbeddingModel) -> SetUp[Embedder]:
     """Load a model and open the store; the set-up of `embed_shard`."""
     encoder = load_encoder(model.resolve(), model.settings)
     store = None if model.store is None else VectorStore(model.store, encoder.identity, encoder.dimension)
@@ -181,7 +181,7 @@ def embed_shard(embedder: Embedder, item: ShardToEmbed, advance: Count) -> Embed
     return EmbedCounts(len(shard), len(shard) - len(missing), len(missing))
 
 
-def embedding_work(label: str, model: Model) -> Work[Embedder, ShardToEmbed, EmbedCounts]:
+def embedding_work(label: str, model: EmbeddingModel) -> Work[Embedder, ShardToEmbed, EmbedCounts]:
     """Embedding as work for an engine."""
     return Work(label, load_embedder, (model,), embed_shard)
 

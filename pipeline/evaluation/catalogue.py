@@ -55,7 +55,7 @@ class PinnedArchive:
 
 
 @dataclass(frozen=True)
-class Source:
+class BenchmarkSource:
     """A benchmark as published.
 
     Attributes:
@@ -101,13 +101,13 @@ def _code(kind: Kind, name: str) -> str | None:
     return found[1] if found else None
 
 
-def catalogue() -> dict[str, Source]:
+def catalogue() -> dict[str, BenchmarkSource]:
     """All benchmarks, by name."""
     text = resources.files("pipeline.evaluation").joinpath("catalogue.json").read_text(encoding="utf-8")
     return {name: _source(name, entry) for name, entry in json.loads(text).items()}
 
 
-def _source(name: str, entry: dict[str, Any]) -> Source:
+def _source(name: str, entry: dict[str, Any]) -> BenchmarkSource:
     files = tuple(
         PinnedFile(file, entry["base"] + file, pinned["bytes"], pinned["sha256"])
         for file, pinned in entry.get("files", {}).items()
@@ -115,10 +115,10 @@ def _source(name: str, entry: dict[str, Any]) -> Source:
     archive = entry.get("archive")
     pinned = PinnedArchive(archive["url"], archive["sha256"], re.compile(archive["members"])) if archive else None
     said = {key: entry[key] for key in ("kind", "about", "home", "licence")}
-    return Source(name=name, **said, files=files, archive=pinned, by_hand=entry.get("by_hand"))
+    return BenchmarkSource(name=name, **said, files=files, archive=pinned, by_hand=entry.get("by_hand"))
 
 
-def find_source(name: str) -> Source:
+def find_source(name: str) -> BenchmarkSource:
     """A benchmark by name.
 
     Raises:

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.evaluation.results import Result
+from pipeline.evaluation.results import ModelResult
 from pipeline.evaluation.scoring import Flags, interval
 from pipeline.evaluation.statistics import Items, Measure, bootstrap
 from pipeline.ground.arrays import Floats
 
 
 @dataclass(frozen=True)
-class Difference:
+class ScoreDifference:
     """How far a model is ahead of the first one on a task, or on the mean over tasks.
 
     Attributes:
@@ -40,7 +40,9 @@ class Difference:
     p: tuple[float, ...]
 
 
-def compare(results: Sequence[Result], resamples: int = 1_000, seed: int = 0, clean: bool = False) -> list[Difference]:
+def compare(
+    results: Sequence[ModelResult], resamples: int = 1_000, seed: int = 0, clean: bool = False
+) -> list[ScoreDifference]:
     """Compare models with the first one, on the benchmarks and tasks that all have.
 
     Holds every model's items and the resamples' statistics of one benchmark in memory.
@@ -57,7 +59,7 @@ def compare(results: Sequence[Result], resamples: int = 1_000, seed: int = 0, cl
     """
     if len(results) < 2:
         raise UserError("compare: expected at least two results")
-    found: list[Difference] = []
+    found: list[ScoreDifference] = []
     for benchmark in results[0].items:
         names = [
             task
@@ -72,8 +74,8 @@ def compare(results: Sequence[Result], resamples: int = 1_000, seed: int = 0, cl
 
 
 def _benchmark(
-    results: Sequence[Result], benchmark: str, names: Sequence[str], resamples: int, seed: int, clean: bool
-) -> list[Difference]:
+    results: Sequence[ModelResult], benchmark: str, names: Sequence[str], resamples: int, seed: int, clean: bool
+) -> list[ScoreDifference]:
     aligned = {task: _aligned(results, benchmark, task, clean) for task in names}
     statistic = aligned[names[0]][0].main
     samples, values = [], []
@@ -93,9 +95,9 @@ def _benchmark(
 
 def _difference(
     benchmark: str, task: str, statistic: str, values: Sequence[float], samples: Sequence[Floats]
-) -> Difference:
+) -> ScoreDifference:
     differences = [sample - samples[0] for sample in samples[1:]]
-    return Difference(
+    return ScoreDifference(
         benchmark,
         task,
         statistic,
@@ -115,7 +117,7 @@ def sign_probability(differences: Floats) -> float:
     return min(1.0, 2 * (min(below, above) + 1) / (len(differences) + 1))
 
 
-def _aligned(results: Sequence[Result], benchmark: str, task: str, clean: bool) -> list[Items]:
+def _aligned(results: Sequence[ModelResult], benchmark: str, task: str, clean: bool) -> list[Items]:
     """A task's items of every model, the same ones in the same order."""
     measure: Measure = results[0].items[benchmark][task].measure
     if measure == "mining":
@@ -136,14 +138,14 @@ def _only(items: Items, kept: Flags | None) -> Items:
     return Items(items.measure, {name: column[kept] for name, column in items.columns.items()}, items.units)
 
 
-def _clean(results: Sequence[Result], benchmark: str, task: str) -> Flags:
+def _clean(results: Sequence[ModelResult], benchmark: str, task: str) -> Flags:
     for result in results:
         if (found := result.clean[benchmark].get(task)) is not None:
             return found
     raise UserError(f"compare: {benchmark} {task}: no result says which items are clean; evaluate with training text")
 
 
-def _aligned_mining(results: Sequence[Result], benchmark: str, task: str, clean: bool) -> list[Items]:
+def _aligned_mining(results: Sequence[ModelResult], benchmark: str, task: str, clean: bool) -> list[Items]:
     """Sentences of side a for which any model extracted something, or which have a gold pair; zero where one did not."""
     if clean:
         raise UserError(f"compare: {benchmark} {task}: mined pairs differ by model; only all items can be compared")

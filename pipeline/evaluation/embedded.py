@@ -25,7 +25,7 @@ BLOCK = 4_096
 
 
 @dataclass(frozen=True)
-class Model:
+class MeasuredModel:
     """Whatever turns sentences into vectors, as evaluation sees it.
 
     Attributes:
@@ -43,9 +43,9 @@ class Model:
     tokenizer: TextTokenizer | None = None
 
 
-def as_model(name: str, encode: Encoder | Encode | Model) -> Model:
-    """An encoder, or a plain function, as a `Model`."""
-    if isinstance(encode, Model):
+def as_model(name: str, encode: Encoder | Encode | MeasuredModel) -> MeasuredModel:
+    """An encoder, or a plain function, as a `MeasuredModel`."""
+    if isinstance(encode, MeasuredModel):
         return encode
     if not callable(encode):
         encoder = encode
@@ -54,8 +54,8 @@ def as_model(name: str, encode: Encoder | Encode | Model) -> Model:
             return encoder.encode_tokens(encoder.tokenize(texts))
 
         tokenizer = getattr(encoder, "tokenizer", None)
-        return Model(name, of_texts, encoder.identity, encoder.dimension, tokenizer)
-    return Model(name, encode, {"function": name})
+        return MeasuredModel(name, of_texts, encoder.identity, encoder.dimension, tokenizer)
+    return MeasuredModel(name, encode, {"function": name})
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def embed_texts(
-    model: Model, texts: Sequence[str], store: Path | None = None, advance: Advance | None = None
+    model: MeasuredModel, texts: Sequence[str], store: Path | None = None, advance: Advance | None = None
 ) -> Embedded:
     """Embed different texts, or take from the store what it has of them. Holds all their vectors in memory.
 
@@ -129,7 +129,7 @@ def embed_texts(
     return Embedded(keys, np.concatenate(parts) if parts else np.empty((0, 1), dtype=np.float32))
 
 
-def _encode(model: Model, texts: list[str]) -> NDArray[np.float32]:
+def _encode(model: MeasuredModel, texts: list[str]) -> NDArray[np.float32]:
     try:
         vectors = np.asarray(model.encode(texts), dtype=np.float32)
     except (TypeError, ValueError) as error:
@@ -144,7 +144,7 @@ def _encode(model: Model, texts: list[str]) -> NDArray[np.float32]:
     return _normalised(vectors)
 
 
-def unknown_shares(model: Model, by_language: Mapping[str, Sequence[str]]) -> dict[str, float]:
+def unknown_shares(model: MeasuredModel, by_language: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """Of each language's tokens, the share that the model's tokenizer does not know; empty if it has none that we know."""
     if model.tokenizer is None:
         return {}

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.console.progress import progress
-from pipeline.evaluation.catalogue import PinnedArchive, PinnedFile, Source
+from pipeline.evaluation.catalogue import BenchmarkSource, PinnedArchive, PinnedFile
 from pipeline.ground.atomic import atomic_file
 from pipeline.ground.hashing import file_hash
 
@@ -60,7 +60,7 @@ def _allowed(url: str) -> None:
         raise FetchError(f"{url}: expected an address that begins with {SCHEMES[0]}://")
 
 
-def fetch(source: Source, folder: Path, languages: Sequence[str] | None = None) -> list[Path]:
+def fetch(source: BenchmarkSource, folder: Path, languages: Sequence[str] | None = None) -> list[Path]:
     """Bring a benchmark's files into a folder; those that are there already, and right, are not downloaded again.
 
     Args:
@@ -92,14 +92,14 @@ def fetch(source: Source, folder: Path, languages: Sequence[str] | None = None) 
     return [folder / file.name for file in files]
 
 
-def _fetch_file(source: Source, file: PinnedFile, path: Path) -> None:
+def _fetch_file(source: BenchmarkSource, file: PinnedFile, path: Path) -> None:
     if path.is_file() and file_hash(path) == file.sha256:
         return
     with atomic_file(path) as temporary:
         _download(source, file.url, file.sha256, temporary, file.size, path)
 
 
-def _download(source: Source, url: str, sha256: str, to: Path, limit: int, path: Path) -> None:
+def _download(source: BenchmarkSource, url: str, sha256: str, to: Path, limit: int, path: Path) -> None:
     """Write what an address holds, at most ``limit`` bytes, and hold it to its digest; ``path`` is for messages."""
     _allowed(url)
     opener = urllib.request.build_opener(_NoDowngrade())
@@ -127,7 +127,9 @@ def _download(source: Source, url: str, sha256: str, to: Path, limit: int, path:
         )
 
 
-def _fetch_archive(source: Source, archive: PinnedArchive, folder: Path, languages: Sequence[str] | None) -> list[Path]:
+def _fetch_archive(
+    source: BenchmarkSource, archive: PinnedArchive, folder: Path, languages: Sequence[str] | None
+) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     local = folder / PurePosixPath(urlsplit(archive.url).path).name
     with tempfile.TemporaryDirectory(prefix=".softalign-", dir=folder) as work:
@@ -145,7 +147,7 @@ def _fetch_archive(source: Source, archive: PinnedArchive, folder: Path, languag
 
 
 def unpack(
-    path: Path, archive: PinnedArchive, folder: Path, source: Source, languages: Sequence[str] | None
+    path: Path, archive: PinnedArchive, folder: Path, source: BenchmarkSource, languages: Sequence[str] | None
 ) -> list[Path]:
     """Write the wanted members of an archive into a folder, under their bare names.
 

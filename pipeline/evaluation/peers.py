@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.config.evaluate import Peer
 from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation.benchmark import Benchmark
-from pipeline.evaluation.embedded import Model, as_model
+from pipeline.evaluation.embedded import MeasuredModel, as_model
 from pipeline.evaluation.lines import read_lines
 from pipeline.ground.hashing import as_keys, file_hash, locate, text_key
 
@@ -35,7 +35,7 @@ NPY_DAMAGE = (
 """What NumPy raises for a file whose head, a Python literal, is damaged."""
 
 
-def open_peer(peer: Peer, root: Path, own: Callable[[str], Model], store: Path | None = None) -> Model:
+def open_peer(peer: Peer, root: Path, own: Callable[[str], MeasuredModel], store: Path | None = None) -> MeasuredModel:
     """Load a peer.
 
     Args:
@@ -56,7 +56,7 @@ def open_peer(peer: Peer, root: Path, own: Callable[[str], Model], store: Path |
     return open_model_folder(peer.name, peer, root, store)
 
 
-def open_named(name: str, model: str, root: Path, store: Path | None = None) -> Model:
+def open_named(name: str, model: str, root: Path, store: Path | None = None) -> MeasuredModel:
     """Load what a command line names: a model, `USE_PACKAGE`, or a file of vectors.
 
     Raises:
@@ -69,7 +69,7 @@ def open_named(name: str, model: str, root: Path, store: Path | None = None) -> 
     return open_model_folder(name, Peer(name="model", model=model), root, store)
 
 
-def open_model_folder(name: str, peer: Peer, root: Path, store: Path | None = None) -> Model:
+def open_model_folder(name: str, peer: Peer, root: Path, store: Path | None = None) -> MeasuredModel:
     """A model of safetensors: a folder, a package's folder or a hub name.
 
     Raises:
@@ -83,7 +83,7 @@ def open_model_folder(name: str, peer: Peer, root: Path, store: Path | None = No
     return as_model(name, open_model(options, root))
 
 
-def open_use(name: str) -> Model:
+def open_use(name: str) -> MeasuredModel:
     """Universal Sentence Encoder Multilingual 3 (Yang et al. 2020), 16 languages, 512-d, 35-60 sentences/s on a CPU.
 
     Raises:
@@ -105,10 +105,10 @@ def open_use(name: str) -> Model:
             out[rows] = encoder.encode([texts[row] for row in rows])
         return out
 
-    return Model(name, encode, {"package": USE_DISTRIBUTION, "version": version}, USE_DIMENSION)
+    return MeasuredModel(name, encode, {"package": USE_DISTRIBUTION, "version": version}, USE_DIMENSION)
 
 
-def open_vectors(name: str, path: Path) -> Model:
+def open_vectors(name: str, path: Path) -> MeasuredModel:
     """Vectors made elsewhere, by text: Parquet with columns ``text`` and ``vector``, or ``x.npy`` [n, d] beside ``x.txt``.
 
     Holds 16 bytes a text in memory, and of Parquet the vectors.
@@ -132,7 +132,7 @@ def open_vectors(name: str, path: Path) -> Model:
             )
         return vectors[order[rows]]
 
-    return Model(name, encode, {"vectors": path.name, "sha256": file_hash(path)})
+    return MeasuredModel(name, encode, {"vectors": path.name, "sha256": file_hash(path)})
 
 
 def _from_parquet(path: Path) -> tuple[Sequence[str], NDArray[Any]]:

@@ -41,7 +41,7 @@ that a measure does not have are null; see `Items` for the others."""
 
 
 @dataclass(frozen=True)
-class Result:
+class ModelResult:
     """One model's results, read back.
 
     Attributes:
@@ -149,7 +149,7 @@ def _items(benchmark: str, task: TaskScore) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
-def read_result(path: Path) -> Result:
+def read_result(path: Path) -> ModelResult:
     """Read what `write_result` wrote.
 
     Raises:
@@ -174,7 +174,7 @@ def read_result(path: Path) -> Result:
         raise InputError(beside, f"not a readable Parquet file ({str(error).splitlines()[0]})") from None
     if missing := [name for name in SCHEMA.names if name not in table.column_names]:
         raise InputError(beside, f"has no column {missing[0]}; expected the items of {path.name}")
-    result = Result(path, about, {}, {}, {})
+    result = ModelResult(path, about, {}, {}, {})
     for benchmark, of in about["benchmarks"].items():
         for maps in (result.items, result.ids, result.clean):
             maps[benchmark] = {}
@@ -184,7 +184,7 @@ def read_result(path: Path) -> Result:
     return result
 
 
-def _take_task(result: Result, benchmark: str, task: str, rows: pa.Table, path: Path) -> None:
+def _take_task(result: ModelResult, benchmark: str, task: str, rows: pa.Table, path: Path) -> None:
     expected = result.about["benchmarks"][benchmark]["tasks"][task]["items"]
     if rows.num_rows != expected:
         raise InputError(path, f"{rows.num_rows} items of {benchmark} {task}; {result.path.name} says {expected}")

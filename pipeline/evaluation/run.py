@@ -12,7 +12,7 @@ import polars as pl
 
 from pipeline.evaluation.benchmark import Benchmark
 from pipeline.evaluation.cleanliness import Seen, find_seen, mark
-from pipeline.evaluation.embedded import Model
+from pipeline.evaluation.embedded import MeasuredModel
 from pipeline.evaluation.peers import restricted
 from pipeline.evaluation.results import as_json, write_result
 from pipeline.evaluation.scoring import BenchmarkScore, score_benchmark
@@ -41,7 +41,7 @@ class Evaluation:
     store: Path | None = None
     seen: Seen | None = None
 
-    def scores(self, model: Model, languages: Sequence[str] = ()) -> list[BenchmarkScore]:
+    def scores(self, model: MeasuredModel, languages: Sequence[str] = ()) -> list[BenchmarkScore]:
         """One model on every benchmark that has tasks in its languages.
 
         Raises:
@@ -58,7 +58,7 @@ class Evaluation:
         _warn_of_unknown(found)
         return found
 
-    def write(self, path: Path, model: Model, scores: Sequence[BenchmarkScore]) -> dict[str, Any]:
+    def write(self, path: Path, model: MeasuredModel, scores: Sequence[BenchmarkScore]) -> dict[str, Any]:
         """Write a model's results as JSON and its items beside; returns the JSON's content."""
         about = as_json(scores, model.name, model.identity, self.resamples, self.seed)
         if self.seen is not None:

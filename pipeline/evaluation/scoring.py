@@ -14,7 +14,7 @@ from pipeline.console.errors import UserError
 from pipeline.console.progress import progress
 from pipeline.encoders.base import Encoder
 from pipeline.evaluation.benchmark import Benchmark, Bitext, Mining, Similarity, Task, TopOne
-from pipeline.evaluation.embedded import Embedded, Encode, Model, as_model, embed_texts, unknown_shares
+from pipeline.evaluation.embedded import Embedded, Encode, MeasuredModel, as_model, embed_texts, unknown_shares
 from pipeline.evaluation.mined import mining_items
 from pipeline.evaluation.statistics import Items, bootstrap
 from pipeline.evaluation.xsim import nearest_by_margin
@@ -108,7 +108,7 @@ class BenchmarkScore:
 
 def score_benchmark(
     benchmark: Benchmark,
-    encode: Encoder | Encode | Model,
+    encode: Encoder | Encode | MeasuredModel,
     name: str = "model",
     store: Path | None = None,
     resamples: int = 1_000,
@@ -120,7 +120,7 @@ def score_benchmark(
 
     Args:
         benchmark: see `read_benchmark`.
-        encode: an `Encoder`, a function ``list[str] -> [n, d]`` (not necessarily normalised), or a `Model`.
+        encode: an `Encoder`, a function ``list[str] -> [n, d]`` (not necessarily normalised), or a `MeasuredModel`.
         name: what results call it.
         store: the vector store's folder: sentences that it has are not embedded again. Only for encoders, which say what
             their vectors depend on.

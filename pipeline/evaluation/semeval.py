@@ -15,7 +15,7 @@ from pipeline.console.errors import InputError
 from pipeline.evaluation.benchmark import Similarity
 from pipeline.evaluation.lines import read_lines, same_length
 from pipeline.evaluation.sts import SCALE
-from pipeline.evaluation.sts_rows import Judged, json_rows, judged_task, table_rows
+from pipeline.evaluation.sts_rows import RatedPair, json_rows, judged_task, table_rows
 from pipeline.ground.languages import match_language
 
 TRACK = re.compile(r"track[0-9]+[a-z]?\.(?P<a>[a-z]{2})-(?P<b>[a-z]{2})")
@@ -39,8 +39,8 @@ def read_semeval(folder: Path, languages: Sequence[str] | None) -> list[Similari
     inputs = sorted(folder.rglob("STS.input.*.txt"))
     if not inputs:
         raise InputError(folder, "no file here is named like STS.input.MSRpar.txt, as in SemEval's STS")
-    joined: dict[Path, list[Judged]] = {}
-    tracks: dict[str, tuple[str, str, list[Judged]]] = {}
+    joined: dict[Path, list[RatedPair]] = {}
+    tracks: dict[str, tuple[str, str, list[RatedPair]]] = {}
     for path in inputs:
         part = path.name.removeprefix("STS.input.").removesuffix(".txt")
         track = TRACK.fullmatch(part)
@@ -61,7 +61,7 @@ def _wanted(code: str, languages: Sequence[str] | None) -> str | None:
     return code if languages is None else match_language(code, tuple(languages))
 
 
-def _semeval_rows(path: Path, part: str) -> Iterator[Judged]:
+def _semeval_rows(path: Path, part: str) -> Iterator[RatedPair]:
     gold = _gold_beside(path, part)
     lines, scores = read_lines(path), read_lines(gold)
     same_length([(path, lines), (gold, scores)])
@@ -71,7 +71,7 @@ def _semeval_rows(path: Path, part: str) -> Iterator[Judged]:
         cells = line.split("\t")
         if len(cells) < 2:
             raise InputError(path, f"found {line[:60]!r}; expected two sentences with a tab between them", number)
-        yield Judged(gold, number, cells[0], cells[1], score.split("\t")[0])
+        yield RatedPair(gold, number, cells[0], cells[1], score.split("\t")[0])
 
 
 def _gold_beside(path: Path, part: str) -> Path:
@@ -110,7 +110,7 @@ def read_news(folder: Path, languages: Sequence[str] | None) -> list[Similarity]
     return tasks
 
 
-def _any_form(path: Path, form: str) -> Iterator[Judged]:
+def _any_form(path: Path, form: str) -> Iterator[RatedPair]:
     columns = ("sentence1", "sentence2", "score")
     if form in {"csv", "tsv"}:
         yield from table_rows(path, "," if form == "csv" else "\t", columns)
@@ -121,7 +121,7 @@ def _any_form(path: Path, form: str) -> Iterator[Judged]:
         except (OSError, LookupError, ValueError, TypeError, MemoryError, pa.ArrowException) as error:
             raise InputError(path, f"no Parquet with columns {', '.join(columns)} ({str(error)[:80]})") from None
         cells = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
-        yield from (Judged(path, number, *row) for number, row in enumerate(cells, 1))
+        yield from (RatedPair(path, number, *row) for number, row in enumerate(cells, 1))
     elif form == "jsonl":
         yield from json_rows(path, read_lines(path), columns)
     else:

@@ -23,7 +23,7 @@ FIELD_CHARS = 1 << 24
 
 
 @dataclass(frozen=True)
-class Judged:
+class RatedPair:
     """A row: where it stands, two sentences, and the score as found."""
 
     path: Path
@@ -35,7 +35,7 @@ class Judged:
 
 def table_rows(
     path: Path, separator: str, columns: tuple[str, str, str] | None, quoting: Any = csv.QUOTE_MINIMAL
-) -> Iterator[Judged]:
+) -> Iterator[RatedPair]:
     """Rows of a table; ``columns`` of its header, or None: the first three of a table without one.
 
     Raises:
@@ -56,12 +56,12 @@ def table_rows(
             if len(row) <= max(places):
                 found = f"{len(row)} columns, expected at least {max(places) + 1}"
                 raise InputError(path, f"found {found}", reader.line_num)
-            yield Judged(path, reader.line_num, *(row[place] for place in places))
+            yield RatedPair(path, reader.line_num, *(row[place] for place in places))
     except csv.Error as error:
         raise InputError(path, f"not a table ({error})", reader.line_num) from None
 
 
-def json_rows(path: Path, lines: Iterable[str], columns: tuple[str, str, str]) -> Iterator[Judged]:
+def json_rows(path: Path, lines: Iterable[str], columns: tuple[str, str, str]) -> Iterator[RatedPair]:
     """Rows of JSON objects, one a line; ``columns`` are both sentences' keys and the score's.
 
     Raises:
@@ -72,14 +72,14 @@ def json_rows(path: Path, lines: Iterable[str], columns: tuple[str, str, str]) -
             continue
         try:
             row = json.loads(line)
-            yield Judged(path, number, *(row[name] for name in columns))
+            yield RatedPair(path, number, *(row[name] for name in columns))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             problem = f"lacks {error}" if isinstance(error, KeyError) else "is not a JSON object"
             raise InputError(path, f"the line {problem}; expected {', '.join(columns)}", number) from None
 
 
 def judged_task(
-    name: str, a: str, b: str, rows: Sequence[Judged], scale: tuple[float, float], units: str
+    name: str, a: str, b: str, rows: Sequence[RatedPair], scale: tuple[float, float], units: str
 ) -> Similarity:
     """A task of judged rows.
 
@@ -98,7 +98,7 @@ def judged_task(
     return Similarity(name, a, b, units, [row.first for row in rows], [row.second for row in rows], gold)
 
 
-def _score(row: Judged, scale: tuple[float, float]) -> float:
+def _score(row: RatedPair, scale: tuple[float, float]) -> float:
     low, high = scale
     try:
         score = float(row.score)

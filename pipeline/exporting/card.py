@@ -14,7 +14,7 @@ import pipeline
 from pipeline.console.plain_text import visible
 from pipeline.encoders.described import UNLIMITED
 from pipeline.exporting.front_matter import HUB_NAME, base_model, front_matter
-from pipeline.exporting.known import Known
+from pipeline.exporting.known import KnownOrigin
 from pipeline.exporting.scores import NONE, cell, score_tables, value_text
 from pipeline.ground.hashing import identity_hash
 from pipeline.reporting.near_copies import near_copies
@@ -62,7 +62,7 @@ class CorpusLine:
     heldout: str
 
 
-def render_card(card: Card, known: Known | None) -> str:
+def render_card(card: Card, known: KnownOrigin | None) -> str:
     """The card as Markdown with the hub's YAML at its head.
 
     Args:
@@ -97,14 +97,14 @@ def render_card(card: Card, known: Known | None) -> str:
     return front_matter(known, card.licence, bool(card.graphs)) + "\n" + page.strip() + "\n"
 
 
-def _start(known: Known | None) -> str:
+def _start(known: KnownOrigin | None) -> str:
     """What the student started from, as anyone may know it; empty if from nothing."""
     if known is None:
         return ""
     return base_model(known) or PurePath(known.params.student.model or "").name
 
 
-def _teacher(known: Known | None) -> str:
+def _teacher(known: KnownOrigin | None) -> str:
     """The teacher as anyone may know it: a hub or package name, or a folder's own name, never its path."""
     if known is None:
         return ""
@@ -114,7 +114,7 @@ def _teacher(known: Known | None) -> str:
     return f"{name} at {teacher.revision}" if teacher.revision else name
 
 
-def _corpora(known: Known | None) -> list[CorpusLine]:
+def _corpora(known: KnownOrigin | None) -> list[CorpusLine]:
     if known is None:
         return []
     account = known.of("prepare").get("corpora", {})
@@ -127,7 +127,7 @@ def _corpora(known: Known | None) -> list[CorpusLine]:
     return lines
 
 
-def _pairs(known: Known | None) -> list[tuple[str, str, str]]:
+def _pairs(known: KnownOrigin | None) -> list[tuple[str, str, str]]:
     """By language pair: training pairs, and held-out pairs of both sets."""
     if known is None:
         return []
@@ -143,12 +143,12 @@ def _pairs(known: Known | None) -> list[tuple[str, str, str]]:
     ]
 
 
-def _heldout_seen(known: Known | None) -> int:
+def _heldout_seen(known: KnownOrigin | None) -> int:
     corpora = known.of("prepare").get("corpora", {}).values() if known else []
     return sum(counts.get("rejected", {}).get("heldout-seen", 0) for counts in corpora)
 
 
-def _unknown_languages(known: Known | None) -> list[tuple[str, str]]:
+def _unknown_languages(known: KnownOrigin | None) -> list[tuple[str, str]]:
     shares = known.of("tokenize").get("monolingual", {}) if known else {}
     return [
         (name, f"{100 * found['unknown_share']:.1f} %")

@@ -21,10 +21,10 @@ from pipeline.exporting.agreement import EXACT, Agreement, compare, require
 from pipeline.exporting.card import Card, render_card
 from pipeline.exporting.graph import clean, load_graph, require_onnx, save_graph
 from pipeline.exporting.int8 import write_int8
-from pipeline.exporting.known import Known
+from pipeline.exporting.known import KnownOrigin
 from pipeline.exporting.runtime import OnnxModel
-from pipeline.exporting.sample import Sample
-from pipeline.exporting.source import Source
+from pipeline.exporting.sample import ExportSample
+from pipeline.exporting.source import ExportSource
 from pipeline.exporting.static_graph import static_graph
 from pipeline.exporting.transformer_graph import write_transformer
 from pipeline.ground.atomic import atomic_folder, write_text
@@ -45,7 +45,7 @@ MIN_COSINE = 0.97
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExportRequest:
     """What is asked for.
 
     Attributes:
@@ -95,7 +95,9 @@ def check_out(out: Path, source: Path) -> None:
         raise InputError(out, f"holds files, and no {ABOUT} of an earlier export; expected a new or empty folder")
 
 
-def export(source: Source, wanted: Wanted, known: Known | None, sample: Callable[[], Sample]) -> Exported:
+def export(
+    source: ExportSource, wanted: ExportRequest, known: KnownOrigin | None, sample: Callable[[], ExportSample]
+) -> Exported:
     """Write an export. The same model, parameters and versions give the same bytes.
 
     Args:
@@ -117,7 +119,7 @@ def export(source: Source, wanted: Wanted, known: Known | None, sample: Callable
             for file in source.files:
                 (folder / file.parent).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source.folder.path / file, folder / file)
-        measured = sample() if onnx else Sample((), "")
+        measured = sample() if onnx else ExportSample((), "")
         graphs = write_graphs(source, folder, measured, wanted.min_cosine) if onnx else {}
         tokenizer = TOKENIZER_FILE if source.plain_tokenizer else GRAPHS_TOKENIZER
         if onnx and tokenizer == GRAPHS_TOKENIZER:
@@ -151,7 +153,9 @@ def export(source: Source, wanted: Wanted, known: Known | None, sample: Callable
     return Exported(wanted.out, files, graphs, measured.source)
 
 
-def write_graphs(source: Source, folder: Path, sample: Sample, min_cosine: float) -> dict[str, dict[str, Any]]:
+def write_graphs(
+    source: ExportSource, folder: Path, sample: ExportSample, min_cosine: float
+) -> dict[str, dict[str, Any]]:
     """Write both ONNX graphs and measure them.
 
     Args:
@@ -199,7 +203,7 @@ def write_graphs(source: Source, folder: Path, sample: Sample, min_cosine: float
     return graphs
 
 
-def _say_what_it_is(path: Path, source: Source) -> None:
+def _say_what_it_is(path: Path, source: ExportSource) -> None:
     graph = load_graph(path)
     identity = source.encoder.identity
     keys = ("model", "content", "dimension", "max_length", "pooling", "prefix")
@@ -209,9 +213,9 @@ def _say_what_it_is(path: Path, source: Source) -> None:
     save_graph(graph, path)
 
 
-def _measure(path: Path, source: Source, batch: Any, original: Any) -> Agreement:
+def _measure(path: Path, source: ExportSource, batch: Any, original: Any) -> Agreement:
     return compare(original, OnnxModel(path, _pad(source)).encode_tokens(batch))
 
 
-def _pad(source: Source) -> int:
+def _pad(source: ExportSource) -> int:
     return int(getattr(source.encoder.model, "pad", 0))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from pipeline.exporting.known import Known
+from pipeline.exporting.known import KnownOrigin
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 TAGS = ("sentence-transformers", "feature-extraction", "sentence-similarity", "bitext-mining", "softalign")
 
 
-def front_matter(known: Known | None, licence: str | None, onnx: bool) -> str:
+def front_matter(known: KnownOrigin | None, licence: str | None, onnx: bool) -> str:
     """The card's YAML, between its lines of dashes.
 
     Args:
@@ -32,7 +32,7 @@ def front_matter(known: Known | None, licence: str | None, onnx: bool) -> str:
     return f"---\n{data.to_yaml()}\n---\n"
 
 
-def base_model(known: Known | None) -> str | None:
+def base_model(known: KnownOrigin | None) -> str | None:
     """The hub name of the model that the student started from; None if from nothing, or from no model of the hub."""
     if known is None:
         return None
@@ -41,12 +41,12 @@ def base_model(known: Known | None) -> str | None:
     return name if name is not None and HUB_NAME.fullmatch(name) else None
 
 
-def _languages(known: Known | None) -> list[str] | None:
+def _languages(known: KnownOrigin | None) -> list[str] | None:
     if known is None:
         return None
     # The hub knows languages, not their scripts and regions.
     return list(dict.fromkeys(code.partition("-")[0] for code in known.params.used_languages))
 
 
-def _datasets(known: Known | None) -> list[str]:
+def _datasets(known: KnownOrigin | None) -> list[str]:
     return [corpus.dataset for corpus in known.params.prepare.corpora if corpus.dataset] if known else []

@@ -16,7 +16,7 @@ METRICS = ("prepare", "tokenize", "train", "evaluate", "heldout")
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownOrigin:
     """A project's facts for a model card.
 
     Attributes:
@@ -32,7 +32,7 @@ class Known:
         return self.metrics.get(stage, {})
 
 
-def read_known(params: Params, metrics: Path) -> Known:
+def read_known(params: Params, metrics: Path) -> KnownOrigin:
     """Read a project's metrics, those that are there.
 
     Args:
@@ -60,4 +60,4 @@ def read_known(params: Params, metrics: Path) -> Known:
         found["evaluate"] = current_evaluation(found["evaluate"], params)
     if "prepare" in found:
         found["prepare"] = current_prepare(found["prepare"], params)
-    return Known(params, found)
+    return KnownOrigin(params, found)

@@ -21,7 +21,7 @@ LONGEST = 24
 
 
 @dataclass(frozen=True)
-class Sample:
+class ExportSample:
     """Sentences, and where they come from.
 
     Attributes:
@@ -33,7 +33,7 @@ class Sample:
     source: str
 
 
-def sample_of_file(path: Path) -> Sample:
+def sample_of_file(path: Path) -> ExportSample:
     """The first `SIZE` lines of a UTF-8 text file that hold anything.
 
     Raises:
@@ -48,10 +48,10 @@ def sample_of_file(path: Path) -> Sample:
         raise InputError(path, f"not UTF-8 ({error.reason} at byte {error.start})") from None
     if len(set(texts)) < 2:
         raise InputError(path, f"found {len(set(texts))} different lines, expected at least 2 (`--sample`)")
-    return Sample(texts, "a file of the user's")
+    return ExportSample(texts, "a file of the user's")
 
 
-def sample_of_folders(folders: Iterable[Path]) -> Sample | None:
+def sample_of_folders(folders: Iterable[Path]) -> ExportSample | None:
     """As many sentences of each language's held-out text, evenly spaced over its keys; None where there is no text.
 
     Args:
@@ -63,13 +63,13 @@ def sample_of_folders(folders: Iterable[Path]) -> Sample | None:
         opened = TextFolder(folder)
         count = min(len(opened), SIZE // len(there))
         texts += opened.select(np.linspace(0, len(opened) - 1, count).astype(np.int64)) if count else []
-    return Sample(texts, "held-out text of the project") if len(set(texts)) > 1 else None
+    return ExportSample(texts, "held-out text of the project") if len(set(texts)) > 1 else None
 
 
-def sample_of_vocabulary(tokenizer: TextTokenizer, seed: int = 0) -> Sample:
+def sample_of_vocabulary(tokenizer: TextTokenizer, seed: int = 0) -> ExportSample:
     """Strings of random tokens, for a model of which no text is known: not language, but every token may occur."""
     random = np.random.default_rng(seed)
     size = tokenizer.backend.get_vocab_size()
     drawn = [random.integers(0, size, random.integers(1, LONGEST)).tolist() for _ in range(SIZE)]
     texts = [tokenizer.backend.decode(ids, skip_special_tokens=True) for ids in drawn]
-    return Sample([text for text in texts if text.strip()], "random tokens of the model's vocabulary")
+    return ExportSample([text for text in texts if text.strip()], "random tokens of the model's vocabulary")

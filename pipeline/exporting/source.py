@@ -16,7 +16,7 @@ from pipeline.encoders.tokenization import TOKENIZER_FILE
 
 
 @dataclass(frozen=True)
-class Source:
+class ExportSource:
     """A model to export.
 
     Attributes:
@@ -53,7 +53,7 @@ class Source:
         return sorted(path.relative_to(root) for path in found if not path.name.startswith("."))
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> ExportSource:
     """Open a model's folder for export.
 
     Raises:
@@ -69,4 +69,4 @@ def open_source(path: Path) -> Source:
     if not layout.static:
         length = min(length, positions(path) or length)
     settings = EncoderSettings("auto", layout.prompt(None, "--model"), length)
-    return Source(folder, load_encoder(folder, settings, torch.device("cpu")), layout)
+    return ExportSource(folder, load_encoder(folder, settings, torch.device("cpu")), layout)

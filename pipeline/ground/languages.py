@@ -184,7 +184,7 @@ def scripts_of(language: str) -> tuple[str, ...]:
     return () if script is None else (script,)
 
 
-class Wanted(tuple[str, ...]):
+class WantedLanguages(tuple[str, ...]):
     """The canonical languages that are asked of a corpus, with its own names for them; notes what else it holds.
 
     Args:
@@ -196,7 +196,7 @@ class Wanted(tuple[str, ...]):
     others: dict[str, None]
     met: set[str]
 
-    def __new__(cls, languages: Iterable[str], rename: Iterable[tuple[str, str]] = ()) -> Wanted:
+    def __new__(cls, languages: Iterable[str], rename: Iterable[tuple[str, str]] = ()) -> WantedLanguages:
         """See the class."""
         made = super().__new__(cls, languages)
         made.rename = {_spelling(code): language for code, language in rename}
@@ -216,7 +216,7 @@ def match_language(code: str, wanted: Sequence[str]) -> str | None:
     ``en-US`` → ``en``, ``zh-TW`` → ``zh-Hant``), and the script of a language that has several (``srp_Latn`` → ``sr``). A
     code that names no script may be the one in the usual script (``uz`` → ``uz-Latn``).
     """
-    if not isinstance(wanted, Wanted):
+    if not isinstance(wanted, WantedLanguages):
         return _matched(code, tuple(wanted)) if len(code) <= MAX_CODE_CHARS else None
     if (renamed := wanted.rename.get(_spelling(code))) is not None:
         wanted.met.add(_spelling(code))
@@ -311,7 +311,7 @@ def other_languages(wanted: Sequence[str]) -> str:
     >>> match_language("jp", japanese), other_languages(japanese)
     (None, "found jp; did you mean ja? then give the corpus 'rename: {jp: ja}'")
     """
-    others = list(wanted.others) if isinstance(wanted, Wanted) else []
+    others = list(wanted.others) if isinstance(wanted, WantedLanguages) else []
     meant = [(code, near) for code in others if (near := _near(code, tuple(wanted))) is not None]
     if meant:
         renames = ", ".join(f"{code}: {near}" for code, near in meant[:3])

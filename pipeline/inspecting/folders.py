@@ -13,7 +13,7 @@ from pipeline.encoders.kept_models import KeptModel, list_models
 from pipeline.inspecting.mined import parquet_metadata
 from pipeline.inspecting.plain_files import read_json
 from pipeline.inspecting.shards import shard_kind
-from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
+from pipeline.inspecting.view import Table, View, ViewRequest, flatten, size_text, value_text
 from pipeline.search.kept_indexes import KeptIndex, list_indexes
 from pipeline.store.local import IDENTITY_FILE, StoreEntry, list_store
 
@@ -67,7 +67,7 @@ def model_view(title: str, folder: Path) -> View:
     return View(title, tuple(facts), tuple(table for table in tables if table.rows))
 
 
-def tokenizer_view(title: str, path: Path, wanted: Wanted) -> View:
+def tokenizer_view(title: str, path: Path, wanted: ViewRequest) -> View:
     """A tokenizer's kind and size, and how it cuts a text (``query``) up.
 
     Raises:
@@ -81,7 +81,7 @@ def tokenizer_view(title: str, path: Path, wanted: Wanted) -> View:
         return _tokenizer_view(title, path, Tokenizer.from_file(str(path)), wanted)
 
 
-def _tokenizer_view(title: str, path: Path, tokenizer: Tokenizer, wanted: Wanted) -> View:
+def _tokenizer_view(title: str, path: Path, tokenizer: Tokenizer, wanted: ViewRequest) -> View:
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     facts = [
         ("what", "tokenizer"),

@@ -11,12 +11,12 @@ from pipeline.inspecting.mined import parquet_view
 from pipeline.inspecting.plain_files import json_view, tsv_view
 from pipeline.inspecting.shards import shards_view
 from pipeline.inspecting.surroundings import Surroundings
-from pipeline.inspecting.view import View, Wanted
+from pipeline.inspecting.view import View, ViewRequest
 
 KNOWN = "an Arrow shard, a Parquet file, metrics (JSON), a series (TSV), rejects (.tsv.zst) or a tokenizer.json"
 
 
-def inspect(path: Path, around: Surroundings, wanted: Wanted) -> View:
+def inspect(path: Path, around: Surroundings, wanted: ViewRequest) -> View:
     """What there is to see of an artifact.
 
     Args:
@@ -48,7 +48,7 @@ def inspect(path: Path, around: Surroundings, wanted: Wanted) -> View:
     raise InputError(path, f"not an artifact; expected {KNOWN}, or a folder of such")
 
 
-def _folder(title: str, path: Path, around: Surroundings, wanted: Wanted) -> View:
+def _folder(title: str, path: Path, around: Surroundings, wanted: ViewRequest) -> View:
     if is_store(path):
         return store_view(title, path)
     if any(path.glob("*.arrow")):

@@ -17,7 +17,7 @@ from pipeline.artifacts.shards import METADATA_KEY
 from pipeline.console.errors import ArtifactError
 from pipeline.console.plain_text import clip
 from pipeline.ground.file_checksum import is_sealed
-from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
+from pipeline.inspecting.view import Table, View, ViewRequest, flatten, size_text, value_text
 
 DAMAGE = (
     *(pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, TypeError, LookupError),
@@ -44,7 +44,7 @@ def parquet_metadata(path: Path) -> tuple[pq.FileMetaData, dict[str, Any]]:
     return metadata, read_made_by(path, {}, formats=(1, FORMAT)) if own else {}
 
 
-def parquet_view(title: str, path: Path, wanted: Wanted) -> View:
+def parquet_view(title: str, path: Path, wanted: ViewRequest) -> View:
     """Facts and samples of a Parquet file; of mined pairs the best, the worst, and those near the threshold.
 
     Raises:
@@ -57,7 +57,7 @@ def parquet_view(title: str, path: Path, wanted: Wanted) -> View:
         raise ArtifactError(path, f"damaged: can't be read as Parquet ({why})") from None
 
 
-def _parquet_view(title: str, path: Path, wanted: Wanted) -> View:
+def _parquet_view(title: str, path: Path, wanted: ViewRequest) -> View:
     metadata, made_by = parquet_metadata(path)
     schema = metadata.schema.to_arrow_schema()
     names = schema.names
@@ -90,7 +90,7 @@ def _mined_facts(frame: pl.LazyFrame, names: Sequence[str]) -> list[tuple[str, s
     return facts
 
 
-def _mined_tables(path: Path, names: Sequence[str], made_by: dict[str, Any], wanted: Wanted) -> list[Table]:
+def _mined_tables(path: Path, names: Sequence[str], made_by: dict[str, Any], wanted: ViewRequest) -> list[Table]:
     shown = [name for name in SHOWN if name in names] + [name for name in ("set",) if name in names]
     frame = scan(path)
     if wanted.query is not None:

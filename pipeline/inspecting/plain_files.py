@@ -13,7 +13,7 @@ import zstandard
 
 from pipeline.console.errors import ArtifactError
 from pipeline.console.plain_text import clip
-from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
+from pipeline.inspecting.view import Table, View, ViewRequest, flatten, size_text, value_text
 
 MAX_LINE_CHARS = 1 << 20
 """Rejects are cut to far less; what is longer is no line that a stage wrote, perhaps a bomb."""
@@ -34,7 +34,7 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(path, f"not JSON ({error})") from None
 
 
-def json_view(title: str, path: Path, wanted: Wanted) -> View:
+def json_view(title: str, path: Path, wanted: ViewRequest) -> View:
     """A metrics file, flattened; with a query, the keys that hold it.
 
     Raises:
@@ -52,7 +52,7 @@ def json_view(title: str, path: Path, wanted: Wanted) -> View:
     return View(title, facts, (Table("values", ("key", "value"), shown, frozenset({"value"}), note),))
 
 
-def tsv_view(title: str, path: Path, wanted: Wanted) -> View:
+def tsv_view(title: str, path: Path, wanted: ViewRequest) -> View:
     """The first and last rows of a file of tab-separated columns, or those that hold a query. Read as a stream.
 
     Raises:

@@ -14,7 +14,7 @@ from pipeline.artifacts.shards import KEY_DTYPE, Shard, binary_view, fixed_list_
 from pipeline.console.plain_text import clip
 from pipeline.ground.hashing import Keys, locate
 from pipeline.inspecting.surroundings import Surroundings, rows_with
-from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
+from pipeline.inspecting.view import Table, View, ViewRequest, flatten, size_text, value_text
 
 NOT_FOUND = "(not in the sentences here)"
 SAMPLED_ROWS = 10_000
@@ -40,7 +40,7 @@ def shard_kind(names: Sequence[str]) -> str:
     return next((kind for kind, columns in KINDS if columns <= set(names)), "table")
 
 
-def shards_view(title: str, paths: Sequence[Path], around: Surroundings, wanted: Wanted) -> View:
+def shards_view(title: str, paths: Sequence[Path], around: Surroundings, wanted: ViewRequest) -> View:
     """Facts and samples of the shards of one folder (or one of them).
 
     Raises:
@@ -68,7 +68,7 @@ def shards_view(title: str, paths: Sequence[Path], around: Surroundings, wanted:
 Shown = tuple[list[tuple[str, str]], list[Table]]
 
 
-def _texts(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: Wanted) -> Shown:
+def _texts(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: ViewRequest) -> Shown:
     others = [name for name in shards[0].table.column_names if name not in {"id", "text"}]
 
     def cells(shard: Shard, row: int) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def _texts(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: W
     return [], [_sample(shards, ("text", *others), cells, wanted, matching)]
 
 
-def _pairs(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: Wanted) -> Shown:
+def _pairs(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: ViewRequest) -> Shown:
     made_for = shards[0].made_by.get("languages")
     languages = tuple(made_for) if made_for else around.split_pair(folder)
     others = [name for name in shards[0].table.column_names if name not in {"id", "a", "b"}]
@@ -99,7 +99,7 @@ def _pairs(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: W
     return [], [_sample(shards, columns, cells, wanted, matching if wanted.query is not None else None)]
 
 
-def _tokens(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: Wanted) -> Shown:
+def _tokens(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: ViewRequest) -> Shown:
     made_by = shards[0].made_by
     language = str(made_by.get("language", folder))
     tokenizer = around.tokenizer(str(made_by.get("for")))
@@ -119,7 +119,7 @@ def _tokens(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: 
     ]
 
 
-def _vectors(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: Wanted) -> Shown:
+def _vectors(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: ViewRequest) -> Shown:
     made_by = shards[0].made_by
     language = made_by.get("language", folder if folder in around.languages else None)
     sampled = np.concatenate([shard.vectors[: _share(shards)] for shard in shards]).astype(np.float32)
@@ -142,7 +142,7 @@ def _vectors(shards: Sequence[Shard], folder: str, around: Surroundings, wanted:
     return facts, [_sample(shards, columns, cells, wanted, _by_text(around, language, wanted), {"norm"})]
 
 
-def _neighborhoods(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: Wanted) -> Shown:
+def _neighborhoods(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: ViewRequest) -> Shown:
     made_by = shards[0].made_by
     pair = str(made_by.get("pair", folder))
     average = made_by.get("strategy") == "average"
@@ -203,14 +203,14 @@ def _neighborhoods(shards: Sequence[Shard], folder: str, around: Surroundings, w
     return facts, tables or [Table(_sample_title(wanted), ("weight", "similarity", "text"), ())]
 
 
-def _any_table(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: Wanted) -> Shown:
+def _any_table(shards: Sequence[Shard], folder: str, around: Surroundings, wanted: ViewRequest) -> Shown:
     names = tuple(shards[0].table.column_names)
     return [], [
         _sample(shards, names, lambda shard, row: tuple(_cell(shard, name, row) for name in names), wanted, None)
     ]
 
 
-SAMPLES: dict[str, Callable[[Sequence[Shard], str, Surroundings, Wanted], Shown]] = {
+SAMPLES: dict[str, Callable[[Sequence[Shard], str, Surroundings, ViewRequest], Shown]] = {
     "held-out pairs": _pairs,
     "training pairs": _pairs,
     "text to embed": _texts,
@@ -239,7 +239,7 @@ def _sample(
     shards: Sequence[Shard],
     columns: tuple[str, ...],
     cells: Callable[[Shard, int], tuple[str, ...]],
-    wanted: Wanted,
+    wanted: ViewRequest,
     matching: Callable[[Shard], NDArray[np.int64]] | None,
     numeric: set[str] | None = None,
 ) -> Table:
@@ -247,11 +247,13 @@ def _sample(
     return Table(_sample_title(wanted), columns, rows, frozenset(numeric or ()))
 
 
-def _sample_title(wanted: Wanted) -> str:
+def _sample_title(wanted: ViewRequest) -> str:
     return "samples" if wanted.query is None else f"rows with {clip(wanted.query, 80)!r}"
 
 
-def _by_text(around: Surroundings, language: str | None, wanted: Wanted) -> Callable[[Shard], NDArray[np.int64]] | None:
+def _by_text(
+    around: Surroundings, language: str | None, wanted: ViewRequest
+) -> Callable[[Shard], NDArray[np.int64]] | None:
     if wanted.query is None:
         return None
     keys = around.keys_with(wanted.query, language)

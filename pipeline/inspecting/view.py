@@ -45,7 +45,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ViewRequest:
     """What the user asks to see.
 
     Attributes:

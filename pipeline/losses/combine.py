@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pipeline.console.errors import ParamsError
 from pipeline.losses.batch import Batch
-from pipeline.losses.corpus import Corpus
+from pipeline.losses.corpus import CorpusLoss
 from pipeline.losses.hard import Hard
 from pipeline.losses.kl import KL
 from pipeline.losses.mse import MSE
@@ -36,7 +36,7 @@ class Term:
     Attributes:
         name: one of `NAMES`.
         weight: its factor.
-        options: the fields of the objective of that name (`Soft`, `Hard`, `KL`) or the temperatures of `Corpus`; ``tcm``:
+        options: the fields of the objective of that name (`Soft`, `Hard`, `KL`) or the temperatures of `CorpusLoss`; ``tcm``:
             λ of TCM, for every contrastive objective; without it (or None) only L_cross is taken.
     """
 
@@ -93,7 +93,7 @@ def _build(term: Term, student_dimension: int, teacher_dimension: int, seed: int
         return MSE(student_dimension, teacher_dimension, seed)
     if term.name == "corpus":
         _check_options(term, allowed=("teacher_temperature", "student_temperature"))
-        return Corpus(student_dimension, teacher_dimension, seed=seed, **term.options)
+        return CorpusLoss(student_dimension, teacher_dimension, seed=seed, **term.options)
     if term.name not in OBJECTIVES:
         raise ParamsError(f"loss: found {term.name!r}, expected one of {', '.join(NAMES)}")
     kind: Any = OBJECTIVES[term.name]

@@ -27,7 +27,7 @@ from pipeline.losses.projection import TeacherSpace
 from pipeline.losses.soft import soft_labels
 
 
-class Corpus(Loss):
+class CorpusLoss(Loss):
     """Both sides' distribution over anchors is to be the teacher's.
 
     Args:

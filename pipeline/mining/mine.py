@@ -33,7 +33,7 @@ from pipeline.search.neighbors import Neighbors, mutual_neighbors
 from pipeline.search.samples import Sampler, sampling
 from pipeline.search.scratch import Room
 from pipeline.search.vectors import VectorSource, check_pair
-from pipeline.search.workers import Spread, ranges_wanted, worth
+from pipeline.search.workers import SearchWorkers, ranges_wanted, worth
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def find_neighbors(
     advance: Advance | None = None,
     restriction: Restriction | None = None,
     room: Room | None = None,
-    spread: Spread | None = None,
+    spread: SearchWorkers | None = None,
     copies: Copies | None = None,
 ) -> Search:
     """The neighbours of both directions: exactly, through clusters or through FAISS indexes, as the options say.
@@ -151,7 +151,7 @@ def _through_clusters(
     advance: Advance | None,
     folder: Path,
     room: Room,
-    spread: Spread | None,
+    spread: SearchWorkers | None,
     copies: Copies | None,
 ) -> Search:
     folder, wanted, memory = folder.absolute(), ranges_wanted(spread), options.memory_bytes
@@ -181,7 +181,7 @@ def _through_indexes(
     seed: int,
     advance: Advance | None,
     room: Room,
-    spread: Spread | None,
+    spread: SearchWorkers | None,
     copies: Copies | None,
 ) -> Search:
     wanted = ranges_wanted(spread)

@@ -39,7 +39,7 @@ FORBIDDEN_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U00
 
 
 @dataclass(frozen=True)
-class Side:
+class OutputSide:
     """The sentences of one side, row by row as its vectors.
 
     Attributes:
@@ -52,7 +52,7 @@ class Side:
     table: pa.Table
 
     @classmethod
-    def of(cls, language: str, texts: Sequence[str], **provenance: Any) -> Side:
+    def of(cls, language: str, texts: Sequence[str], **provenance: Any) -> OutputSide:
         """A side from texts [n] and columns of provenance [n]."""
         return cls(language, pa.table({"text": pa.array(texts, pa.string()), **provenance}))
 
@@ -76,12 +76,14 @@ def _parts(pairs: Candidates) -> Iterator[Candidates]:
         yield pairs.take(np.arange(start, min(start + CHUNK, len(pairs))))
 
 
-def _text_parts(pairs: Candidates, a: Side, b: Side) -> Iterator[tuple[Candidates, list[str], list[str]]]:
+def _text_parts(pairs: Candidates, a: OutputSide, b: OutputSide) -> Iterator[tuple[Candidates, list[str], list[str]]]:
     for part in _parts(pairs):
         yield part, a.texts(part.row_a), b.texts(part.row_b)
 
 
-def pair_tables(pairs: Candidates, a: Side, b: Side, more: Mapping[str, pl.Series] | None = None) -> Iterator[pa.Table]:
+def pair_tables(
+    pairs: Candidates, a: OutputSide, b: OutputSide, more: Mapping[str, pl.Series] | None = None
+) -> Iterator[pa.Table]:
     """The pairs as tables of at most 65,536 rows; at least one, so that a file without pairs has its columns.
 
     Columns: score, cosine, mean_a, mean_b, rank_a_to_b, rank_b_to_a, row_a, row_b (see `Candidates`), those of ``more`` (by
@@ -102,8 +104,8 @@ def pair_tables(pairs: Candidates, a: Side, b: Side, more: Mapping[str, pl.Serie
 def write_parquet(
     path: Path,
     pairs: Candidates,
-    a: Side,
-    b: Side,
+    a: OutputSide,
+    b: OutputSide,
     made_by: Mapping[str, Any],
     more: Mapping[str, pl.Series] | None = None,
 ) -> None:
@@ -132,7 +134,7 @@ def _open(stack: ExitStack, path: Path) -> TextIO:
     return stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
 
 
-def write_tsv(path: Path, pairs: Candidates, a: Side, b: Side) -> None:
+def write_tsv(path: Path, pairs: Candidates, a: OutputSide, b: OutputSide) -> None:
     """Write LASER's format: ``score TAB text of a TAB text of b``; scores with six decimals."""
     with ExitStack() as stack:
         opened = _open(stack, path)
@@ -145,7 +147,7 @@ def _cell(text: str) -> str:
     return one_line(text).replace("\t", " ")
 
 
-def write_moses(stem: Path, pairs: Candidates, a: Side, b: Side) -> tuple[Path, Path]:
+def write_moses(stem: Path, pairs: Candidates, a: OutputSide, b: OutputSide) -> tuple[Path, Path]:
     """Write two files of equally many lines, ``<stem>.<language>``; returns their paths.
 
     Raises:
@@ -162,7 +164,7 @@ def write_moses(stem: Path, pairs: Candidates, a: Side, b: Side) -> tuple[Path, 
     return paths
 
 
-def write_tmx(path: Path, pairs: Candidates, a: Side, b: Side) -> None:
+def write_tmx(path: Path, pairs: Candidates, a: OutputSide, b: OutputSide) -> None:
     """Write TMX 1.4: a translation unit a pair, with its score as the property ``x-score``.
 
     Characters that XML 1.0 forbids become U+FFFD, so that their loss can be seen; everything else comes back unchanged.
@@ -203,7 +205,7 @@ def _version() -> str:
         return "0"
 
 
-WRITERS: dict[str, Callable[[Path, Candidates, Side, Side], object]] = {
+WRITERS: dict[str, Callable[[Path, Candidates, OutputSide, OutputSide], object]] = {
     ".tsv": write_tsv,
     ".tmx": write_tmx,
     ".moses": lambda path, pairs, a, b: write_moses(path.with_suffix(""), pairs, a, b),

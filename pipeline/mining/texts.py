@@ -46,7 +46,7 @@ from pipeline.search.folder_rows import SelectedVectors
 from pipeline.search.samples import sampling
 from pipeline.search.scratch import Room
 from pipeline.search.vectors import check_same_model
-from pipeline.search.workers import Spread, worth
+from pipeline.search.workers import SearchWorkers, worth
 
 CHUNK = 50_000
 SIDE_COLUMNS = ("text", "corpus", "file", "line")
@@ -61,7 +61,7 @@ MINED = pa.schema(
 
 
 @dataclass(frozen=True)
-class Side:
+class TextSide:
     """One language: its sentences with their provenance, and their vectors, row by row the same.
 
     Attributes:
@@ -124,7 +124,7 @@ class MinedSet:
         return evaluate(self.pairs.score, self.is_gold, len(self.source.gold), threshold)
 
 
-def heldout_set(name: str, heldout: HeldOutFolder, side_a: Side, side_b: Side) -> MiningSet | None:
+def heldout_set(name: str, heldout: HeldOutFolder, side_a: TextSide, side_b: TextSide) -> MiningSet | None:
     """The mining set of a held-out set (dev or test); None if it has no gold pair."""
     rows = heldout.rows(name)
     here_a, here_b = rows[heldout.in_a[rows]], rows[heldout.in_b[rows]]
@@ -143,7 +143,7 @@ def heldout_set(name: str, heldout: HeldOutFolder, side_a: Side, side_b: Side) -
     return MiningSet(name, rows_a, rows_b, gold)
 
 
-def own_text_set(side_a: Side, side_b: Side) -> MiningSet | None:
+def own_text_set(side_a: TextSide, side_b: TextSide) -> MiningSet | None:
     """The mining set of the user's one-sided text; None if either side has none."""
     rows_a, rows_b = side_a.texts.flagged("to_mine"), side_b.texts.flagged("to_mine")
     return MiningSet("mine", rows_a, rows_b, None) if len(rows_a) and len(rows_b) else None
@@ -151,8 +151,8 @@ def own_text_set(side_a: Side, side_b: Side) -> MiningSet | None:
 
 def mine_set(
     source: MiningSet,
-    side_a: Side,
-    side_b: Side,
+    side_a: TextSide,
+    side_b: TextSide,
     options: Mine,
     seed: int,
     label: str,
@@ -191,7 +191,7 @@ def mine_set(
     # FAISS indexes look both sides up; the other searches go once over side a.
     indexed = options.search == "approximate" and options.index is not None and only is None
     total = len(x) + (len(y) if indexed else 0) - (0 if only is None else only.alone_a)
-    spread = None if engine is None or engine.alone else Spread(engine, shared)
+    spread = None if engine is None or engine.alone else SearchWorkers(engine, shared)
     room = Room.for_rows(scratch, len(x) + len(y), options.k, options.memory_bytes)
     rules = None if of_pair is None else _rules(of_pair, source, side_a, side_b)
     copies = None if rules is None else rules.copies
@@ -227,13 +227,13 @@ def mine_set(
     return MinedSet(source, mined.pairs, is_gold, search.about, lost, control, left_out)
 
 
-def _rules(of_pair: MinedRules, source: MiningSet, side_a: Side, side_b: Side) -> PairRules:
+def _rules(of_pair: MinedRules, source: MiningSet, side_a: TextSide, side_b: TextSide) -> PairRules:
     rows = (side_a.texts, source.rows_a), (side_b.texts, source.rows_b)
     one, other = (RowTexts.of_folder(texts, chosen) for texts, chosen in rows)
     return of_pair.between(one, other)
 
 
-def _documents(side: Side, rows: Rows) -> NDArray[np.str_]:
+def _documents(side: TextSide, rows: Rows) -> NDArray[np.str_]:
     """Each row's document [n], as wide as the longest name; a chunk at a time as Python's strings."""
     chunks = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
     names = [np.array(side.texts.column("doc", chunk).to_pylist(), dtype=np.str_) for chunk in chunks]
@@ -241,7 +241,7 @@ def _documents(side: Side, rows: Rows) -> NDArray[np.str_]:
 
 
 def _keys_of(
-    documents: tuple[NDArray[np.str_], NDArray[np.str_]], sides: tuple[Side, Side], options: Mine
+    documents: tuple[NDArray[np.str_], NDArray[np.str_]], sides: tuple[TextSide, TextSide], options: Mine
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     for names, side in zip(documents, sides, strict=True):
         if not (names != "").any():
@@ -270,7 +270,12 @@ def choose_threshold(dev: MinedSet | None, fixed: float | None) -> float | None:
 
 
 def write_mined(
-    path: Path, sets: Sequence[MinedSet], side_a: Side, side_b: Side, threshold: float | None, made_by: dict[str, Any]
+    path: Path,
+    sets: Sequence[MinedSet],
+    side_a: TextSide,
+    side_b: TextSide,
+    threshold: float | None,
+    made_by: dict[str, Any],
 ) -> None:
     """Write the pairs of all sets, best first within each set, as Parquet (zstd).
 
@@ -287,7 +292,9 @@ def write_mined(
         seal(temporary)
 
 
-def _tables(sets: Sequence[MinedSet], side_a: Side, side_b: Side, threshold: float | None) -> Iterator[pa.Table]:
+def _tables(
+    sets: Sequence[MinedSet], side_a: TextSide, side_b: TextSide, threshold: float | None
+) -> Iterator[pa.Table]:
     for mined in sets:
         for start in range(0, max(len(mined.pairs), 1), CHUNK):
             part = mined.pairs.take(slice(start, start + CHUNK))

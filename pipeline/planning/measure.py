@@ -28,7 +28,7 @@ from pipeline.encoders.model import SentenceModel, StaticModel, embed
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
 from pipeline.losses.batch import Anchors, Batch
 from pipeline.planning.units import UnitCosts
-from pipeline.prepare.prepare import Outputs, prepare
+from pipeline.prepare.prepare import PrepareOutputs, prepare
 from pipeline.search.faiss_index import WIDER, build_index
 from pipeline.search.neighbors import mutual_neighbors
 from pipeline.training.gradients import backward, piece_count
@@ -49,7 +49,7 @@ WORDS = 3_000
 
 
 @dataclass(frozen=True)
-class Models:
+class PlannedModels:
     """What is measured with.
 
     Attributes:
@@ -67,7 +67,7 @@ class Models:
     label_texts: Sequence[str]
 
 
-def measure(params: Params, models: Models, scratch: Path, report: Callable[[str], None]) -> UnitCosts:
+def measure(params: Params, models: PlannedModels, scratch: Path, report: Callable[[str], None]) -> UnitCosts:
     """Measure everything.
 
     Args:
@@ -183,7 +183,7 @@ def _prepare_lines(params: Params, folder: Path) -> float:
     )
     own = params.model_copy(update={"languages": ["en", "fr"], "pairs": ["en-fr"], "prepare": section})
     names = ("sentences", "pairs", "monolingual", "heldout", "rejects")
-    outputs = Outputs(**{name: folder / "prepared" / name for name in names})
+    outputs = PrepareOutputs(**{name: folder / "prepared" / name for name in names})
     return PREPARE_LINES / _once(lambda: prepare(own, folder, outputs))
 
 

@@ -12,7 +12,7 @@ from pipeline.console.errors import UserError
 
 
 @dataclass
-class Outcome:
+class UnitAccount:
     """What became of the units of one language pair (or one language) of a corpus.
 
     Attributes:
@@ -48,7 +48,7 @@ class CorpusAccount:
     heldout: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     bad: int = 0
-    outcomes: defaultdict[str, Outcome] = field(default_factory=lambda: defaultdict(Outcome))
+    outcomes: defaultdict[str, UnitAccount] = field(default_factory=lambda: defaultdict(UnitAccount))
 
     def as_dict(self) -> dict[str, Any]:
         """For the metrics; the counts add up.

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.config.prepare import Benchmark, Decontaminate
+from pipeline.config.prepare import Decontaminate, ForbiddenText
 from pipeline.console.errors import UserError
-from pipeline.corpora.base import Chunk, Reader, Request, Source, Unit
+from pipeline.corpora.base import Chunk, CorpusSource, Reader, ReadRequest, Unit
 from pipeline.corpora.columnar import columnar_unit, read_columns
 from pipeline.corpora.jsonl import JsonLinesReader
 from pipeline.corpora.places import find_files
@@ -31,9 +31,9 @@ ANY = "und"
 EXAMPLES = 5
 
 
-def benchmark_request(benchmark: Benchmark, root: Path) -> Request:
+def benchmark_request(benchmark: ForbiddenText, root: Path) -> ReadRequest:
     """What params.yaml asks of a benchmark's files."""
-    return Request(benchmark.name, root, ((ANY,),), path=benchmark.path, encoding=benchmark.encoding)
+    return ReadRequest(benchmark.name, root, ((ANY,),), path=benchmark.path, encoding=benchmark.encoding)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Benchmarks:
             self._index = NearIndex(pl.concat(forms), self.near)
             self._owner = np.repeat(np.arange(len(forms)), self.sentences)
 
-    def _normal_forms(self, number: int, benchmark: Benchmark, root: Path) -> pl.Series:
+    def _normal_forms(self, number: int, benchmark: ForbiddenText, root: Path) -> pl.Series:
         """The unique normal forms of a benchmark's sentences; rows that can't be read are counted."""
         request = benchmark_request(benchmark, root)
         forms = []
@@ -157,7 +157,9 @@ class BenchmarkAccount:
         }
 
 
-def _chunks(benchmark: Benchmark, source: Source, column: str | int | None, request: Request) -> Iterator[Chunk]:
+def _chunks(
+    benchmark: ForbiddenText, source: CorpusSource, column: str | int | None, request: ReadRequest
+) -> Iterator[Chunk]:
     columns: tuple[tuple[str, str | int], ...] = () if column is None else ((ANY, column),)
     request = replace(request, columns=columns)
     if benchmark.format in {"parquet", "arrow"}:

@@ -13,7 +13,7 @@ from pipeline.prepare.cleaning import TRAIN
 from pipeline.prepare.hubs import CountedSides
 from pipeline.prepare.near import NearDuplicates
 from pipeline.prepare.rejects import Rejects
-from pipeline.prepare.spill import Run, Spill
+from pipeline.prepare.spill import SortedRun, Spill
 from pipeline.text.normalize import digits_masked, normal_form
 
 PLACE = ["corpus", "file", "line"]
@@ -48,7 +48,7 @@ class SecondPass:
         self.pairs = Spill(folder / "pairs", top_bits("id"), memory_bytes)
         self.sentences = Spill(folder / "sentences", top_bits("id"), memory_bytes)
         self.sides = CountedSides(folder / "sides", memory_bytes)
-        self.heldout = Run(folder / "heldout.arrows")
+        self.heldout = SortedRun(folder / "heldout.arrows")
 
     def run(self) -> None:
         """Work through all rows; holds one partition."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.prepare import Duplicates
 from pipeline.ground.mapped import mapped_array
-from pipeline.prepare.spill import Run, Spill
+from pipeline.prepare.spill import SortedRun, Spill
 from pipeline.text.minhash import band_hashes, band_rows, signatures, similarity
 from pipeline.text.near import NearIndex
 from pipeline.text.normalize import normal_form
@@ -38,7 +38,7 @@ class NearDuplicates:
         self.config = config
         self.folder = folder
         self.rows = band_rows(config.near, config.permutations)
-        self.run = Run(folder / "near.arrows")
+        self.run = SortedRun(folder / "near.arrows")
         self.bands = Spill(folder / "bands", pl.col("band"), memory_bytes)
         folder.mkdir(parents=True, exist_ok=True)
         self._signatures = (folder / "signatures.u4").open("wb")

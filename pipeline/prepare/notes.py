@@ -13,9 +13,9 @@ from pipeline.config.params import Params
 from pipeline.console.errors import UserError
 from pipeline.console.plain_text import clip, visible
 from pipeline.ground.languages import other_languages, scripts_of
-from pipeline.prepare.account import Account, Outcome
+from pipeline.prepare.account import Account, UnitAccount
 from pipeline.prepare.hubs import Hub
-from pipeline.prepare.reading import Work
+from pipeline.prepare.reading import CleaningWork
 
 LARGE_SHARE = 0.5
 """One reason that takes more than this share of the units is named."""
@@ -26,7 +26,7 @@ SHOWN_NOTES = 3
 
 def find_notes(
     params: Params,
-    works: Sequence[Work],
+    works: Sequence[CleaningWork],
     account: Account,
     metrics: Mapping[str, Any],
     hubs: Mapping[Hub, str],
@@ -79,7 +79,7 @@ def refuse_nothing(metrics: Mapping[str, Any], limit: int | None = None) -> None
     raise UserError(f"prepare: no pair is kept{of}: {'; '.join(notes[:SHOWN_NOTES])}{more}")
 
 
-def _corpus_notes(work: Work, account: Account) -> Iterator[str]:
+def _corpus_notes(work: CleaningWork, account: Account) -> Iterator[str]:
     """What is to be said of one corpus (or one-sided text)."""
     request, found = work.request, account.corpora[work.number]
     yield from (f"{request.name}: {line}" for line in request.notes.lines())
@@ -90,7 +90,7 @@ def _corpus_notes(work: Work, account: Account) -> Iterator[str]:
         yield f"{request.name}: nothing in {'-'.join(request.wanted)} was read from it ({names}){aside}"
         return
     for group in request.groups:
-        outcome = found.outcomes.get(" ".join(group), Outcome())
+        outcome = found.outcomes.get(" ".join(group), UnitAccount())
         name = f"{request.name}: {'-'.join(group)}"
         if not outcome.read:
             if set(group) <= set(request.languages):

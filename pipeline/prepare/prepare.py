@@ -44,10 +44,10 @@ from pipeline.prepare.hubs import Hub
 from pipeline.prepare.merging import SecondPass
 from pipeline.prepare.near import NearHeldOut
 from pipeline.prepare.notes import find_notes, refuse_nothing
-from pipeline.prepare.reading import FirstPass, Work, plan
+from pipeline.prepare.reading import CleaningWork, FirstPass, plan
 from pipeline.prepare.rejects import Rejects
 from pipeline.prepare.shards import write_shards
-from pipeline.prepare.spill import Run, Spill
+from pipeline.prepare.spill import SortedRun, Spill
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ CHUNK_GUESS = 4 << 20
 
 
 @dataclass(frozen=True)
-class Outputs:
+class PrepareOutputs:
     """The folders that prepare writes.
 
     Attributes:
@@ -75,7 +75,7 @@ class Outputs:
 
 
 def prepare(
-    params: Params, root: Path, out: Outputs, engine: Engine | None = None, shared: Sequence[Path] = ()
+    params: Params, root: Path, out: PrepareOutputs, engine: Engine | None = None, shared: Sequence[Path] = ()
 ) -> dict[str, Any]:
     """Read, clean, deduplicate, hold out and write; see the module.
 
@@ -101,11 +101,11 @@ def dry_run(params: Params, root: Path, limit: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="softalign-") as name:
         folder = Path(name)
         names = ("sentences", "pairs", "monolingual", "heldout", "rejects")
-        return _run(params, root, Outputs(*(folder / part for part in names)), limit, Here())
+        return _run(params, root, PrepareOutputs(*(folder / part for part in names)), limit, Here())
 
 
 def _run(
-    params: Params, root: Path, out: Outputs, limit: int | None, engine: Engine, shared: Sequence[Path] = ()
+    params: Params, root: Path, out: PrepareOutputs, limit: int | None, engine: Engine, shared: Sequence[Path] = ()
 ) -> dict[str, Any]:
     config = params.prepare
     works = plan(
@@ -120,8 +120,11 @@ def _run(
         + [(text.format, text_request(text, root, params.languages), None) for text in config.text]
     )
     with ExitStack() as stack:
-        folders = Outputs(
-            **{name: stack.enter_context(atomic_folder(getattr(out, name))) for name in Outputs.__dataclass_fields__}
+        folders = PrepareOutputs(
+            **{
+                name: stack.enter_context(atomic_folder(getattr(out, name)))
+                for name in PrepareOutputs.__dataclass_fields__
+            }
         )
         spilled = folders.rejects / "spill"
         writer = _Writer(params, folders, spilled)
@@ -160,12 +163,12 @@ def _crew(
     return engine.crew(work, chunks, Terms(lambda: cleaner_identity(benchmarks), shared))
 
 
-def _size(works: list[Work]) -> int:
+def _size(works: list[CleaningWork]) -> int:
     return sum(source.size for work in works for unit in work.units for source in unit.sources)
 
 
 def _read(
-    works: list[Work],
+    works: list[CleaningWork],
     first: FirstPass,
     crew: Crew[ChunkToClean, CleanChunk],
     second: SecondPass,
@@ -197,7 +200,7 @@ _TEXT_COLUMNS = ("language", "id", "text", "to_mine", "order", "corpus", "file",
 class _Writer:
     """Turns what the passes spilled into artifacts and counts them; ``hubs`` are sentences with many counterparts."""
 
-    def __init__(self, params: Params, folders: Outputs, spilled: Path) -> None:
+    def __init__(self, params: Params, folders: PrepareOutputs, spilled: Path) -> None:
         self.params, self.folders, self.spilled = params, folders, spilled
         self.shard_rows = params.prepare.shard_rows
         self.names = [corpus.name for corpus in params.prepare.corpora] + [text.name for text in params.prepare.text]
@@ -247,7 +250,7 @@ class _Writer:
 
     def _shards(self, spill: Spill, kind: str, names: list[str], rows: Any) -> dict[str, int]:
         """Sort each partition, append it to the run of its language (or pair), then cut the runs into shards."""
-        runs = {name: Run(self.spilled / f"{kind}-{name}.arrows") for name in names}
+        runs = {name: SortedRun(self.spilled / f"{kind}-{name}.arrows") for name in names}
         for frame in spill.partitions():
             for name, part in _split(rows(frame)):
                 runs[name].add(part)

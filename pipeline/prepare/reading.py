@@ -10,7 +10,7 @@ import polars as pl
 from pipeline.config.prepare import HeldOut
 from pipeline.console.errors import UserError
 from pipeline.console.progress import Advance
-from pipeline.corpora.base import NOT_BAD, Chunk, Request, Unit, coalesced
+from pipeline.corpora.base import NOT_BAD, Chunk, ReadRequest, Unit, coalesced
 from pipeline.corpora.named import check_names
 from pipeline.corpora.registry import READERS
 from pipeline.prepare.account import Account
@@ -21,7 +21,7 @@ EARLY_UNITS = 100_000
 
 
 @dataclass(frozen=True)
-class Work:
+class CleaningWork:
     """A corpus (or one-sided text) to be read.
 
     Attributes:
@@ -34,12 +34,12 @@ class Work:
 
     number: int
     format: str
-    request: Request
+    request: ReadRequest
     units: list[Unit]
     heldout: HeldOut | None
 
 
-def plan(works: Sequence[tuple[str, Request, HeldOut | None]]) -> list[Work]:
+def plan(works: Sequence[tuple[str, ReadRequest, HeldOut | None]]) -> list[CleaningWork]:
     """Find the files of all corpora, before any is read.
 
     Raises:
@@ -47,7 +47,7 @@ def plan(works: Sequence[tuple[str, Request, HeldOut | None]]) -> list[Work]:
             file for the same languages.
     """
     planned = [
-        Work(number, kind, request, READERS[kind].units(request), heldout)
+        CleaningWork(number, kind, request, READERS[kind].units(request), heldout)
         for number, (kind, request, heldout) in enumerate(works)
     ]
     seen: dict[tuple[str, tuple[str, ...], tuple[tuple[str, str | int], ...]], str] = {}
@@ -76,7 +76,7 @@ class FirstPass:
         self.max_bad_share, self.account, self.limit = max_bad_share, account, limit
         self.order = 0
 
-    def chunks(self, works: Sequence[Work], advance: Advance) -> Iterator[ChunkToClean]:
+    def chunks(self, works: Sequence[CleaningWork], advance: Advance) -> Iterator[ChunkToClean]:
         """The rows of all corpora, in their order. Holds one chunk.
 
         Raises:
@@ -85,7 +85,7 @@ class FirstPass:
         for work in works:
             yield from self._corpus(work, advance)
 
-    def _corpus(self, work: Work, advance: Advance) -> Iterator[ChunkToClean]:
+    def _corpus(self, work: CleaningWork, advance: Advance) -> Iterator[ChunkToClean]:
         account = self.account.corpora[work.number]
         first_bad, checked = "", False
         for chunk in coalesced(self._chunks(work, advance)):
@@ -101,7 +101,7 @@ class FirstPass:
                 self.account.check_bad_share(work.number, self.max_bad_share, first_bad)
         self.account.check_bad_share(work.number, self.max_bad_share, first_bad)
 
-    def _chunks(self, work: Work, advance: Advance) -> Iterator[Chunk]:
+    def _chunks(self, work: CleaningWork, advance: Advance) -> Iterator[Chunk]:
         left = self.limit
         for unit in work.units:
             for chunk in READERS[work.format].read(unit, work.request):
@@ -115,7 +115,7 @@ class FirstPass:
                     return
             advance(sum(source.size for source in unit.sources), note=work.request.name)
 
-    def _numbered(self, chunk: Chunk, work: Work) -> pl.DataFrame:
+    def _numbered(self, chunk: Chunk, work: CleaningWork) -> pl.DataFrame:
         frame = chunk.frame.with_columns(
             pl.int_range(self.order, self.order + chunk.frame.height).alias("order"),
             pl.lit(work.number, pl.UInt16).alias("corpus"),

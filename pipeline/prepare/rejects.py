@@ -12,7 +12,7 @@ import polars as pl
 import zstandard
 
 from pipeline.prepare.account import Account
-from pipeline.prepare.spill import Run, Spill
+from pipeline.prepare.spill import SortedRun, Spill
 
 COLUMNS = ("file", "line", "languages", "reason", "detail", "a", "b")
 SHOWN_CHARS = 1_000
@@ -42,7 +42,7 @@ class Rejects:
 
     def __init__(self, account: Account, folder: Path, memory_bytes: int) -> None:
         self.account, self.folder, self.memory_bytes = account, folder, memory_bytes
-        self._run = Run(folder / "rejects.arrows")
+        self._run = SortedRun(folder / "rejects.arrows")
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take rejected rows: at least the columns of `FIELDS`, ``detail`` excepted."""

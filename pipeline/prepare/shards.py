@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from pipeline.artifacts.shards import KEY, key_array, shard_path, write_shard
 from pipeline.ground.hashing import Keys, as_keys, shard_count, shard_of
-from pipeline.prepare.spill import Run
+from pipeline.prepare.spill import SortedRun
 
 
-def write_shards(run: Run, folder: Path, schema: pa.Schema, made_by: dict[str, Any], shard_rows: int) -> None:
+def write_shards(run: SortedRun, folder: Path, schema: pa.Schema, made_by: dict[str, Any], shard_rows: int) -> None:
     """Cut a run of rows, sorted by their key in the column ``id``, into shards. Holds one shard.
 
     Args:

@@ -110,7 +110,7 @@ class Spill:
         yield from inner.partitions()
 
 
-class Run:
+class SortedRun:
     """Rows in the order in which they come, on disk.
 
     Args:
@@ -150,7 +150,7 @@ def _write_stream(frame: pl.DataFrame, sink: BinaryIO) -> None:
 
 
 def read_frames(path: Path) -> Iterator[pl.DataFrame]:
-    """The batches of a file that `Spill` or `Run` wrote: streams one after the other."""
+    """The batches of a file that `Spill` or `SortedRun` wrote: streams one after the other."""
     size = path.stat().st_size
     with path.open("rb") as source:
         while source.tell() < size:

@@ -13,7 +13,7 @@ STAGES = ("prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mi
 
 
 @dataclass(frozen=True)
-class Cost:
+class RunCost:
     """One stage's last run.
 
     Attributes:
@@ -27,7 +27,7 @@ class Cost:
     megabytes: float
 
 
-def read_costs(folder: Path) -> list[Cost]:
+def read_costs(folder: Path) -> list[RunCost]:
     """What stages noted, in their order; the report's own is left out, as it would be of the run before.
 
     Raises:
@@ -39,13 +39,13 @@ def read_costs(folder: Path) -> list[Cost]:
             continue
         try:
             noted = json.loads(path.read_text(encoding="utf-8"))
-            found.append(Cost(path.stem, float(noted["seconds"]), float(noted["peak_megabytes"])))
+            found.append(RunCost(path.stem, float(noted["seconds"]), float(noted["peak_megabytes"])))
         except (ValueError, TypeError, KeyError):
             raise ArtifactError(path, "not a stage's cost; expected seconds and peak_megabytes") from None
     return sorted(found, key=lambda cost: (_place(cost.stage), cost.stage))
 
 
-def cost_rows(costs: Sequence[Cost]) -> list[tuple[str, str, str, float]]:
+def cost_rows(costs: Sequence[RunCost]) -> list[tuple[str, str, str, float]]:
     """Stage, seconds, megabytes, and its time beside the longest (0-1)."""
     longest = max((cost.seconds for cost in costs), default=0.0) or 1.0
     return [(c.stage, f"{c.seconds:,.1f}", f"{c.megabytes:,.0f}", c.seconds / longest) for c in costs]

@@ -28,7 +28,7 @@ COMMIT = "commit"
 
 
 @dataclass(frozen=True)
-class Run:
+class ExperimentRun:
     """One experiment.
 
     Attributes:
@@ -51,7 +51,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MetricCell:
     """A metric of a row.
 
     Attributes:
@@ -87,7 +87,7 @@ class Row:
     settings: tuple[Value, ...]
     runs: tuple[str, ...]
     repeats: tuple[tuple[Value, ...], ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[MetricCell, ...]
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,13 @@ class Comparison:
     metrics: tuple[str, ...]
     repeated_over: tuple[str, ...]
     rows: tuple[Row, ...]
-    unfinished: tuple[tuple[Run, str], ...]
+    unfinished: tuple[tuple[ExperimentRun, str], ...]
     doubles: tuple[str, ...]
 
 
-def compare(runs: Sequence[Run], wanted: Sequence[str] = (), repeated_over: Sequence[str] = ("seed",)) -> Comparison:
+def compare(
+    runs: Sequence[ExperimentRun], wanted: Sequence[str] = (), repeated_over: Sequence[str] = ("seed",)
+) -> Comparison:
     """Group runs and make the table.
 
     Args:
@@ -142,7 +144,7 @@ def compare(runs: Sequence[Run], wanted: Sequence[str] = (), repeated_over: Sequ
     )
 
 
-def choose_metrics(done: Sequence[Run], wanted: Sequence[str]) -> tuple[str, ...]:
+def choose_metrics(done: Sequence[ExperimentRun], wanted: Sequence[str]) -> tuple[str, ...]:
     """The metrics that are shown, by their full names.
 
     Raises:
@@ -181,7 +183,7 @@ def _fitting(pattern: str, known: Sequence[str]) -> list[str]:
     return found
 
 
-def _same_metrics(done: Sequence[Run], metrics: Sequence[str]) -> None:
+def _same_metrics(done: Sequence[ExperimentRun], metrics: Sequence[str]) -> None:
     for metric in metrics:
         lacking = [run.name for run in done if metric not in run.metrics]
         if lacking:
@@ -194,13 +196,13 @@ def _same_metrics(done: Sequence[Run], metrics: Sequence[str]) -> None:
 
 
 def _rows(
-    done: Sequence[Run],
+    done: Sequence[ExperimentRun],
     settings: Sequence[Mapping[str, Value]],
     columns: Sequence[str],
     repeated_over: Sequence[str],
     metrics: Sequence[str],
 ) -> tuple[list[Row], list[str]]:
-    groups: dict[tuple[Value, ...], dict[tuple[Value, ...], Run]] = {}
+    groups: dict[tuple[Value, ...], dict[tuple[Value, ...], ExperimentRun]] = {}
     doubles = []
     for run, values in zip(done, settings, strict=True):
         group = groups.setdefault(tuple(values.get(key) for key in columns), {})
@@ -212,7 +214,7 @@ def _rows(
     for key in sorted(groups, key=order_key):
         repeats = sorted(groups[key], key=order_key)
         members = [groups[key][repeat] for repeat in repeats]
-        cells = tuple(Cell(tuple(run.metrics[metric] for run in members)) for metric in metrics)
+        cells = tuple(MetricCell(tuple(run.metrics[metric] for run in members)) for metric in metrics)
         rows.append(Row(key, tuple(run.name for run in members), tuple(repeats), cells))
     return _marked(rows, metrics), sorted(doubles)
 
@@ -227,13 +229,13 @@ def _marked(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
             row.settings,
             row.runs,
             row.repeats,
-            tuple(Cell(cell.values, cell.mean == top) for cell, top in zip(row.cells, best, strict=True)),
+            tuple(MetricCell(cell.values, cell.mean == top) for cell, top in zip(row.cells, best, strict=True)),
         )
         for row in rows
     ]
 
 
-def _unfinished(runs: Sequence[Run]) -> list[tuple[Run, str]]:
+def _unfinished(runs: Sequence[ExperimentRun]) -> list[tuple[ExperimentRun, str]]:
     """Runs without results, and their settings as written: they may be what keeps them from being read."""
     settings = flat_settings([run.params for run in runs])
     columns = varying(settings)

@@ -18,10 +18,10 @@ from pipeline.artifacts.parquet import read_made_by
 from pipeline.artifacts.parquet_rows import ROW, extreme_rows, fetch, scan
 from pipeline.console.errors import ArtifactError
 from pipeline.ground.languages import LanguagePair
-from pipeline.reporting.costs import Cost
-from pipeline.reporting.judged_precision import Judged
+from pipeline.reporting.costs import RunCost
+from pipeline.reporting.judged_precision import PeoplesJudgements
 from pipeline.reporting.label_neighborhoods import Neighborhood
-from pipeline.reporting.models import Models
+from pipeline.reporting.models import ModelScores
 from pipeline.reporting.space import Space
 from pipeline.reporting.threshold_interval import threshold_interval
 
@@ -50,7 +50,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Histogram:
+class ScoreHistogram:
     """Scores of candidates.
 
     Attributes:
@@ -67,7 +67,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Sample:
+class PairSample:
     """A mined pair.
 
     Attributes:
@@ -105,8 +105,8 @@ class MinedPair:
     metrics: Mapping[str, Any]
     made_by: Mapping[str, Any]
     shown: str
-    histogram: Histogram | None
-    samples: Mapping[str, Sequence[Sample]]
+    histogram: ScoreHistogram | None
+    samples: Mapping[str, Sequence[PairSample]]
     threshold_interval: tuple[float, float] | None = None
 
     @property
@@ -147,11 +147,11 @@ class ReportInputs:
     series: Sequence[Series] = ()
     mined: Sequence[MinedPair] = field(default=())
     tokenize: Mapping[str, Any] = field(default_factory=dict)
-    models: Models | None = None
+    models: ModelScores | None = None
     space: Space = field(default_factory=Space)
     neighborhoods: Sequence[Neighborhood] = ()
-    costs: Sequence[Cost] = ()
-    judged: Judged = field(default_factory=Judged)
+    costs: Sequence[RunCost] = ()
+    judged: PeoplesJudgements = field(default_factory=PeoplesJudgements)
     left_over: str = ""
 
 
@@ -233,7 +233,9 @@ def read_mined(
     )
 
 
-def make_histogram(scores: NDArray[Any], gold: NDArray[np.bool_] | None, threshold: float | None) -> Histogram | None:
+def make_histogram(
+    scores: NDArray[Any], gold: NDArray[np.bool_] | None, threshold: float | None
+) -> ScoreHistogram | None:
     """Count scores [n] in `BINS` bars of equal width, one edge of which is the threshold if it is inside.
 
     Args:
@@ -256,7 +258,7 @@ def make_histogram(scores: NDArray[Any], gold: NDArray[np.bool_] | None, thresho
     flags = np.zeros(len(values), dtype=np.bool_) if gold is None else gold[finite]
     true, _ = np.histogram(inside[flags], edges)
     false, _ = np.histogram(inside[~flags], edges)
-    return Histogram(
+    return ScoreHistogram(
         tuple(float(edge) for edge in edges), tuple(map(int, true)), tuple(map(int, false)), judged=gold is not None
     )
 
@@ -265,7 +267,7 @@ def _flags(gold: pl.Series) -> NDArray[np.bool_] | None:
     return None if gold.is_null().all() else gold.fill_null(False).to_numpy().astype(np.bool_)
 
 
-def _samples(path: Path, candidates: pl.DataFrame, count: int, judged: bool) -> dict[str, list[Sample]]:
+def _samples(path: Path, candidates: pl.DataFrame, count: int, judged: bool) -> dict[str, list[PairSample]]:
     """Samples by kind, best first; without a threshold (``judged`` is false) nothing is accepted or rejected."""
     if judged:
         accepted, rejected = candidates.filter(pl.col("accepted")), candidates.filter(~pl.col("accepted"))
@@ -286,8 +288,8 @@ def _samples(path: Path, candidates: pl.DataFrame, count: int, judged: bool) -> 
     return {kind: list(islice(samples, len(picked))) for kind, picked in rows.items() if picked}
 
 
-def _sample(row: Mapping[str, Any]) -> Sample:
-    return Sample(row["score"], row["gold"], row["text_a"], row["text_b"], _place(row, "a"), _place(row, "b"))
+def _sample(row: Mapping[str, Any]) -> PairSample:
+    return PairSample(row["score"], row["gold"], row["text_a"], row["text_b"], _place(row, "a"), _place(row, "b"))
 
 
 def _place(row: Mapping[str, Any], side: str) -> str:

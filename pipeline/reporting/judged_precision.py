@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.mining.judging.answers import SampleDesign, read_judgements
-from pipeline.mining.judging.people import Outcome, open_pairs, use_answers
+from pipeline.mining.judging.people import JudgedFile, open_pairs, use_answers
 from pipeline.mining.judging.precision import Curve
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class JudgedPrecision:
 
 
 @dataclass(frozen=True)
-class Judged:
+class PeoplesJudgements:
     """All judgements that the report was given.
 
     Attributes:
@@ -46,7 +46,7 @@ class Judged:
     stale: Sequence[str] = ()
 
 
-def read_judged(files: Sequence[Path], mined: Mapping[str, Path]) -> Judged:
+def read_judged(files: Sequence[Path], mined: Mapping[str, Path]) -> PeoplesJudgements:
     """The curve of each language pair whose pairs were judged.
 
     Args:
@@ -70,7 +70,7 @@ def read_judged(files: Sequence[Path], mined: Mapping[str, Path]) -> Judged:
             )
         else:
             found.append(_judged(pair, use_answers(mined[pair], answers, partly="no")))
-    return Judged(sorted(found, key=lambda one: list(mined).index(one.pair)), stale)
+    return PeoplesJudgements(sorted(found, key=lambda one: list(mined).index(one.pair)), stale)
 
 
 def _pair_of(design: SampleDesign, mined: Mapping[str, Path]) -> str | None:
@@ -85,6 +85,6 @@ def _pair_of(design: SampleDesign, mined: Mapping[str, Path]) -> str | None:
     return None
 
 
-def _judged(pair: str, outcome: Outcome) -> JudgedPrecision:
+def _judged(pair: str, outcome: JudgedFile) -> JudgedPrecision:
     verdicts = outcome.verdicts
     return JudgedPrecision(pair, outcome.curve, len(verdicts.value), outcome.asked, len(verdicts.judges))

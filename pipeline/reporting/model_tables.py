@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.reporting.models import STUDENT, Lead, Models
+from pipeline.reporting.models import STUDENT, Lead, ModelScores
 
 NONE = "–"
 
@@ -19,7 +19,7 @@ STATISTICS = {"spearman": "Spearman", "pearson": "Pearson", "f1": "F1"}
 
 
 @dataclass(frozen=True)
-class Cell:
+class ScoreCell:
     """A model's score on a task.
 
     Attributes:
@@ -53,7 +53,7 @@ class TaskRow:
 
     task: str
     seen: str
-    cells: tuple[Cell, ...]
+    cells: tuple[ScoreCell, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class BenchmarkTable:
     left_out: int
 
 
-def benchmark_tables(models: Models | None) -> list[BenchmarkTable]:
+def benchmark_tables(models: ModelScores | None) -> list[BenchmarkTable]:
     """The tables, in the order in which the student was measured."""
     return [] if models is None else [_table(models, name) for name in models.benchmarks]
 
@@ -89,7 +89,7 @@ def statistic_name(about: Mapping[str, Any]) -> str:
     return STATISTICS.get(about["main"], str(about["main"]))
 
 
-def _table(models: Models, name: str) -> BenchmarkTable:
+def _table(models: ModelScores, name: str) -> BenchmarkTable:
     about = models.of(STUDENT, name)
     main, tasks = about["main"], about["tasks"]
     shown = list(tasks)
@@ -101,7 +101,7 @@ def _table(models: Models, name: str) -> BenchmarkTable:
     return BenchmarkTable(name, statistic_name(about), tuple(columns), tuple(rows), len(tasks) - len(shown))
 
 
-def _row(models: Models, name: str, task: str, columns: list[str]) -> TaskRow:
+def _row(models: ModelScores, name: str, task: str, columns: list[str]) -> TaskRow:
     values = {model: _value(models.of(model, name), task) for model in columns}
     fewer = {model: _fewer(models, model, name) if task == "mean" else 0 for model in columns}
     best = max(value["value"] for model, value in values.items() if value and not fewer[model])
@@ -115,7 +115,7 @@ def _row(models: Models, name: str, task: str, columns: list[str]) -> TaskRow:
     return TaskRow(task, seen, cells)
 
 
-def _fewer(models: Models, model: str, name: str) -> int:
+def _fewer(models: ModelScores, model: str, name: str) -> int:
     tasks, wanted = (models.of(one, name).get("tasks", {}).keys() for one in (model, STUDENT))
     return len(tasks) if tasks != wanted else 0
 
@@ -128,10 +128,10 @@ def _value(about: Mapping[str, Any], task: str) -> Mapping[str, Any]:
     return value
 
 
-def _cell(value: Mapping[str, Any], lead: Lead | None, best: float, tasks: int, some_seen: bool) -> Cell:
+def _cell(value: Mapping[str, Any], lead: Lead | None, best: float, tasks: int, some_seen: bool) -> ScoreCell:
     if not value:
-        return Cell(NONE)
-    return Cell(
+        return ScoreCell(NONE)
+    return ScoreCell(
         value=f"{100 * value['value']:.1f}",
         interval=f"{100 * value['low']:.1f}–{100 * value['high']:.1f}" if "low" in value else "",
         clean=f"{100 * value['clean']:.1f}" if "clean" in value and some_seen else "",

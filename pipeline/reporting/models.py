@@ -34,7 +34,7 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class Models:
+class ModelScores:
     """The student and its peers.
 
     Attributes:
@@ -45,13 +45,13 @@ class Models:
     scores: Mapping[str, Mapping[str, Any]]
     leads: Mapping[str, Mapping[str, Mapping[str, Lead]]]
 
-    def only(self, benchmarks: Collection[str]) -> Models | None:
+    def only(self, benchmarks: Collection[str]) -> ModelScores | None:
         """The same of some benchmarks; None if the student was measured on none of them."""
         scores = {
             model: {**about, "benchmarks": {k: v for k, v in about["benchmarks"].items() if k in benchmarks}}
             for model, about in self.scores.items()
         }
-        return Models(scores, self.leads) if scores[STUDENT]["benchmarks"] else None
+        return ModelScores(scores, self.leads) if scores[STUDENT]["benchmarks"] else None
 
     @property
     def names(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.reporting.experiments import BENCHMARK_MEAN, Cell, Comparison, lower_is_better
+from pipeline.reporting.experiments import BENCHMARK_MEAN, Comparison, MetricCell, lower_is_better
 
 METRIC_LABELS = {
     "train.dev_accuracy": "dev accuracy",
@@ -31,7 +31,7 @@ def scale(table: Comparison, number: int) -> tuple[float, str]:
     return (100.0, ", %") if share else (1.0, "")
 
 
-def cell_text(cell: Cell, factor: float) -> str:
+def cell_text(cell: MetricCell, factor: float) -> str:
     """Mean and standard deviation.
 
     >>> cell_text(Cell((0.5, 0.52)), 100.0), cell_text(Cell((1234.5,)), 1.0)

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.reporting.model_tables import points, statistic_name
-from pipeline.reporting.models import STUDENT, Lead, Models
+from pipeline.reporting.models import STUDENT, Lead, ModelScores
 
 NAMED = 4
 """Tasks named in a sentence; of more, how many."""
 
 
-def peer_verdict(models: Models | None) -> list[str]:
+def peer_verdict(models: ModelScores | None) -> list[str]:
     """A sentence or two for each benchmark; none without benchmarks."""
     if models is None:
         return []
     return [" ".join([_reached(models, name), *_where(models, name)]) for name in models.benchmarks]
 
 
-def _reached(models: Models, name: str) -> str:
+def _reached(models: ModelScores, name: str) -> str:
     about = models.of(STUDENT, name)
     mean, tasks = about["mean"][about["main"]], len(about["tasks"])
     over = f", mean of {tasks} tasks" if tasks > 1 else ""
@@ -47,7 +47,7 @@ def _against(peer: str, lead: Lead, where: str) -> str:
     return f"{peer}{where} ({points(lead.gain)}, {points(lead.low)} to {points(lead.high)})"
 
 
-def _where(models: Models, name: str) -> list[str]:
+def _where(models: ModelScores, name: str) -> list[str]:
     """Of each peer that is better in some tasks and worse in others, in which."""
     said = []
     for peer in models.peers:

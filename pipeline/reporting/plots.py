@@ -17,7 +17,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from pipeline.reporting.inputs import Histogram, Series
+from pipeline.reporting.inputs import ScoreHistogram, Series
 
 WIDTH, HEIGHT = 5.0, 3.1
 """Inches of 72 points; the style sheet gives them the width of their column."""
@@ -112,7 +112,7 @@ def scores_by_pair(retrieval: Mapping[str, Any], mining: Mapping[str, Any]) -> s
 
 
 def score_histogram(
-    pair: str, histogram: Histogram, threshold: float | None, interval: tuple[float, float] | None = None
+    pair: str, histogram: ScoreHistogram, threshold: float | None, interval: tuple[float, float] | None = None
 ) -> str:
     """Scores of candidates, and the threshold among them with its interval."""
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.console.errors import ArtifactError, InputError
-from pipeline.evaluation.comparing import Difference, compare
-from pipeline.evaluation.results import Result, read_result
-from pipeline.reporting.models import STUDENT, Lead, Models
+from pipeline.evaluation.comparing import ScoreDifference, compare
+from pipeline.evaluation.results import ModelResult, read_result
+from pipeline.reporting.models import STUDENT, Lead, ModelScores
 
 
-def read_models(folder: Path, peers: Sequence[str]) -> Models:
+def read_models(folder: Path, peers: Sequence[str]) -> ModelScores:
     """Read what stage evaluate wrote.
 
     Holds the items of two models in memory (about 100 bytes each), and resamples as `compare` does.
@@ -35,10 +35,10 @@ def read_models(folder: Path, peers: Sequence[str]) -> Models:
             leads[name] = _leads(student, peer)
     except InputError as error:
         raise ArtifactError(folder, f"run stage evaluate again: {error}") from None
-    return Models(scores, leads)
+    return ModelScores(scores, leads)
 
 
-def _leads(student: Result, peer: Result) -> dict[str, dict[str, Lead]]:
+def _leads(student: ModelResult, peer: ModelResult) -> dict[str, dict[str, Lead]]:
     shared = any(task in peer.items.get(name, {}) for name, tasks in student.items.items() for task in tasks)
     resampling = student.about["bootstrap"]
     if not shared or not resampling["resamples"]:
@@ -52,6 +52,6 @@ def _leads(student: Result, peer: Result) -> dict[str, dict[str, Lead]]:
     return found
 
 
-def _lead(difference: Difference) -> Lead:
+def _lead(difference: ScoreDifference) -> Lead:
     (low, high), before, after = difference.intervals[0], *difference.values
     return Lead(after - before, low, high, difference.p[0])

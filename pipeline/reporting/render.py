@@ -17,7 +17,7 @@ from pipeline.reporting.judged_plot import precision_plot
 from pipeline.reporting.judged_precision import JudgedPrecision
 from pipeline.reporting.mining_notes import mining_notes
 from pipeline.reporting.model_tables import benchmark_tables
-from pipeline.reporting.models import SIGNIFICANT, STUDENT, Models
+from pipeline.reporting.models import SIGNIFICANT, STUDENT, ModelScores
 from pipeline.reporting.near_copies import most_left_out, near_copies
 from pipeline.reporting.peer_verdict import peer_verdict
 from pipeline.reporting.space import HeatMap, benchmark_heat_map
@@ -147,7 +147,7 @@ def _heat_maps(inputs: ReportInputs) -> list[tuple[HeatMap, Markup]]:
     return [(one, _markup(space_plots.heat_map_plot(f"heat-{number}", one))) for number, one in enumerate(found)]
 
 
-def _benchmark_heat_maps(models: Models, languages: list[str]) -> list[HeatMap]:
+def _benchmark_heat_maps(models: ModelScores, languages: list[str]) -> list[HeatMap]:
     maps = [benchmark_heat_map(name, models.of(STUDENT, name), languages) for name in models.benchmarks]
     return [found for found in maps if found is not None]
 

@@ -53,7 +53,7 @@ class Similarities:
 
 
 @dataclass(frozen=True)
-class Projection:
+class PlaneProjection:
     """Sentences in several languages on the two axes in which they differ most.
 
     Attributes:
@@ -97,7 +97,7 @@ class Space:
     """
 
     similarities: Sequence[Similarities] = ()
-    projection: Projection | None = None
+    projection: PlaneProjection | None = None
     heat_map: HeatMap | None = None
 
 
@@ -192,7 +192,7 @@ def _shares(values: NDArray[Any], edges: NDArray[Any]) -> tuple[float, ...]:
     return tuple(float(count) / max(len(values), 1) for count in counts)
 
 
-def _projection(shared: SharedSentences, folders: Mapping[str, VectorFolder]) -> Projection | None:
+def _projection(shared: SharedSentences, folders: Mapping[str, VectorFolder]) -> PlaneProjection | None:
     languages = shared.languages[:LANGUAGES]
     while len(languages) > 1:
         keys = shared.through(languages)
@@ -203,7 +203,7 @@ def _projection(shared: SharedSentences, folders: Mapping[str, VectorFolder]) ->
                 return None
             places, explained = project(vectors)
             points = tuple(tuple((float(x), float(y)) for x, y in row) for row in places)
-            return Projection(tuple(languages), points, explained, vectors.shape[1])
+            return PlaneProjection(tuple(languages), points, explained, vectors.shape[1])
         languages = languages[:-1]
     return None
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from pipeline.reporting.plots import FAINT, HEIGHT, INK, PALETTE, svg
-from pipeline.reporting.space import HeatMap, Projection, Similarities
+from pipeline.reporting.space import HeatMap, PlaneProjection, Similarities
 
 MARKERS = ("o", "s", "^", "D", "v")
 
@@ -41,7 +41,7 @@ def similarity_histogram(found: Similarities) -> str:
     return svg(f"similarity-{found.pair}", label, draw)
 
 
-def projection_plot(found: Projection) -> str:
+def projection_plot(found: PlaneProjection) -> str:
     """Sentences in several languages; translations are joined to the first language's sentence."""
 
     def draw(figure: Figure) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.reporting.inputs import ReportInputs
 from pipeline.reporting.model_tables import statistic_name
-from pipeline.reporting.models import Models
+from pipeline.reporting.models import ModelScores
 from pipeline.reporting.near_copies import most_left_out
 
 HEADLINED = 3
@@ -45,7 +45,7 @@ def headlines(inputs: ReportInputs) -> list[Headline]:
     return found
 
 
-def _benchmark_headlines(models: Models | None) -> list[Headline]:
+def _benchmark_headlines(models: ModelScores | None) -> list[Headline]:
     if models is None:
         return []
     found = []

@@ -15,7 +15,7 @@ from pipeline.search.copies import Copies
 from pipeline.search.neighbors import Neighbors, best_of_block, check_sizes
 from pipeline.search.scratch import Room
 from pipeline.search.vectors import VectorSource, check_pair
-from pipeline.search.workers import Sides, Spread, ranges_wanted, searching
+from pipeline.search.workers import SearchWorkers, Sides, ranges_wanted, searching
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def spread_neighbors(
     memory_bytes: int,
     advance: Advance | None = None,
     room: Room | None = None,
-    spread: Spread | None = None,
+    spread: SearchWorkers | None = None,
     copies: Copies | None = None,
 ) -> Neighbors:
     """The same as `pipeline.search.neighbors.mutual_neighbors`, block by block.

@@ -35,7 +35,7 @@ Bytes = NDArray[np.int8]
 
 
 @dataclass(frozen=True)
-class Projection:
+class Rotation:
     """From vectors of length 1 to sketches.
 
     Attributes:
@@ -56,7 +56,7 @@ def rotation(dimension: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(np.linalg.qr(normal)[0].astype(np.float32))
 
 
-def make_projection(sample: torch.Tensor, size: int, seed: int) -> Projection:
+def make_projection(sample: torch.Tensor, size: int, seed: int) -> Rotation:
     """Learn a projection from a sample.
 
     Args:
@@ -70,10 +70,10 @@ def make_projection(sample: torch.Tensor, size: int, seed: int) -> Projection:
         _, directions = torch.linalg.eigh(sample.t() @ sample)
         matrix = directions[:, -size:] @ matrix
     deviation = float((sample @ matrix).square().mean().sqrt())
-    return Projection(matrix * (127 / (DEVIATIONS * deviation)))
+    return Rotation(matrix * (127 / (DEVIATIONS * deviation)))
 
 
-def sketch_all(vectors: VectorSource, projection: Projection, plan: Plan, side: str, out: Bytes) -> Bytes:
+def sketch_all(vectors: VectorSource, projection: Rotation, plan: Plan, side: str, out: Bytes) -> Bytes:
     """Write the sketches [n, s] of all rows to ``out``; reads the vectors once, by slices.
 
     Raises:

@@ -21,7 +21,7 @@ from pipeline.search.copies import Copies
 from pipeline.search.neighbors import best_of_rows
 from pipeline.search.scratch import Room
 from pipeline.search.vectors import VectorSource
-from pipeline.search.workers import Item, Sides, Spread, ranges_wanted, searching
+from pipeline.search.workers import Item, SearchWorkers, Sides, ranges_wanted, searching
 
 
 class Sampler(Protocol):
@@ -101,7 +101,7 @@ class CrewSampler:
 
 @contextmanager
 def sampling(
-    spread: Spread | None,
+    spread: SearchWorkers | None,
     x: VectorSource,
     y: VectorSource,
     k: int,

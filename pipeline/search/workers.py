@@ -31,7 +31,7 @@ RANGES = 4
 
 
 @dataclass(frozen=True)
-class Spread:
+class SearchWorkers:
     """The workers that search, where it is not this process alone.
 
     Attributes:
@@ -43,13 +43,13 @@ class Spread:
     shared: Sequence[Path] = ()
 
 
-def worth(spread: Spread | None, x: VectorSource, y: VectorSource, memory_bytes: int) -> Spread | None:
+def worth(spread: SearchWorkers | None, x: VectorSource, y: VectorSource, memory_bytes: int) -> SearchWorkers | None:
     """The workers, if not all is in one tile: held-out sets, as a rule, are done before one would be ready."""
     tile = Plan.of(x.shape[1], memory_bytes, pick_device()).tile
     return None if max(len(x), len(y)) <= tile else spread
 
 
-def ranges_wanted(spread: Spread | None) -> int:
+def ranges_wanted(spread: SearchWorkers | None) -> int:
     """Into how many items a search is cut, if there is a choice."""
     return 1 if spread is None else RANGES * spread.engine.workers
 
@@ -145,7 +145,9 @@ def do_item(sides: Sides, item: Item, advance: Count) -> Any:
 
 
 @contextmanager
-def searching(spread: Spread | None, sides: Sides, items: int, room: Room | None = None) -> Iterator[Crew[Item, Any]]:
+def searching(
+    spread: SearchWorkers | None, sides: Sides, items: int, room: Room | None = None
+) -> Iterator[Crew[Item, Any]]:
     """Who does the items of a search: this process if ``spread`` is None.
 
     Args:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.neighbors import Neighbors
+from pipeline.training.neighbors import StoredNeighborhoods
 
 if TYPE_CHECKING:
     from pipeline.config.train import Train
@@ -34,7 +34,9 @@ class AnchorPlan:
         term = next((term for term in train.loss if term.name == "corpus"), None)
         return None if term is None else cls(term.anchors, term.neighbors, seed)
 
-    def draw(self, step: int, own: NDArray[np.int64], points: int, neighbors: Neighbors | None) -> NDArray[np.int64]:
+    def draw(
+        self, step: int, own: NDArray[np.int64], points: int, neighbors: StoredNeighborhoods | None
+    ) -> NDArray[np.int64]:
         """The anchors of a step's batch.
 
         Args:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.labels.points import LabelPoints
 from pipeline.training.anchors import AnchorPlan
-from pipeline.training.neighbors import Neighbors
+from pipeline.training.neighbors import StoredNeighborhoods
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class BatchPlan:
         seed: int,
         neighbors_per_pair: int = 0,
         points: Sequence[LabelPoints] = (),
-        neighbors: Sequence[Neighbors] = (),
+        neighbors: Sequence[StoredNeighborhoods] = (),
         weights: Sequence[NDArray[np.float64] | None] = (),
         anchors: AnchorPlan | None = None,
     ) -> None:

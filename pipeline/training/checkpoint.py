@@ -34,7 +34,7 @@ LOAD_ERRORS = (OSError, ValueError, TypeError, LookupError, RuntimeError, Safete
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where a training stands, besides tensors.
 
     Attributes:
@@ -82,7 +82,7 @@ def load_trained_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 def save_checkpoint(
     folder: Path,
-    progress: Progress,
+    progress: TrainingProgress,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     best: Mapping[str, Tensor],
@@ -106,13 +106,13 @@ def save_checkpoint(
         _write(folder, progress, whole | {f"best.{name}": value for name, value in best.items()})
 
 
-def save_ended(folder: Path, progress: Progress, best: Mapping[str, Tensor]) -> None:
+def save_ended(folder: Path, progress: TrainingProgress, best: Mapping[str, Tensor]) -> None:
     """Replace the checkpoint by the best parameters of a training that has ended."""
     progress.ended = True
     _write(folder, progress, {f"best.{name}": value for name, value in best.items()})
 
 
-def read_progress(folder: Path) -> Progress | None:
+def read_progress(folder: Path) -> TrainingProgress | None:
     """Where the training of a folder's checkpoint stands; None if there is none that can be used.
 
     A damaged one is named in a line of the log: it costs its steps, and nothing else.
@@ -123,7 +123,7 @@ def read_progress(folder: Path) -> Progress | None:
     try:
         check_seal(path)
         with safe_open(path, framework="pt") as opened:
-            return Progress(**json.loads(opened.metadata()[PROGRESS]))
+            return TrainingProgress(**json.loads(opened.metadata()[PROGRESS]))
     except (DamagedError, *LOAD_ERRORS):
         log.warning("%s: a damaged checkpoint, or another version's; training starts from its first step", path)
         return None
@@ -131,7 +131,7 @@ def read_progress(folder: Path) -> Progress | None:
 
 def load_checkpoint(
     folder: Path, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[Progress, dict[str, Tensor]] | None:
+) -> tuple[TrainingProgress, dict[str, Tensor]] | None:
     """Put model and optimiser back to a checkpoint of this identity; one that has ended leaves them as they are.
 
     All processes must call it.
@@ -155,7 +155,7 @@ def load_checkpoint(
     return progress, _part(tensors, "best.")
 
 
-def _write(folder: Path, progress: Progress, tensors: dict[str, Tensor]) -> None:
+def _write(folder: Path, progress: TrainingProgress, tensors: dict[str, Tensor]) -> None:
     about = json.dumps(asdict(progress), sort_keys=True)
     with atomic_file(folder / TENSORS) as temporary:
         save_file(tensors, temporary, metadata={PROGRESS: about, **blank()})

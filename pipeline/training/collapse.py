@@ -32,7 +32,7 @@ IN_A_ROW = 2
 
 
 @dataclass(frozen=True)
-class Spread:
+class CosineSpread:
     """Cosines between two sides of n aligned sentences.
 
     Attributes:
@@ -54,7 +54,7 @@ class Spread:
         }
 
 
-def spread(x: NDArray[np.float32], y: NDArray[np.float32]) -> Spread | None:
+def spread(x: NDArray[np.float32], y: NDArray[np.float32]) -> CosineSpread | None:
     """How cosines spread; None for fewer than two pairs.
 
     Exact, without the n × n cosines: Σ_ij x_i·y_j = Σx·Σy, and Σ_ij (x_i·y_j)² = ⟨XᵀX, YᵀY⟩. Holds both sides in float64.
@@ -74,15 +74,15 @@ def spread(x: NDArray[np.float32], y: NDArray[np.float32]) -> Spread | None:
     others = len(x) * (len(x) - 1)
     mean = (a.sum(axis=0) @ b.sum(axis=0) - own.sum()) / others
     square = (np.sum((a.T @ a) * (b.T @ b)) - np.sum(own**2)) / others
-    return Spread(float(own.mean()), float(mean), float(np.sqrt(max(square - mean**2, 0.0))))
+    return CosineSpread(float(own.mean()), float(mean), float(np.sqrt(max(square - mean**2, 0.0))))
 
 
-def mean_spread(spreads: Sequence[Spread]) -> Spread | None:
+def mean_spread(spreads: Sequence[CosineSpread]) -> CosineSpread | None:
     """The mean over language pairs; None without any."""
     if not spreads:
         return None
     values = np.mean([(part.translations, part.others, part.deviation) for part in spreads], axis=0)
-    return Spread(*(float(value) for value in values))
+    return CosineSpread(*(float(value) for value in values))
 
 
 def looks_collapsed(record: Mapping[str, float], train: Train) -> bool:

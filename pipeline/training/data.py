@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.folders import TokenFolder
 from pipeline.labels.points import LabelPoints
-from pipeline.training.neighbors import Neighbors
+from pipeline.training.neighbors import StoredNeighborhoods
 
 
 @dataclass(frozen=True)
@@ -33,5 +33,5 @@ class TrainingPairs:
     rows_a: NDArray[np.int64]
     rows_b: NDArray[np.int64]
     points: LabelPoints
-    neighbors: Neighbors
+    neighbors: StoredNeighborhoods
     weights: NDArray[np.float64] | None = None

@@ -10,7 +10,7 @@ from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.model import SentenceModel, embed
 from pipeline.search.translation_retrieval import retrieve
-from pipeline.training.collapse import Spread, spread
+from pipeline.training.collapse import CosineSpread, spread
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class DevScore:
     """
 
     accuracy: float
-    spread: Spread | None
+    spread: CosineSpread | None
 
 
 def dev_scores(model: SentenceModel, dev: Sequence[DevSet], batch_tokens: int) -> dict[str, DevScore]:

@@ -11,7 +11,7 @@ from pipeline.artifacts.shards import KEY_DTYPE, Shard, fixed_list_view
 from pipeline.ground.hashing import Keys, locate
 
 
-class Neighbors:
+class StoredNeighborhoods:
     """The neighbourhoods of one language pair, by point number.
 
     Holds 12 bytes a neighbour in memory.

@@ -19,8 +19,8 @@ from pipeline.losses.batch import Anchors, Batch
 from pipeline.losses.gather import gather, gather_columns
 from pipeline.losses.objective import Loss
 from pipeline.training.batches import BatchPlan, PairBatch
-from pipeline.training.checkpoint import Progress
-from pipeline.training.collapse import Spread, spread
+from pipeline.training.checkpoint import TrainingProgress
+from pipeline.training.collapse import CosineSpread, spread
 from pipeline.training.data import TrainingPairs
 from pipeline.training.devices import parts_of
 from pipeline.training.gradients import backward, piece_count
@@ -60,7 +60,7 @@ class Steps:
     config: Train
     _vectors: Tensor | None = field(default=None, init=False, repr=False)
 
-    def take(self, progress: Progress) -> Tensor:
+    def take(self, progress: TrainingProgress) -> Tensor:
         """Take the step that follows ``progress.step``; returns this process' loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(progress.step, self.config)
@@ -143,13 +143,13 @@ class Steps:
         found = gather(teacher, sizes=sizes)
         return Anchors(found, found if own_labels is teacher else gather(own_labels, sizes=sizes))
 
-    def _cover(self, batch: PairBatch, progress: Progress) -> None:
+    def _cover(self, batch: PairBatch, progress: TrainingProgress) -> None:
         pairs = self.pairs[batch.language_pair]
         among = batch.anchors if len(batch.anchors) else None
         inside, total = pairs.neighbors.coverage(pairs.points.of_pair[batch.rows], among)
         progress.covered = [progress.covered[0] + inside, progress.covered[1] + total]
 
-    def batch_spread(self) -> Spread | None:
+    def batch_spread(self) -> CosineSpread | None:
         """How cosines spread in the last batch, for want of a dev set: the mean over processes, so that all see the same."""
         if self._vectors is None:
             return None
@@ -158,4 +158,4 @@ class Steps:
         # A process whose part is one pair has none, and must still take part; then all go without.
         values = [float("nan")] * 3 if own is None else [own.translations, own.others, own.deviation]
         mean = self.accelerator.reduce(torch.tensor(values, device=self.accelerator.device), reduction="mean")
-        return Spread(*mean.tolist()) if bool(mean.isfinite().all()) else None
+        return CosineSpread(*mean.tolist()) if bool(mean.isfinite().all()) else None

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from pipeline.config.train import Train
 from pipeline.console.errors import UserError
-from pipeline.console.interrupts import Interrupted, Request, noted_interrupts
+from pipeline.console.interrupts import Interrupted, StopRequest, noted_interrupts
 from pipeline.console.progress import progress as show_progress
 from pipeline.encoders.model import SentenceModel
 from pipeline.losses.objective import Loss
@@ -37,7 +37,7 @@ from pipeline.training.anchors import AnchorPlan
 from pipeline.training.batches import BatchPlan
 from pipeline.training.chance import find_at_chance, refuse_chance
 from pipeline.training.checkpoint import (
-    Progress,
+    TrainingProgress,
     load_checkpoint,
     load_trained_state,
     save_checkpoint,
@@ -73,7 +73,7 @@ class Trained:
     """
 
     model: SentenceModel
-    progress: Progress
+    progress: TrainingProgress
     notes: Sequence[str] = ()
 
     @property
@@ -170,7 +170,7 @@ class Trainer:
         return Trained(result.cpu() if self._is_first else result, progress, notes)
 
     def _take_steps(
-        self, steps: Steps, progress: Progress, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
+        self, steps: Steps, progress: TrainingProgress, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
     ) -> dict[str, Tensor]:
         """All steps that are left; returns the best parameters, which are saved as well."""
         losses = [torch.tensor(value, device=self.accelerator.device) for value in progress.pending]
@@ -199,7 +199,7 @@ class Trainer:
                 raise Interrupted(request.number, " after the last step of training")
         return best
 
-    def _check_chance(self, student: SentenceModel, progress: Progress) -> list[str]:
+    def _check_chance(self, student: SentenceModel, progress: TrainingProgress) -> list[str]:
         """Stop, or say so, where the best student doesn't find translations; see `pipeline.training.chance`."""
         if not self.dev:
             return []
@@ -214,7 +214,7 @@ class Trainer:
             log.warning("%s: %s", self.name, note)
         return notes
 
-    def _shall_stop(self, request: Request, step: int) -> bool:
+    def _shall_stop(self, request: StopRequest, step: int) -> bool:
         """Whether a signal asked for a stop; the same on every process."""
         if self.accelerator.num_processes == 1:
             return request.number is not None
@@ -247,11 +247,11 @@ class Trainer:
         """All that has parameters: the student, and the loss where it learns a projection."""
         return torch.nn.ModuleDict({"student": self.model, "loss": self.loss})
 
-    def _resume(self, optimizer: torch.optim.Optimizer) -> tuple[Progress, dict[str, Tensor]]:
+    def _resume(self, optimizer: torch.optim.Optimizer) -> tuple[TrainingProgress, dict[str, Tensor]]:
         found = load_checkpoint(self.checkpoints, self.identity, self._trained, optimizer)
         self._check_start(-1 if found is None else found[0].step)
         if found is None:
-            return Progress(self.identity), self._whole_student()
+            return TrainingProgress(self.identity), self._whole_student()
         progress, best = found
         if self._is_first:
             log.info("%s: resuming after step %d of %d", self.name, progress.step, self.config.steps)
@@ -272,7 +272,11 @@ class Trainer:
             )
 
     def _save(
-        self, progress: Progress, optimizer: torch.optim.Optimizer, losses: list[Tensor], best: dict[str, Tensor]
+        self,
+        progress: TrainingProgress,
+        optimizer: torch.optim.Optimizer,
+        losses: list[Tensor],
+        best: dict[str, Tensor],
     ) -> list[Tensor]:
         """Save a checkpoint, unless the student is broken; returns the losses as a resumed training would have them."""
         mean_losses = self._mean_losses(losses)
@@ -288,7 +292,7 @@ class Trainer:
         return list(mean_losses)
 
     def _evaluate(
-        self, progress: Progress, steps: Steps, losses: list[Tensor], best: dict[str, Tensor]
+        self, progress: TrainingProgress, steps: Steps, losses: list[Tensor], best: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         mean_losses = self._mean_losses(losses)
         refuse_bad_loss(mean_losses, progress.step, self.checkpoints.name)

@@ -20,7 +20,7 @@ from softalign.interface.benchmark_options import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.evaluation.comparing import Difference
+    from pipeline.evaluation.comparing import ScoreDifference
     from pipeline.inspecting.view import Table
 
 
@@ -85,7 +85,7 @@ def compare(
         show(View("comparison", tuple(facts), tuple(_tables(found, names))))
 
 
-def _tables(found: list[Difference], names: list[str]) -> list[Table]:
+def _tables(found: list[ScoreDifference], names: list[str]) -> list[Table]:
     from pipeline.inspecting.view import Table
 
     tables = []
@@ -103,7 +103,7 @@ def _tables(found: list[Difference], names: list[str]) -> list[Table]:
     return tables
 
 
-def _write(path: Path, names: list[str], found: list[Difference], resamples: int, seed: int) -> None:
+def _write(path: Path, names: list[str], found: list[ScoreDifference], resamples: int, seed: int) -> None:
     import json
     from dataclasses import asdict
 

@@ -11,8 +11,8 @@ import typer
 if TYPE_CHECKING:
     from pipeline.encoders.tokenization import TextTokenizer
     from pipeline.exporting.export import Exported, Target
-    from pipeline.exporting.known import Known
-    from pipeline.exporting.sample import Sample
+    from pipeline.exporting.known import KnownOrigin
+    from pipeline.exporting.sample import ExportSample
     from pipeline.inspecting.view import View
     from stages.running.layout import Layout
 
@@ -55,7 +55,7 @@ def export(
 
     with reported_errors(debug):
         from pipeline.console.errors import UserError
-        from pipeline.exporting.export import Wanted, check_out
+        from pipeline.exporting.export import ExportRequest, check_out
         from pipeline.exporting.export import export as write_export
         from pipeline.exporting.hub import check_login, push
         from pipeline.exporting.source import open_source
@@ -71,7 +71,7 @@ def export(
         check_out(out, folder)
         api = check_login(push_to_hub) if push_to_hub else None
         source = open_source(folder)
-        wanted = Wanted(targets, out, push_to_hub or out.resolve().name, licence, min_cosine)
+        wanted = ExportRequest(targets, out, push_to_hub or out.resolve().name, licence, min_cosine)
         exported = write_export(
             source, wanted, _known(layout), lambda: _sample(sample, layout, source.encoder.tokenizer)
         )
@@ -115,14 +115,14 @@ def view(exported: Exported, where: str | None) -> View:
     return View("export", tuple(facts), tables)
 
 
-def _known(layout: Layout | None) -> Known | None:
+def _known(layout: Layout | None) -> KnownOrigin | None:
     from pipeline.exporting.known import read_known
     from stages.running.command import Project
 
     return read_known(Project.open(layout.root).params, layout.metrics) if layout else None
 
 
-def _sample(file: Path | None, layout: Layout | None, tokenizer: TextTokenizer) -> Sample:
+def _sample(file: Path | None, layout: Layout | None, tokenizer: TextTokenizer) -> ExportSample:
     """The user's sentences, else the project's held-out ones, else random tokens."""
     from pipeline.exporting.sample import sample_of_file, sample_of_folders, sample_of_vocabulary
 

@@ -11,7 +11,7 @@ from pipeline.console.errors import UserError
 from pipeline.encoders.resolve import resolve_model
 from pipeline.inspecting.inspect import inspect
 from pipeline.inspecting.surroundings import Surroundings
-from pipeline.inspecting.view import Wanted
+from pipeline.inspecting.view import ViewRequest
 from softalign.interface.console import show
 from stages.running.layout import Layout
 from stages.running.leftovers import LeftOvers, in_words
@@ -23,7 +23,7 @@ def inspect_command(path: Path, rows: int, query: str | None) -> None:
     Raises:
         UserError: if it is none, or damaged.
     """
-    view = inspect(path, surroundings(path), Wanted(rows=rows, query=query))
+    view = inspect(path, surroundings(path), ViewRequest(rows=rows, query=query))
     words = _left_over(Path(os.path.abspath(path)))  # noqa: PTH100  (as below)
     show(replace(view, facts=(*view.facts, ("left over", words))) if words else view)
 

@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from pipeline.inspecting.view import Table
-    from pipeline.mining.judging.people import Outcome
+    from pipeline.mining.judging.people import JudgedFile
 
 judge_app = typer.Typer(
     help="Judge mined pairs by hand, and find the threshold that reaches a precision.", no_args_is_help=True
@@ -99,7 +99,7 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def _facts(found: Outcome, precision: float, place: int | None) -> list[tuple[str, str]]:
+def _facts(found: JudgedFile, precision: float, place: int | None) -> list[tuple[str, str]]:
     curve, verdicts = found.curve, found.verdicts
     facts = [("pairs", f"{len(found.pairs.rows):,}"), ("answered", f"{len(verdicts.value):,} of {found.asked:,} asked")]
     facts += [(f"answers of {judge}", f"{len(given):,}") for judge, given in sorted(verdicts.judges.items())]
@@ -119,12 +119,12 @@ def _facts(found: Outcome, precision: float, place: int | None) -> list[tuple[st
     return facts
 
 
-def _interval(found: Outcome, place: int) -> str:
+def _interval(found: JudgedFile, place: int) -> str:
     curve = found.curve
     return f"{curve.precision[place]:.1%} (95 %: {curve.low[place]:.1%} to {curve.high[place]:.1%})"
 
 
-def _tables(found: Outcome) -> list[Table]:
+def _tables(found: JudgedFile) -> list[Table]:
     import numpy as np
 
     from pipeline.inspecting.view import Table
@@ -148,7 +148,7 @@ def _tables(found: Outcome) -> list[Table]:
     return [Table("precision against threshold, in per cent", columns, rows, frozenset(columns), note)]
 
 
-def _none(found: Outcome, precision: float) -> str:
+def _none(found: JudgedFile, precision: float) -> str:
     curve = found.curve
     best = int(curve.bound.argmax())
     return (

@@ -116,7 +116,7 @@ def mine(
     with reported_errors(debug):
         from pipeline.console.errors import UserError
         from pipeline.mining.files.mine import Judges, mine_files
-        from pipeline.mining.files.outputs import Outputs
+        from pipeline.mining.files.outputs import PairOutputs
         from softalign.interface.console import show
         from softalign.interface.text_options import (
             document_inputs,
@@ -152,7 +152,7 @@ def mine(
             keep=kept_rules(keep),
         )
         inputs = text_inputs(src, trg, languages, format_name, column, encoding)
-        outputs = Outputs(tuple(out or ()), moses)
+        outputs = PairOutputs(tuple(out or ()), moses)
         outputs.check(*inputs)
         judges = Judges(gold, tune_gold, known_inputs(known, known_column, inputs), document_inputs(documents, inputs))
         judges.check(inputs, options)

@@ -64,7 +64,7 @@ def score(
     from stages.running.command import reported_errors
 
     with reported_errors(debug):
-        from pipeline.mining.files.outputs import Outputs
+        from pipeline.mining.files.outputs import PairOutputs
         from pipeline.mining.files.score import score_files
         from softalign.interface.console import show
         from softalign.interface.text_options import (
@@ -80,7 +80,7 @@ def score(
             memory, k=k, score=score_name, search=search, index=index, recall=recall, keep=kept_rules(keep)
         )
         inputs = text_inputs(src, trg, languages, format_name, column, encoding)
-        outputs = Outputs(tuple(out or ()), moses)
+        outputs = PairOutputs(tuple(out or ()), moses)
         outputs.check(*inputs)
         planted = known_inputs(known, known_column, inputs)
         encoder = load_model(model, revision, prefix, max_length, pooling, dtype, prompt_name)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.inspecting.view import Table, View
     from pipeline.mining.files.gold import GoldResult
-    from pipeline.mining.files.mine import Result
+    from pipeline.mining.files.mine import MiningResult
     from pipeline.mining.judging.control import Control
     from pipeline.mining.judging.histogram import Histogram
     from pipeline.mining.judging.planted import Estimate
 
 
-def summary(result: Result, title: str) -> View:
+def summary(result: MiningResult, title: str) -> View:
     """What was read, found and written."""
     from pipeline.inspecting.view import View, flatten, value_text
     from pipeline.mining.judging.threshold import explain_infinite
@@ -42,7 +42,7 @@ def summary(result: Result, title: str) -> View:
     return View(title, tuple(facts), tuple(tables))
 
 
-def left_out_facts(result: Result) -> list[tuple[str, str]]:
+def left_out_facts(result: MiningResult) -> list[tuple[str, str]]:
     """What the rules left out, and what of the lines' texts is conspicuous."""
     found, left, lines = [], result.left_out, result.lines
     if lines is not None and lines.same:

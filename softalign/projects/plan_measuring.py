@@ -11,7 +11,7 @@ from pipeline.encoders.layout import is_static
 from pipeline.encoders.load import load_encoder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
 from pipeline.encoders.trimming import trimmed, vocabulary_use
-from pipeline.planning.measure import Models, made_up_texts, measure
+from pipeline.planning.measure import PlannedModels, made_up_texts, measure
 from pipeline.planning.units import UnitCosts
 from pipeline.training.build import build_student
 from stages.inputs.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
@@ -38,7 +38,7 @@ def measure_project(project: Project) -> UnitCosts:
     scratch.mkdir(parents=True, exist_ok=True)
     return measure(
         params,
-        Models(encoder, student, tokenizer, texts, label_texts),
+        PlannedModels(encoder, student, tokenizer, texts, label_texts),
         scratch,
         lambda line: typer.echo(f"  {line}", err=True),
     )

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.inspecting.view import flatten
-from pipeline.reporting.experiments import Run
+from pipeline.reporting.experiments import ExperimentRun
 
 STATES: dict[str, Literal["success", "running", "queued", "failed"]] = {
     "success": "success",
@@ -22,7 +22,7 @@ STATES: dict[str, Literal["success", "running", "queued", "failed"]] = {
 }
 
 
-def read_experiments(project: Path, all_commits: bool = False) -> list[Run]:
+def read_experiments(project: Path, all_commits: bool = False) -> list[ExperimentRun]:
     """All experiments that started from the current commit, or from any.
 
     Args:
@@ -77,14 +77,14 @@ def _place(project: Path) -> str:
     return "" if root == absolute else f"{absolute.relative_to(root).as_posix()}/"
 
 
-def _runs(baseline: Mapping[str, Any], folder: str) -> Iterator[Run]:
+def _runs(baseline: Mapping[str, Any], folder: str) -> Iterator[ExperimentRun]:
     for experiment in baseline.get("experiments") or []:
         head = experiment["revs"][0]
         data = head.get("data") or {}
         executor = experiment.get("executor") or {}
         # One without an executor was made by `dvc exp run` in the workspace, or came from elsewhere: it is done.
         state = STATES.get(executor.get("state") or "success", "failed")
-        yield Run(
+        yield ExperimentRun(
             name=experiment.get("name") or head["rev"][:7],
             state=state,
             params=((data.get("params") or {}).get(f"{folder}params.yaml") or {}).get("data") or {},

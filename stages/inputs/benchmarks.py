@@ -11,7 +11,7 @@ from pipeline.encoders.base import ENCODER_VERSION
 from pipeline.encoders.load import ModelEncoder, default_device, load_encoder
 from pipeline.encoders.resolve import resolve_model
 from pipeline.evaluation.cleanliness import stored_sentences
-from pipeline.evaluation.embedded import Model, as_model
+from pipeline.evaluation.embedded import MeasuredModel, as_model
 from pipeline.evaluation.peers import open_peer
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.run import Evaluation, seen_in, summary
@@ -61,7 +61,9 @@ def run_benchmarks(project: Project, folder: Path) -> dict[str, Any]:
     return {**metrics, "peers": peers} if peers else metrics
 
 
-def _measure(evaluation: Evaluation, folder: Path, model: Model, languages: Sequence[str] = ()) -> dict[str, Any]:
+def _measure(
+    evaluation: Evaluation, folder: Path, model: MeasuredModel, languages: Sequence[str] = ()
+) -> dict[str, Any]:
     scores = evaluation.scores(model, languages)
     evaluation.write(folder / f"{model.name}.json", model, scores)
     found = summary(scores)
@@ -78,7 +80,7 @@ def _languages(project: Project, peer: Peer) -> list[str]:
     return peer.languages or (project.params.teacher_languages if peer.own == "teacher" else [])
 
 
-def own_model(project: Project, which: str) -> Model:
+def own_model(project: Project, which: str) -> MeasuredModel:
     """The student, the teacher, or the student before training.
 
     Args:

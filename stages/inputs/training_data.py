@@ -8,7 +8,7 @@ from pipeline.artifacts.shards import open_folder
 from pipeline.labels.points import label_points
 from pipeline.training.data import TrainingPairs
 from pipeline.training.dev import DevSet, load_dev
-from pipeline.training.neighbors import Neighbors
+from pipeline.training.neighbors import StoredNeighborhoods
 from stages.inputs.labels import read_labels
 from stages.running.command import Project
 
@@ -27,7 +27,7 @@ def read_training_pairs(project: Project, tokens: dict[str, TokenFolder]) -> lis
                 rows_a=tokens[pair.a].rows_of(pairs.a),
                 rows_b=tokens[pair.b].rows_of(pairs.b),
                 points=points,
-                neighbors=Neighbors(open_folder(project.layout.neighborhoods / pair.name), points.keys),
+                neighbors=StoredNeighborhoods(open_folder(project.layout.neighborhoods / pair.name), points.keys),
                 weights=pairs.weights({corpus.name: corpus.weight for corpus in project.params.prepare.corpora}),
             )
         )

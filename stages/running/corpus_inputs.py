@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.config.prepare import Corpus
-from pipeline.corpora.base import Request
+from pipeline.corpora.base import ReadRequest
 from pipeline.corpora.places import find_files
 from pipeline.corpora.registry import corpus_request, text_request
 from pipeline.prepare.benchmarks import benchmark_request
@@ -43,7 +43,7 @@ def _corpus(project: Project, corpus: Corpus) -> Iterator[Input]:
         yield _matching(key, corpus_request(corpus, project.params.language_pairs, root))
 
 
-def _matching(key: str, request: Request) -> Input:
+def _matching(key: str, request: ReadRequest) -> Input:
     """The files that a path, template or glob finds, and the folders in which a new file would be found too."""
     files = tuple(found.source.path for found in find_files(request))
     pattern = request.root / str(request.path)

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from pipeline.corpora.base import Request
+from pipeline.corpora.base import ReadRequest
 from pipeline.corpora.registry import READERS
 
 
-def ask(root: Path, path: str | None, *pairs: str, **more) -> Request:
+def ask(root: Path, path: str | None, *pairs: str, **more) -> ReadRequest:
     groups = tuple(tuple(pair.split("-")) for pair in pairs)
-    return Request(name="c", root=root, groups=groups, path=path, **more)
+    return ReadRequest(name="c", root=root, groups=groups, path=path, **more)
 
 
-def read(kind: str, request: Request) -> list[dict]:
+def read(kind: str, request: ReadRequest) -> list[dict]:
     """All rows, each with its languages as ``pair``."""
     reader = READERS[kind]
     rows = []

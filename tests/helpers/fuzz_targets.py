@@ -26,7 +26,7 @@ import zstandard
 
 from pipeline.console.errors import ParamsError, UserError
 from pipeline.console.plain_text import visible
-from pipeline.corpora.base import SCHEMA, Request
+from pipeline.corpora.base import SCHEMA, ReadRequest
 from pipeline.corpora.registry import READERS
 
 ROWS_READ = 200_000
@@ -127,7 +127,7 @@ def random_edits(rng: random.Random, words: Sequence[bytes]) -> list[Edit]:
 # --- corpora ---------------------------------------------------------------------------------------------------------
 
 
-def _read_corpus(kind: str, request: Request) -> None:
+def _read_corpus(kind: str, request: ReadRequest) -> None:
     reader, rows = READERS[kind], 0
     for unit in reader.units(request):
         for chunk in reader.read(unit, request):
@@ -155,7 +155,7 @@ def _corpus(
     def run(folder: Path, data: bytes) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
-        _read_corpus(kind, Request(name="c", root=folder, **options))  # type: ignore[arg-type]
+        _read_corpus(kind, ReadRequest(name="c", root=folder, **options))  # type: ignore[arg-type]
 
     return Target(label or kind, seeds, run, words)
 
@@ -241,7 +241,7 @@ def _pages(folder: Path, data: bytes) -> None:
     document.mkdir(parents=True, exist_ok=True)
     (document / "en.md").write_bytes(data)
     (document / "fr.md").write_bytes(data[: len(data) - len(data) % 3] if len(data) % 2 else data)
-    _read_corpus("node-docs", Request("c", folder, (("en", "fr"),), "docs", languages=("en", "fr")))
+    _read_corpus("node-docs", ReadRequest("c", folder, (("en", "fr"),), "docs", languages=("en", "fr")))
 
 
 def _parquet(nested: bool = False, **options: object) -> bytes:
@@ -276,14 +276,14 @@ def _zip() -> list[bytes]:
 
 def _lines(data: bytes, folder: Path, encoding: str) -> None:
     (folder / "x.en").write_bytes(data)
-    _read_corpus("text", Request("c", folder, (("en",),), "x.en", languages=("en",), encoding=encoding))
+    _read_corpus("text", ReadRequest("c", folder, (("en",),), "x.en", languages=("en",), encoding=encoding))
 
 
 def _moses(folder: Path, data: bytes) -> None:
     first, _, second = data.partition(b"\n\x01\n")
     (folder / "x.en").write_bytes(first)
     (folder / "x.fr").write_bytes(second or first)
-    _read_corpus("moses", Request("c", folder, (("en", "fr"),), "x.{lang}", languages=("en", "fr")))
+    _read_corpus("moses", ReadRequest("c", folder, (("en", "fr"),), "x.{lang}", languages=("en", "fr")))
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -476,7 +476,7 @@ ARTIFACTS = (
 def _inspected(name: str) -> Target:
     def run(folder: Path, data: bytes) -> None:
         from pipeline.inspecting.inspect import inspect
-        from pipeline.inspecting.view import Wanted
+        from pipeline.inspecting.view import ViewRequest
         from softalign.commands.inspect import surroundings
         from softalign.interface.console import plain_lines
 
@@ -487,12 +487,12 @@ def _inspected(name: str) -> Target:
                 (root / other).write_bytes(content)
         (root / name).write_bytes(data)
         for query in (None, "river"):
-            view = inspect(root / name, surroundings(root / name), Wanted(rows=5, query=query))
+            view = inspect(root / name, surroundings(root / name), ViewRequest(rows=5, query=query))
             for line in plain_lines(view):
                 assert visible(line.replace("\t", "")) == line.replace("\t", ""), f"a line that steers: {line!r}"
         if name.startswith("data/sentences"):
             pairs = root / "data/pairs/en-fr"
-            inspect(pairs, surroundings(pairs), Wanted())
+            inspect(pairs, surroundings(pairs), ViewRequest())
 
     words = (b'"Unigram"', b'"merges"', b'"type"', b'"Precompiled"', b'"Replace"', b'"pattern"', b'{"Regex": "("}')
     return Target(f"inspect {name}", lambda: [_artifacts()[name]], run, words)

@@ -199,7 +199,7 @@ class TestBombs:
             read_benchmark("n", "sts22", tmp_path)
 
     def test_other_people_s_codes_are_not_remembered_without_end(self):
-        wanted = languages.Wanted(["en", "fr"])
+        wanted = languages.WantedLanguages(["en", "fr"])
         for number in range(KNOWN_CODES + 100):
             assert match_language(f"key {number}", wanted) is None
         assert match_language("en" * 1_000_000, wanted) is None

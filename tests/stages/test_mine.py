@@ -25,7 +25,7 @@ from pipeline.artifacts.shards import (
 )
 from pipeline.ground.hashing import as_keys, pair_key, text_key
 from pipeline.mining.judging.threshold import tune
-from pipeline.mining.texts import Side, heldout_set, mine_set
+from pipeline.mining.texts import TextSide, heldout_set, mine_set
 from stages import mine
 from stages.running.command import Project
 
@@ -81,7 +81,7 @@ def test_the_threshold_is_tuned_on_dev_alone(tmp_path: Path, test_noise: float):
     layout = project.layout
     write_heldout(layout.heldout / "en-fr")
     a, b = (
-        Side(TextFolder(layout.monolingual / language), VectorFolder(layout.embeddings / language))
+        TextSide(TextFolder(layout.monolingual / language), VectorFolder(layout.embeddings / language))
         for language in ("en", "fr")
     )
     tuned = {}

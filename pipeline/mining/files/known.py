@@ -21,7 +21,7 @@ from pipeline.text.rules import broken_rules, pair_rules
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownPairs:
     """Known pairs with their vectors.
 
     Attributes:
@@ -47,7 +47,7 @@ def embed_known(
     b: EmbeddedText,
     work: Path,
     rules: MinedRules,
-) -> Known:
+) -> KnownPairs:
     """Read and embed known pairs, and leave out those that would meet themselves in the text, or break a rule.
 
     Args:
@@ -81,11 +81,11 @@ def embed_known(
         )
     one, other = (np.asarray(side.vectors[side.vector_of[rows]]) for side in sides)
     texts_a, texts_b = (RowTexts.of_table(side.text.table, rows) for side in sides)
-    return Known(one, other, texts_a, texts_b, len(texts[0]) - len(rows))
+    return KnownPairs(one, other, texts_a, texts_b, len(texts[0]) - len(rows))
 
 
 def known_estimate(
-    known: Known, a: EmbeddedText, b: EmbeddedText, neighbors: Neighbors, options: Mine, rules: MinedRules
+    known: KnownPairs, a: EmbeddedText, b: EmbeddedText, neighbors: Neighbors, options: Mine, rules: MinedRules
 ) -> Estimate:
     """The threshold that known pairs give; see `pipeline.mining.judging.planted.estimate_threshold`."""
     of_a, of_b = (RowTexts.of_table(side.text.table, side.first) for side in (a, b))

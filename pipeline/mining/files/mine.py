@@ -21,7 +21,7 @@ from pipeline.ground.arrays import Rows
 from pipeline.mining.files.gold import GoldResult, against_gold, gold_units
 from pipeline.mining.files.known import embed_known, known_estimate
 from pipeline.mining.files.lines import Lines
-from pipeline.mining.files.outputs import Outputs
+from pipeline.mining.files.outputs import PairOutputs
 from pipeline.mining.files.text import TextInput, read_sides, read_text
 from pipeline.mining.files.units import Units, read_keys, restriction, units_of
 from pipeline.mining.files.vectors import EmbeddedText, embed_text
@@ -82,7 +82,7 @@ class Judges:
 
 
 @dataclass(frozen=True)
-class Result:
+class MiningResult:
     """What was done.
 
     Attributes:
@@ -187,11 +187,11 @@ def mine_files(
     inputs: Inputs,
     encoder: ModelEncoder,
     options: Mine,
-    outputs: Outputs,
+    outputs: PairOutputs,
     work: Path,
     vectors: Path | None = None,
     judges: Judges | None = None,
-) -> Result:
+) -> MiningResult:
     """Mine the translations among two texts' different sentences that pass the rules, and write them, best first.
 
     A sentence that stands more than once is mined once, as its first row; with documents, once in each of them. Gold pairs of
@@ -249,7 +249,7 @@ def mine_files(
     )
     files = outputs.write(rows, a, b, made_by)
     not_planted = 0 if known is None else known.left_out
-    return Result(
+    return MiningResult(
         *(a, b, len(pairs), len(wanted), threshold, about, result, estimate, not_planted, control, spread, files),
         left_out=left_out,
     )

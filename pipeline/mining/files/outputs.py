@@ -14,7 +14,7 @@ from pipeline.console.errors import UserError
 from pipeline.mining.files.text import TextInput
 from pipeline.mining.files.vectors import EmbeddedText
 from pipeline.mining.judging.bucc import write_pairs
-from pipeline.mining.outputs import Side, write_moses, write_parquet, write_tmx, write_tsv
+from pipeline.mining.outputs import OutputSide, write_moses, write_parquet, write_tmx, write_tsv
 from pipeline.mining.retrieval import Candidates
 from pipeline.text.rules import UNKNOWN
 
@@ -22,7 +22,7 @@ SUFFIXES = (".parquet", ".tsv", ".tmx", ".ids")
 
 
 @dataclass(frozen=True)
-class Outputs:
+class PairOutputs:
     """Where pairs go.
 
     Attributes:
@@ -77,7 +77,7 @@ class Outputs:
 
         ``more`` are further columns of the Parquet file, by the rows of side a [n].
         """
-        side_a, side_b = (Side(side.text.language, side.text.table) for side in (a, b))
+        side_a, side_b = (OutputSide(side.text.language, side.text.table) for side in (a, b))
         for path in self.files:
             if path.suffix == ".parquet":
                 write_parquet(path, pairs, side_a, side_b, made_by, more)

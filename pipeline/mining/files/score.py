@@ -14,12 +14,12 @@ from pipeline.console.errors import InputError
 from pipeline.encoders.load import ModelEncoder
 from pipeline.ground.arrays import Rows
 from pipeline.mining.aligned import score_aligned
-from pipeline.mining.files.known import Known, embed_known, known_estimate
+from pipeline.mining.files.known import KnownPairs, embed_known, known_estimate
 from pipeline.mining.files.lines import Lines, lines_of
 from pipeline.mining.files.mine import (
     Inputs,
     LeftOut,
-    Result,
+    MiningResult,
     embed_files,
     identity_of_run,
     judged_by,
@@ -27,7 +27,7 @@ from pipeline.mining.files.mine import (
     rules_of,
     search_units,
 )
-from pipeline.mining.files.outputs import Outputs
+from pipeline.mining.files.outputs import PairOutputs
 from pipeline.mining.files.units import units_of
 from pipeline.mining.judging.control import shifted_control
 from pipeline.mining.judging.histogram import histogram
@@ -41,12 +41,12 @@ def score_files(
     inputs: Inputs,
     encoder: ModelEncoder,
     options: Mine,
-    outputs: Outputs,
+    outputs: PairOutputs,
     work: Path,
     vectors: Path | None = None,
     min_score: float | None = None,
     known: Inputs | None = None,
-) -> Result:
+) -> MiningResult:
     """Score pairs that are given line by line against the neighbourhoods of both whole texts, and keep their order.
 
     A line of which a side is empty or can't be read, or that breaks a rule, has the score NaN: it is written, so that lines
@@ -73,7 +73,7 @@ def score_files(
     there = (a.vector_of >= 0) & (b.vector_of >= 0) & lines.rule.is_null().to_numpy()
     if not there.any():
         raise _nothing_to_score(inputs, lines)
-    planted: Known | None = None if known is None else embed_known(known, encoder, a, b, work, of_pair)
+    planted: KnownPairs | None = None if known is None else embed_known(known, encoder, a, b, work, of_pair)
     units = units_of(a), units_of(b)
     rules = rules_between(*units, (a, b), of_pair)
     label = f"score {a.text.language}-{b.text.language}"
@@ -91,7 +91,7 @@ def score_files(
     judged = judged_by(estimate, control, min_score, spread, left_out)
     files = outputs.write(wanted, a, b, made_by | judged, {"rule": lines.rule})
     not_planted, found, written = 0 if planted is None else planted.left_out, len(pairs), len(wanted)
-    return Result(
+    return MiningResult(
         *(a, b, found, written, min_score, search.about, None, estimate, not_planted, control, spread, files),
         left_out=left_out,
         lines=lines,

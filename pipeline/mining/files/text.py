@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts.keys import text_keys
 from pipeline.config.prepare import Clean
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import NOT_BAD, Request, coalesced, file_source
+from pipeline.corpora.base import NOT_BAD, ReadRequest, coalesced, file_source
 from pipeline.corpora.registry import READERS
 from pipeline.corpora.streams import read_utf8
 from pipeline.ground.hashing import Keys, as_keys
@@ -335,7 +335,7 @@ def _read_frames(source: TextInput, group: tuple[str, ...]) -> Iterator[pl.DataF
     if plain and glob.has_magic(path):
         path = glob.escape(path)
     root = Path(path).parent if Path(path).is_absolute() and plain else Path()
-    request = Request(
+    request = ReadRequest(
         name=source.option,
         root=root,
         groups=(group,),

@@ -57,7 +57,7 @@ class PairFile:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JudgedFile:
     """What answers say of a file of pairs.
 
     Attributes:
@@ -173,7 +173,7 @@ def make_page(pairs: PairFile, out: Path, size: int, seed: int, decision: float 
     return len(questions)
 
 
-def use_answers(path: Path, files: Sequence[Path], partly: str, seed: int = 0) -> Outcome:
+def use_answers(path: Path, files: Sequence[Path], partly: str, seed: int = 0) -> JudgedFile:
     """What judges' answers say of the pairs.
 
     Args:
@@ -201,4 +201,4 @@ def use_answers(path: Path, files: Sequence[Path], partly: str, seed: int = 0) -
     asked = {int(place) for stratum in strata for place in stratum.drawn}
     verdicts = join_judgements(read, asked, RIGHT[partly])
     curve = precision_curve(pairs.scores, strata, verdicts.value, seed)
-    return Outcome(pairs, design, len(asked), verdicts, curve)
+    return JudgedFile(pairs, design, len(asked), verdicts, curve)

@@ -24,7 +24,7 @@ from pipeline.search.vectors import VectorSource
 
 
 @dataclass(frozen=True)
-class Cost:
+class ApproximationCost:
     """What approximation cost.
 
     Attributes:
@@ -139,7 +139,7 @@ def _best(
     return np.where(value > -np.inf, row[lines, best], -1), value
 
 
-def cost(exact: ExactSample, mined: Mined, threshold: float | None = None) -> Cost:
+def cost(exact: ExactSample, mined: Mined, threshold: float | None = None) -> ApproximationCost:
     """Compare approximate mining with an exact sample.
 
     Args:
@@ -157,7 +157,7 @@ def cost(exact: ExactSample, mined: Mined, threshold: float | None = None) -> Co
     accepted = exact.score >= limit
     kept = found.copy()
     kept[found] = approximate >= limit
-    return Cost(
+    return ApproximationCost(
         sample=len(exact.rows),
         recall_forward=neighbor_recall(exact.forward, neighbors.forward_similarity[exact.rows]),
         recall_backward=neighbor_recall(exact.backward, neighbors.backward_similarity[exact.touched]),
@@ -195,7 +195,7 @@ def _threshold_shift(exact: Floats, approximate: Floats, threshold: float | None
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairDifference:
     """How two sets of mined pairs differ.
 
     Attributes:
@@ -215,11 +215,11 @@ class Difference:
         return self.shared / total if total else float("nan")
 
 
-def difference(first: Mined, second: Mined, threshold: float | None = None) -> Difference:
+def difference(first: Mined, second: Mined, threshold: float | None = None) -> PairDifference:
     """Compare two minings of the same sides, for instance exact and approximate, pair by pair."""
     limit = -np.inf if threshold is None else threshold
     pairs = [
         set(zip(kept.row_a.tolist(), kept.row_b.tolist(), strict=True))
         for kept in (first.pairs.above(limit), second.pairs.above(limit))
     ]
-    return Difference(len(pairs[0] & pairs[1]), len(pairs[0] - pairs[1]), len(pairs[1] - pairs[0]))
+    return PairDifference(len(pairs[0] & pairs[1]), len(pairs[0] - pairs[1]), len(pairs[1] - pairs[0]))

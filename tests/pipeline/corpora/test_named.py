@@ -10,7 +10,7 @@ from pipeline.config.params import check_params
 from pipeline.console.errors import UserError
 from pipeline.corpora.named import said_language
 from pipeline.corpora.registry import corpus_request, text_request
-from pipeline.ground.languages import Wanted
+from pipeline.ground.languages import WantedLanguages
 from pipeline.prepare.reading import plan
 
 
@@ -24,7 +24,7 @@ from pipeline.prepare.reading import plan
     ],
 )  # fmt: skip
 def test_what_a_name_says(name, said):
-    assert said_language(name, Wanted(["en", "fr"])) == said
+    assert said_language(name, WantedLanguages(["en", "fr"])) == said
 
 
 def params(corpus: dict, text: list | None = None, languages: tuple[str, ...] = ("en", "fr")):

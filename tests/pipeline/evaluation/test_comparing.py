@@ -12,7 +12,7 @@ from benchmark_files import encode, write_bucc, write_flores, write_stsb, write_
 from pipeline.console.errors import DamagedError, InputError, UserError
 from pipeline.evaluation.cleanliness import find_seen
 from pipeline.evaluation.comparing import compare, sign_probability
-from pipeline.evaluation.embedded import Model
+from pipeline.evaluation.embedded import MeasuredModel
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.results import items_path, read_result
 from pipeline.evaluation.run import Evaluation, summary
@@ -40,7 +40,7 @@ def benchmarks(tmp_path_factory: pytest.TempPathFactory):
 
 def written(path: Path, name: str, how, benchmarks, seen=None) -> Path:
     evaluation = Evaluation(tuple(benchmarks), 50, 3, None, seen)
-    model = Model(name, how, {"made": "here"})
+    model = MeasuredModel(name, how, {"made": "here"})
     evaluation.write(path, model, evaluation.scores(model))
     return path
 
@@ -163,7 +163,7 @@ def test_files_that_are_something_else(tmp_path: Path, benchmarks):
 
 
 def test_few_and_well_named_metrics(benchmarks, results):
-    found = summary(Evaluation(benchmarks, 0).scores(Model("good", encode)))
+    found = summary(Evaluation(benchmarks, 0).scores(MeasuredModel("good", encode)))
     assert set(found) == {"tatoeba", "flores", "stsb", "bucc", "top"}
     assert set(found["tatoeba"]) == {"accuracy", "tasks"}
     assert list(found["tatoeba"]["tasks"]) == ["fr-en", "ja-en"]

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation import fetching
-from pipeline.evaluation.catalogue import PinnedArchive, PinnedFile, Source, catalogue, find_source
+from pipeline.evaluation.catalogue import BenchmarkSource, PinnedArchive, PinnedFile, catalogue, find_source
 from pipeline.evaluation.fetching import FetchError, fetch, unpack
 from pipeline.evaluation.reading import KINDS, read_benchmark
 
@@ -59,12 +59,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, byt
     running.server_close()
 
 
-def source(base: str, names: dict[str, bytes] | None = None) -> Source:
+def source(base: str, names: dict[str, bytes] | None = None) -> BenchmarkSource:
     files = tuple(
         PinnedFile(name, base + name, len(body), hashlib.sha256(body).hexdigest())
         for name, body in (names or NAMES).items()
     )
-    return Source("tatoeba", "tatoeba", "about", "https://example.org", "CC0-1.0", files)
+    return BenchmarkSource("tatoeba", "tatoeba", "about", "https://example.org", "CC0-1.0", files)
 
 
 def left(folder: Path) -> list[str]:
@@ -131,7 +131,7 @@ def test_not_found(server, tmp_path: Path):
 
 def test_only_https(server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     with pytest.raises(FetchError, match="expected an address that begins with http://"):
-        fetch(Source("x", "bucc", "", "", "", (PinnedFile("a", f"{server[0]}elsewhere", 9, "0"),)), tmp_path)
+        fetch(BenchmarkSource("x", "bucc", "", "", "", (PinnedFile("a", f"{server[0]}elsewhere", 9, "0"),)), tmp_path)
     monkeypatch.setattr(fetching, "SCHEMES", ("https",))
     with pytest.raises(FetchError, match="expected an address that begins with https://"):
         fetch(source(server[0]), tmp_path)
@@ -159,9 +159,9 @@ GOOD = {
 }
 
 
-def archived(base: str, body: bytes) -> Source:
+def archived(base: str, body: bytes) -> BenchmarkSource:
     pinned = PinnedArchive(f"{base}f.tar.gz", hashlib.sha256(body).hexdigest(), WANTED)
-    return Source("flores", "flores", "about", "https://example.org", "CC0-1.0", archive=pinned)
+    return BenchmarkSource("flores", "flores", "about", "https://example.org", "CC0-1.0", archive=pinned)
 
 
 def test_an_archive_member_by_member(server, tmp_path: Path):

@@ -12,14 +12,14 @@ from pydantic import ValidationError
 
 from pipeline.config.evaluate import Evaluate, Peer
 from pipeline.console.errors import InputError, UserError
-from pipeline.evaluation.embedded import Model
+from pipeline.evaluation.embedded import MeasuredModel
 from pipeline.evaluation.peers import open_named, open_peer, open_vectors, restricted
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.scoring import score_benchmark
 
 
-def own(which: str) -> Model:
-    return Model(which, encode, {"own": which})
+def own(which: str) -> MeasuredModel:
+    return MeasuredModel(which, encode, {"own": which})
 
 
 def test_a_folder_of_a_model(tiny_teacher: Path, tmp_path: Path):

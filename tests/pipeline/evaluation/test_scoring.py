@@ -10,7 +10,7 @@ from pipeline.console.errors import UserError
 from pipeline.encoders.load import EncoderSettings, load_encoder
 from pipeline.encoders.resolve import resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
-from pipeline.evaluation.embedded import Model, as_model, embed_texts, unknown_shares
+from pipeline.evaluation.embedded import MeasuredModel, as_model, embed_texts, unknown_shares
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.run import Evaluation
 from pipeline.evaluation.scoring import score_benchmark
@@ -164,7 +164,7 @@ def test_with_a_store_every_sentence_is_embedded_once(tmp_path: Path, monkeypatc
 
 def test_vectors_come_back_by_text(tmp_path: Path):
     texts = [f"x {number}" for number in range(40)]
-    model = Model("m", encode)
+    model = MeasuredModel("m", encode)
     embedded = embed_texts(model, [*texts, *texts])
     expected = encode(texts)
     assert np.allclose(embedded.unit(texts), expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
@@ -187,7 +187,7 @@ def test_a_language_of_unknown_tokens_is_warned_about(tmp_path: Path, caplog: py
     (tmp_path / "tatoeba.tha-eng.tha").write_text("สวัสดี\nชาวโลก\n", encoding="utf-8")
     lines(tmp_path / "tatoeba.tha-eng.eng", [sentence(1), sentence(2)])
     benchmark = read_benchmark("t", "tatoeba", tmp_path)
-    model = Model("mine", lambda texts: np.eye(4)[: len(texts)], tokenizer=tokenizer)
+    model = MeasuredModel("mine", lambda texts: np.eye(4)[: len(texts)], tokenizer=tokenizer)
     with caplog.at_level("WARNING"):
         Evaluation((benchmark,), 0).scores(model)
     assert caplog.messages == ["mine: its tokenizer does not know 100 % of the tokens in th"]

@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 from pipeline.config.params import Params, check_params
 from pipeline.console.errors import ArtifactError
 from pipeline.exporting.card import Card, render_card
-from pipeline.exporting.known import Known, read_known
+from pipeline.exporting.known import KnownOrigin, read_known
 from pipeline.exporting.scores import score_tables
 
 IDENTITY = {
@@ -40,14 +40,14 @@ def _card(static: bool = False, **options: object) -> Card:
 
 
 @pytest.fixture
-def known(tmp_path: Path) -> Known:
+def known(tmp_path: Path) -> KnownOrigin:
     root = write_artifacts(tmp_path)
     return read_known(
         _params(student={"kind": "pretrained", "model": "intfloat/multilingual-e5-base"}), root / "metrics"
     )
 
 
-def test_the_hub_understands_its_head(known: Known):
+def test_the_hub_understands_its_head(known: KnownOrigin):
     head = ModelCard(render_card(_card(licence="Apache-2.0", graphs={"onnx/model.onnx": GRAPH}), known)).data.to_dict()
     assert head["language"] == ["en", "fr", "zh"]
     assert head["license"] == "apache-2.0"
@@ -58,7 +58,7 @@ def test_the_hub_understands_its_head(known: Known):
     assert {"onnx", "sentence-similarity", "softalign"} <= set(head["tags"])
 
 
-def test_what_it_says(known: Known):
+def test_what_it_says(known: KnownOrigin):
     page = render_card(_card(), known)
     assert "| mine | – | MPL-2.0 | 100 | 60 | 30 |" in page
     assert "| hub | Helsinki-NLP/opus-100 | CC-BY \\| more | – | – | – |" in page
@@ -73,13 +73,13 @@ def test_what_it_says(known: Known):
     assert "onnx" not in page
 
 
-def test_near_copies_across_the_split_are_told(known: Known):
+def test_near_copies_across_the_split_are_told(known: KnownOrigin):
     near = {"near": 0.8, "left_out": {"en-fr": 3}, "candidates": {"en-fr": 50}}
     told = replace(known, metrics={**known.metrics, "prepare": {**known.of("prepare"), "heldout_near": near}})
     assert "training never saw. 3 of 50 held-out pairs had a side that differs" in render_card(_card(), told)
 
 
-def test_a_folders_student_and_what_was_kept_out(known: Known):
+def test_a_folders_student_and_what_was_kept_out(known: KnownOrigin):
     params = _params(student={"kind": "pretrained", "model": "/secret/place/base"})
     metrics = {
         "prepare": {
@@ -88,7 +88,7 @@ def test_a_folders_student_and_what_was_kept_out(known: Known):
         },
         "tokenize": {"monolingual": {"fr": {"unknown_share": 0.25}, "en": {"unknown_share": 0.0}}},
     }
-    page = render_card(_card(static=True, licence="mit"), Known(params, metrics))
+    page = render_card(_card(static=True, licence="mit"), KnownOrigin(params, metrics))
     assert "base_model" not in page
     assert "from base," in page
     assert "secret" not in page
@@ -107,7 +107,7 @@ def test_of_a_model_of_which_nothing_is_known():
         assert heading not in page
 
 
-def test_pure(known: Known):
+def test_pure(known: KnownOrigin):
     assert render_card(_card(), known) == render_card(_card(), known)
 
 

@@ -11,17 +11,17 @@ from small import sentence
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.exporting import agreement, graph, transformer_graph
-from pipeline.exporting.export import ABOUT, FLOAT32, INT8, Wanted, check_out, export
-from pipeline.exporting.sample import Sample
+from pipeline.exporting.export import ABOUT, FLOAT32, INT8, ExportRequest, check_out, export
+from pipeline.exporting.sample import ExportSample
 from pipeline.exporting.source import open_source
 
 TEXTS = [sentence(number) for number in range(0, 500, 17)] + ["river", sentence(5) + " " + sentence(9)]
-SAMPLE = Sample(TEXTS, "sentences of a test")
+SAMPLE = ExportSample(TEXTS, "sentences of a test")
 
 
 def _export(student: Path, out: Path, *targets: str, **options):
     source = open_source(student)
-    return export(source, Wanted(frozenset(targets), out, out.name, **options), None, lambda: SAMPLE)
+    return export(source, ExportRequest(frozenset(targets), out, out.name, **options), None, lambda: SAMPLE)
 
 
 def _needs_onnx() -> None:

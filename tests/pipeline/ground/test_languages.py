@@ -3,7 +3,7 @@ import pytest
 from pipeline.ground.languages import (
     SEVERAL_SCRIPTS,
     LanguagePair,
-    Wanted,
+    WantedLanguages,
     canonical_language,
     choose_codes,
     match_language,
@@ -90,7 +90,7 @@ def test_which_codes_meet(code, wanted, expected):
     ],
 )  # fmt: skip
 def test_what_does_not_meet_is_asked_about(code, wanted, meant):
-    asked = Wanted(wanted.split())
+    asked = WantedLanguages(wanted.split())
     assert match_language(code, asked) is None
     assert (
         other_languages(asked)
@@ -99,24 +99,24 @@ def test_what_does_not_meet_is_asked_about(code, wanted, meant):
 
 
 def test_other_peoples_languages_are_only_named():
-    wanted = Wanted(["en", "fr"])
+    wanted = WantedLanguages(["en", "fr"])
     assert [match_language(code, wanted) for code in ("fi", "README", "en", "fi")] == [None, None, "en", None]
     assert other_languages(wanted) == "found fi"
     assert other_languages(("en", "fr")) == ""
 
 
 def test_a_corpus_own_names():
-    wanted = Wanted(["en", "sr-Latn"], [("sr", "sr-Latn"), ("Pig_Latin", "en"), ("xx", "fr")])
+    wanted = WantedLanguages(["en", "sr-Latn"], [("sr", "sr-Latn"), ("Pig_Latin", "en"), ("xx", "fr")])
     assert [match_language(code, wanted) for code in ("SR", "pig-latin", "eng", "xx")] == ["sr-Latn", "en", "en", None]
     assert wanted.unmet() == []
-    assert Wanted(["en"], [("sr", "en")]).unmet() == ["sr"]
+    assert WantedLanguages(["en"], [("sr", "en")]).unmet() == ["sr"]
 
 
 def test_of_several_codes_the_best_is_chosen():
     assert choose_codes(["pt-BR", "pt", "en_GB", "x"], ("en", "pt")) == {"pt": "pt", "en_GB": "en"}
     assert choose_codes(["min_Arab", "min_Latn"], ("min",)) == {"min_Latn": "min"}
     assert choose_codes(["nb", "no"], ("no",)) == {"no": "no"}
-    assert choose_codes(["sr", "srp"], Wanted(["sr-Latn"], [("sr", "sr-Latn")])) == {"sr": "sr-Latn"}
+    assert choose_codes(["sr", "srp"], WantedLanguages(["sr-Latn"], [("sr", "sr-Latn")])) == {"sr": "sr-Latn"}
 
 
 def test_scripts():

@@ -15,7 +15,7 @@ from pipeline.console.errors import ArtifactError, InputError
 from pipeline.ground.hashing import as_keys, text_key
 from pipeline.inspecting.inspect import inspect
 from pipeline.inspecting.surroundings import Surroundings
-from pipeline.inspecting.view import Table, View, Wanted, flatten, size_text, value_text
+from pipeline.inspecting.view import Table, View, ViewRequest, flatten, size_text, value_text
 from pipeline.store.local import VectorStore
 
 
@@ -28,7 +28,7 @@ def look(project: Path, name: str, rows: int = 5, query: str | None = None) -> V
     data = project / "data"
     tokenizers = {"student": data / "tokenizer" / "tokenizer.json"}
     around = Surroundings((data / "sentences", data / "monolingual"), data / "pairs", tokenizers)
-    return inspect(project / name, around, Wanted(rows, query))
+    return inspect(project / name, around, ViewRequest(rows, query))
 
 
 def cells(table: Table, column: str) -> list[str]:
@@ -69,7 +69,7 @@ def test_keys_of_pairs_become_texts(project: Path, kind: str):
 
 def test_pairs_without_their_sentences_say_so(project: Path, tmp_path: Path):
     shutil.copytree(project / "data" / "pairs" / "en-fr", tmp_path / "en-fr")
-    table = inspect(tmp_path / "en-fr", Surroundings(), Wanted()).tables[0]
+    table = inspect(tmp_path / "en-fr", Surroundings(), ViewRequest()).tables[0]
     assert set(cells(table, "en")) == {"(not in the sentences here)"}
 
 
@@ -102,7 +102,7 @@ def test_vectors_that_are_not_finite_are_counted(project: Path, tmp_path: Path):
     )
     table = pa.Table.from_arrays([shard.table.column("id").chunk(0), vectors], schema=shard.table.schema)
     write_shard(tmp_path / "00000.arrow", table, {"kind": "vectors"})
-    facts = dict(inspect(tmp_path, Surroundings(), Wanted()).facts)
+    facts = dict(inspect(tmp_path, Surroundings(), ViewRequest()).facts)
     assert facts["not finite"] == "3 of 3 looked at"
     assert "norms" not in facts
 
@@ -162,15 +162,15 @@ def test_overview_lists_every_artifact(project: Path):
 def test_store(tmp_path: Path):
     store = VectorStore(tmp_path / "store", {"model": "tiny"}, 4)
     store.add(as_keys([text_key("a")]), np.ones((1, 4), dtype=np.float16))
-    view = inspect(tmp_path / "store", Surroundings(), Wanted())
+    view = inspect(tmp_path / "store", Surroundings(), ViewRequest())
     assert dict(view.facts)["vectors"] == "1"
     assert view.tables[0].rows[0][-1] == "model=tiny"
     (segments,) = (tmp_path / "store").iterdir()
-    assert dict(inspect(segments, Surroundings(), Wanted()).facts)["what"] == "vectors"
+    assert dict(inspect(segments, Surroundings(), ViewRequest()).facts)["what"] == "vectors"
 
 
 def test_model(tiny_teacher: Path):
-    view = inspect(tiny_teacher, Surroundings(), Wanted())
+    view = inspect(tiny_teacher, Surroundings(), ViewRequest())
     assert dict(view.facts)["modules"] == "Transformer → Pooling → Normalize"
     assert ("embeddings.position_embeddings.weight", "F32", "80 × 32") in view.tables[0].rows
 
@@ -189,20 +189,20 @@ def test_model(tiny_teacher: Path):
 def test_damage_is_one_line_that_names_the_file(tmp_path: Path, name: str, content: bytes, problem: str):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ArtifactError) as caught:
-        inspect(tmp_path / name, Surroundings(), Wanted())
+        inspect(tmp_path / name, Surroundings(), ViewRequest())
     assert str(caught.value).startswith(f"{tmp_path / name}: {problem}")
     assert "\n" not in str(caught.value)
 
 
 def test_what_is_no_artifact(tmp_path: Path):
     with pytest.raises(InputError, match="no such file or folder"):
-        inspect(tmp_path / "missing", Surroundings(), Wanted())
+        inspect(tmp_path / "missing", Surroundings(), ViewRequest())
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match="not an artifact; expected an Arrow shard"):
-        inspect(tmp_path / "notes.txt", Surroundings(), Wanted())
+        inspect(tmp_path / "notes.txt", Surroundings(), ViewRequest())
     (tmp_path / "empty").mkdir()
     with pytest.raises(ArtifactError, match="no artifact here"):
-        inspect(tmp_path / "empty", Surroundings(), Wanted())
+        inspect(tmp_path / "empty", Surroundings(), ViewRequest())
 
 
 def test_pair_names_are_split_where_both_languages_are_known(tmp_path: Path):

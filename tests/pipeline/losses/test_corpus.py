@@ -7,7 +7,7 @@ import torch
 from loss_batches import make_batch, unit
 
 from pipeline.losses import Anchors, Batch, Term, build_loss
-from pipeline.losses.corpus import Corpus
+from pipeline.losses.corpus import CorpusLoss
 from pipeline.losses.projection import TeacherSpace
 
 
@@ -57,7 +57,7 @@ def test_loss_and_gradient_equal_the_double_loop(student, taus):
 
 def test_the_order_of_anchors_and_copies_among_the_batch_do_not_matter():
     batch = with_anchors()
-    loss = Corpus(5, 3, 0.3, 0.3, seed=1).double()
+    loss = CorpusLoss(5, 3, 0.3, 0.3, seed=1).double()
     turned = torch.flip(batch.anchors.teacher, dims=[0])
     other = Batch(x=batch.x, y=batch.y, labels=batch.labels, teacher=batch.teacher, anchors=Anchors(turned, turned))
     torch.testing.assert_close(loss(batch), loss(other))
@@ -68,7 +68,8 @@ def test_a_student_that_is_the_teacher_is_at_the_minimum():
     batch = with_anchors(dimension=5)
     x = batch.teacher.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(
-        Corpus(5, 5, 0.2, 0.2)(Batch(x=x, y=x, labels=batch.labels, teacher=batch.teacher, anchors=batch.anchors)), x
+        CorpusLoss(5, 5, 0.2, 0.2)(Batch(x=x, y=x, labels=batch.labels, teacher=batch.teacher, anchors=batch.anchors)),
+        x,
     )
     assert gradient.abs().max() < 1e-12
 
@@ -79,12 +80,12 @@ def test_average_labels_weigh_anchors_by_both_sides():
     anchors = Anchors(torch.cat([batch.teacher, unit(2, 3, 50)]), torch.cat([batch.labels, unit(2, 6, 51)]))
     wide = Batch(x=batch.x, y=batch.y, labels=batch.labels, teacher=batch.teacher, anchors=anchors)
     naive = double_loop(wide, torch.eye(3, dtype=torch.float64), 0.3, 0.3)
-    torch.testing.assert_close(Corpus(3, 3, 0.3, 0.3)(wide), naive)
+    torch.testing.assert_close(CorpusLoss(3, 3, 0.3, 0.3)(wide), naive)
 
 
 def test_a_batch_without_anchors_is_refused():
     with pytest.raises(ValueError, match="no anchors"):
-        Corpus(5, 3)(make_batch())
+        CorpusLoss(5, 3)(make_batch())
 
 
 def test_anchors_that_do_not_fit_are_refused():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.mining.outputs import Side, one_line, write_moses, write_parquet, write_tmx, write_tsv, xml_text
+from pipeline.mining.outputs import OutputSide, one_line, write_moses, write_parquet, write_tmx, write_tsv, xml_text
 from pipeline.mining.retrieval import Candidates
 
 AWKWARD = [
@@ -37,8 +37,8 @@ def pairs_of(row_a, row_b, score):
 
 
 PAIRS = pairs_of([6, 5, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5, 6], [1.5, 1.4, 1.3, 1.2, 1.1, 1.0, 0.9])
-A = Side.of("en", AWKWARD, line=pa.array(range(1, 8)))
-B = Side.of("fr", AWKWARD, doc=pa.array(list("abcdefg")))
+A = OutputSide.of("en", AWKWARD, line=pa.array(range(1, 8)))
+B = OutputSide.of("fr", AWKWARD, doc=pa.array(list("abcdefg")))
 NONE = pairs_of([], [], [])
 
 

@@ -27,7 +27,7 @@ from pipeline.console.errors import ArtifactError
 from pipeline.evaluation.heldout import mining_metrics
 from pipeline.ground.hashing import as_keys, pair_key, text_key
 from pipeline.mining import texts
-from pipeline.mining.texts import Side, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
+from pipeline.mining.texts import TextSide, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.search import scratch as room
 from pipeline.search.vectors import VectorError
 
@@ -36,7 +36,7 @@ COUNT = 40
 
 def _side(
     folder: Path, language: str, to_mine: bool = False, documents: str = "", encoder: dict[str, str] | None = None
-) -> Side:
+) -> TextSide:
     """Sentence n of either language has (nearly) the n-th of ``COUNT`` fixed directions, and document n % 4, if any."""
     directions = np.random.default_rng(0).normal(size=(COUNT, 24))
     noise = np.random.default_rng(len(language) + ord(language[0])).normal(size=(COUNT, 24)) * 0.1
@@ -62,7 +62,7 @@ def _side(
     )
     made_by = {"kind": "vectors", "encoder": encoder or {"model": "made-up"}}
     write_shard(shard_path(folder / "vectors" / language, 0), table, made_by)
-    return Side(TextFolder(folder / "texts" / language), VectorFolder(folder / "vectors" / language))
+    return TextSide(TextFolder(folder / "texts" / language), VectorFolder(folder / "vectors" / language))
 
 
 def _heldout(folder: Path) -> HeldOutFolder:
@@ -155,10 +155,10 @@ def test_nothing_mined_is_an_empty_table_of_the_same_columns(tmp_path: Path):
 def test_vectors_of_other_sentences_are_refused(tmp_path: Path):
     a, b = _side(tmp_path, "en"), _side(tmp_path, "fr")
     with pytest.raises(ArtifactError, match="run stage embed again"):
-        Side(a.texts, b.vectors)
+        TextSide(a.texts, b.vectors)
 
 
-def _own(a: Side, b: Side):
+def _own(a: TextSide, b: TextSide):
     source = own_text_set(a, b)
     assert source is not None
     return source

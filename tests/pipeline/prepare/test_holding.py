@@ -10,7 +10,7 @@ import zstandard
 from pipeline.artifacts.shards import open_folder
 from pipeline.config.params import check_params
 from pipeline.console.errors import ParamsError
-from pipeline.prepare.prepare import Outputs, prepare
+from pipeline.prepare.prepare import PrepareOutputs, prepare
 
 # Of corpus "kept" nothing is held out, of corpus "asked" all: so each row of "asked" has a known reason.
 KEPT = [
@@ -63,7 +63,7 @@ def run(root, near, asked, kept=KEPT, **more):
     write(root / "kept.tsv", kept)
     write(root / "asked.tsv", asked)
     names = ("sentences", "pairs", "monolingual", "heldout", "rejects")
-    out = Outputs(*(root / "data" / name for name in names))
+    out = PrepareOutputs(*(root / "data" / name for name in names))
     metrics = prepare(config(near, **more), root, out)
     data = (out.rejects / "asked.tsv.zst").read_bytes()
     with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:

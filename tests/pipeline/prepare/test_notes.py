@@ -10,7 +10,7 @@ import zstandard
 from pipeline.config.params import check_params
 from pipeline.console.errors import UserError
 from pipeline.prepare.hubs import FEWEST
-from pipeline.prepare.prepare import Outputs, dry_run, prepare
+from pipeline.prepare.prepare import PrepareOutputs, dry_run, prepare
 
 FOLDERS = ("sentences", "pairs", "monolingual", "heldout", "rejects")
 GOOD = [
@@ -32,7 +32,7 @@ def params(corpora: list[dict], languages=("en", "fr"), pairs=("en-fr",), **sett
 
 
 def notes(root: Path, config) -> list[str]:
-    return prepare(config, root, Outputs(*(root / "data" / folder for folder in FOLDERS)))["notes"]
+    return prepare(config, root, PrepareOutputs(*(root / "data" / folder for folder in FOLDERS)))["notes"]
 
 
 def test_nothing_is_said_where_all_is_well(tmp_path):
@@ -160,7 +160,7 @@ def test_rejects_stand_where_the_side_to_blame_does(tmp_path, place):
     (tmp_path / "x.en").write_text("\n".join(["", *sides["a"]]) + "\n", encoding="utf-8")
     (tmp_path / "x.fr").write_text("\n".join(["", *sides["b"]]) + "\n", encoding="utf-8")
     config = params([{"name": "c", "format": "moses", "path": "x.{lang}", "heldout": False}])
-    metrics = prepare(config, tmp_path, Outputs(*(tmp_path / "data" / folder for folder in FOLDERS)))
+    metrics = prepare(config, tmp_path, PrepareOutputs(*(tmp_path / "data" / folder for folder in FOLDERS)))
     assert metrics["corpora"]["c"]["rejected"] == {"empty": 1, "script": 1}
     with zstandard.ZstdDecompressor().stream_reader(
         (tmp_path / "data/rejects/c.tsv.zst").read_bytes(), read_across_frames=True
@@ -178,7 +178,7 @@ def test_a_benchmarks_sentence_is_rejected_where_it_stands(tmp_path):
     config = params(
         [{"name": "c", "format": "moses", "path": "x.{lang}", "heldout": False}], decontaminate=decontaminate
     )
-    prepare(config, tmp_path, Outputs(*(tmp_path / "data" / folder for folder in FOLDERS)))
+    prepare(config, tmp_path, PrepareOutputs(*(tmp_path / "data" / folder for folder in FOLDERS)))
     packed = (tmp_path / "data" / "rejects" / "c.tsv.zst").read_bytes()
     with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as reader:
         rows = [line.split("\t")[:5] for line in reader.read().decode().splitlines()[1:]]

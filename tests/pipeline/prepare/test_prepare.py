@@ -11,7 +11,7 @@ from pipeline.config.params import check_params
 from pipeline.console.errors import ParamsError, UserError
 from pipeline.ground.hashing import pair_key, text_key
 from pipeline.prepare.account import describe
-from pipeline.prepare.prepare import Outputs, dry_run, prepare
+from pipeline.prepare.prepare import PrepareOutputs, dry_run, prepare
 
 FOLDERS = ("sentences", "pairs", "monolingual", "heldout", "rejects")
 
@@ -29,7 +29,7 @@ def params(corpora, languages=("en", "fr"), pairs=("en-fr",), **settings):
 
 
 def run(root, config, name="data"):
-    out = Outputs(*(root / name / folder for folder in FOLDERS))
+    out = PrepareOutputs(*(root / name / folder for folder in FOLDERS))
     metrics = prepare(config, root, out)
     for account in metrics["corpora"].values():
         assert account["read"] == account["kept"] + account["heldout"] + sum(account["rejected"].values())

@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.prepare.spill import Run, Spill
+from pipeline.prepare.spill import SortedRun, Spill
 
 
 def spill(folder, values, memory, batch=50):
@@ -35,7 +35,7 @@ def test_large_partitions_are_split_again_and_the_disk_is_freed(tmp_path):
 
 
 def test_a_run_keeps_the_order(tmp_path):
-    run = Run(tmp_path / "r.arrows")
+    run = SortedRun(tmp_path / "r.arrows")
     assert list(run.frames()) == []
     run.add(pl.DataFrame({"x": [3, 1]}))
     run.add(pl.DataFrame({"x": []}, schema={"x": pl.Int64}))

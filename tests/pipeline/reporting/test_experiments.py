@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.console.errors import UserError
 from pipeline.reporting.experiment_outputs import csv_text, markdown, page, view
 from pipeline.reporting.experiment_plots import metric_svg, numeric_setting, standalone_svg
-from pipeline.reporting.experiments import Comparison, Run, choose_metrics, compare
+from pipeline.reporting.experiments import Comparison, ExperimentRun, choose_metrics, compare
 from pipeline.reporting.number_formats import metric_label, scale
 from pipeline.reporting.settings import flat_settings, order_key, varying, with_defaults
 
@@ -29,10 +29,12 @@ BASE: dict[str, Any] = {
 DEV, TEST = "train.dev_accuracy", "evaluate.retrieval.mean"
 
 
-def run(name: str, accuracy: float, seed: int = 1, train: dict[str, Any] | None = None, **changes: Any) -> Run:
+def run(
+    name: str, accuracy: float, seed: int = 1, train: dict[str, Any] | None = None, **changes: Any
+) -> ExperimentRun:
     params = {**BASE, "seed": seed, "train": train or {}}
     metrics = {DEV: accuracy, TEST: accuracy / 2, "train.last_loss": 1 - accuracy, "teach.en.misses": 0}
-    return replace(Run(name, "success", params, metrics, "abc", f"2026-01-{seed:02d}"), **changes)
+    return replace(ExperimentRun(name, "success", params, metrics, "abc", f"2026-01-{seed:02d}"), **changes)
 
 
 def tau(value: float) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def tau(value: float) -> dict[str, Any]:
 
 
 @pytest.fixture
-def runs() -> list[Run]:
+def runs() -> list[ExperimentRun]:
     """Two τ, two seeds each."""
     return [
         run("d", 0.75, 2, tau(0.2)),
@@ -51,7 +53,7 @@ def runs() -> list[Run]:
 
 
 @pytest.fixture
-def table(runs: list[Run]) -> Comparison:
+def table(runs: list[ExperimentRun]) -> Comparison:
     return compare(runs)
 
 
@@ -72,11 +74,11 @@ def test_mean_and_sample_deviation_by_hand(table: Comparison):
     assert [row.cells[0].best for row in table.rows] == [True, False]
 
 
-def test_one_run_has_no_spread(runs: list[Run]):
+def test_one_run_has_no_spread(runs: list[ExperimentRun]):
     assert compare(runs[:1]).rows[0].cells[0].spread is None
 
 
-def test_of_a_loss_the_smallest_is_the_best(runs: list[Run]):
+def test_of_a_loss_the_smallest_is_the_best(runs: list[ExperimentRun]):
     table = compare(runs, ["last_loss"])
     assert [row.cells[0].best for row in table.rows] == [True, False]
 
@@ -114,7 +116,7 @@ def test_settings_of_mixed_types_are_ordered():
     assert sorted([("b",), (2,), (None,), (0.5,), ("a",)], key=order_key) == [(None,), (0.5,), (2,), ("a",), ("b",)]
 
 
-def test_the_later_of_two_equal_runs_counts_and_the_other_is_named(runs: list[Run]):
+def test_the_later_of_two_equal_runs_counts_and_the_other_is_named(runs: list[ExperimentRun]):
     again = replace(runs[1], name="again", time="2027", metrics={DEV: 0.9, TEST: 0.8})
     table = compare([again, *runs])
     assert table.doubles == ("a",)
@@ -122,12 +124,12 @@ def test_the_later_of_two_equal_runs_counts_and_the_other_is_named(runs: list[Ru
     assert "Replaced by later ones of the same settings: a." in markdown(table)
 
 
-def test_experiments_of_two_commits_are_told_apart(runs: list[Run]):
+def test_experiments_of_two_commits_are_told_apart(runs: list[ExperimentRun]):
     table = compare([*runs[:2], replace(runs[2], commit="def")])
     assert table.settings[-1] == "commit"
 
 
-def test_unfinished_ones_are_listed_with_their_reason_and_count_nowhere(runs: list[Run]):
+def test_unfinished_ones_are_listed_with_their_reason_and_count_nowhere(runs: list[ExperimentRun]):
     failed = run("f", 1.0, 3, {**tau(0.05), "steps": "many"}, state="failed", reason="steps: found 'many'", metrics={})
     queued = run("q", 1.0, 4, state="queued", metrics={})
     table = compare([queued, failed, *runs])
@@ -138,7 +140,7 @@ def test_unfinished_ones_are_listed_with_their_reason_and_count_nowhere(runs: li
     assert shown[0][3] == "steps: found 'many'"
 
 
-def test_nothing_finished_is_said(runs: list[Run]):
+def test_nothing_finished_is_said(runs: list[ExperimentRun]):
     table = compare([replace(runs[0], state="running", metrics={})])
     assert "No experiment has finished." in markdown(table)
     assert "No experiment has finished." in page(table, "t")
@@ -149,12 +151,12 @@ def test_benchmarks_are_shown_by_their_own_number():
     names = ["evaluate.benchmarks.tatoeba.accuracy", "evaluate.benchmarks.sts.b.mean_spearman"]
     others = ["tatoeba.tasks.fr-en", "tatoeba.tasks.fr-en.accuracy", "tatoeba.clean", "tatoeba.seen", "sts.b.mean_low"]
     measured = [*names, *(f"evaluate.benchmarks.{name}" for name in others), "evaluate.peers.use.tatoeba.accuracy", DEV]
-    chosen = choose_metrics([Run("a", "success", {}, dict.fromkeys(measured, 0.5))], ())
+    chosen = choose_metrics([ExperimentRun("a", "success", {}, dict.fromkeys(measured, 0.5))], ())
     assert sorted(chosen) == sorted([DEV, *names])
     assert [metric_label(name) for name in names] == ["tatoeba accuracy", "sts.b mean spearman"]
 
 
-def test_metrics_by_pattern_and_by_last_part(runs: list[Run]):
+def test_metrics_by_pattern_and_by_last_part(runs: list[ExperimentRun]):
     assert choose_metrics(runs, ["train.*", "dev_accuracy"]) == (DEV, "train.last_loss")
     assert choose_metrics(runs, ["retrieval.mean"]) == (TEST,)
 
@@ -184,7 +186,7 @@ def test_metrics_by_pattern_and_by_last_part(runs: list[Run]):
         (lambda runs: compare([run("x", 0.1, metrics={})]), r"they have no numbers at all"),
     ],
 )
-def test_what_is_wrong_is_one_line(runs: list[Run], call: Callable[[list[Run]], Any], message: str):
+def test_what_is_wrong_is_one_line(runs: list[ExperimentRun], call: Callable[[list[ExperimentRun]], Any], message: str):
     with pytest.raises(UserError, match=message) as caught:
         call(runs)
     assert "\n" not in str(caught.value)
@@ -214,12 +216,12 @@ def test_terminal_marks_the_best(table: Comparison):
     )
 
 
-def test_counts_are_not_shares(runs: list[Run]):
+def test_counts_are_not_shares(runs: list[ExperimentRun]):
     assert scale(compare(runs, ["teach.en.misses"]), 0) == (1.0, "")
     assert scale(compare(runs), 0) == (100.0, ", %")
 
 
-def test_page_stands_alone_and_escapes(runs: list[Run]):
+def test_page_stands_alone_and_escapes(runs: list[ExperimentRun]):
     evil = "<script>alert(1)</script>$x$"
     table = compare([*runs, run(evil, 0.5, 1, {"loss": [{"name": evil}]}), run("q", 0, 9, state="queued", metrics={})])
     text = page(table, evil)
@@ -235,7 +237,7 @@ def test_page_stands_alone_and_escapes(runs: list[Run]):
     Links().feed(text)
 
 
-def test_one_number_is_drawn_along_the_axis_and_other_settings_are_lines(runs: list[Run]):
+def test_one_number_is_drawn_along_the_axis_and_other_settings_are_lines(runs: list[ExperimentRun]):
     assert numeric_setting(compare(runs)) == 0
     losses = [
         run(f"{x.name}-hard", 0.1, x.params["seed"], {**x.params["train"], "loss": [{"name": "hard"}]}) for x in runs
@@ -246,7 +248,7 @@ def test_one_number_is_drawn_along_the_axis_and_other_settings_are_lines(runs: l
     assert numeric_setting(compare([runs[0], losses[0]])) is None
 
 
-def test_plots_are_xml_of_the_same_bytes(runs: list[Run]):
+def test_plots_are_xml_of_the_same_bytes(runs: list[ExperimentRun]):
     wide = [run("w", 0.3, 1, tau(5.0)), run("v", 0.2, 2, tau(5.0))]  # a hundred times: a logarithmic axis
     for table in (compare(runs), compare([*runs, *wide]), compare(runs[:1]), compare([run("$a$", 0.5)])):
         for draw in (lambda table: metric_svg(table, 1), standalone_svg):

@@ -16,7 +16,7 @@ from pipeline.evaluation.results import read_result
 from pipeline.evaluation.run import MANY_UNKNOWN, Evaluation, seen_in
 from pipeline.reporting import unknown
 from pipeline.reporting.model_tables import TASKS, benchmark_tables
-from pipeline.reporting.models import Lead, Models
+from pipeline.reporting.models import Lead, ModelScores
 from pipeline.reporting.peer_verdict import peer_verdict
 from pipeline.reporting.read_models import read_models
 from pipeline.reporting.space import benchmark_heat_map
@@ -51,11 +51,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def models(folder: Path) -> Models:
+def models(folder: Path) -> ModelScores:
     return read_models(folder, ["before", "same", "nothing"])
 
 
-def test_leads_are_those_of_softalign_compare(folder: Path, models: Models):
+def test_leads_are_those_of_softalign_compare(folder: Path, models: ModelScores):
     found = compare([read_result(folder / f"{name}.json") for name in ("before", "student")], 100, 7)
     for difference in found:
         lead = models.leads["before"][difference.benchmark][difference.task]
@@ -66,7 +66,7 @@ def test_leads_are_those_of_softalign_compare(folder: Path, models: Models):
     assert set(models.leads["same"]["tatoeba"]) == {"fr-en", "mean"}
 
 
-def test_tables_have_all_models_the_mean_first_and_what_was_not_measured(models: Models):
+def test_tables_have_all_models_the_mean_first_and_what_was_not_measured(models: ModelScores):
     flores, tatoeba = benchmark_tables(models)
     assert (tatoeba.name, tatoeba.statistic, tatoeba.models) == ("tatoeba", "accuracy", ("student", "before", "same"))
     assert [row.task for row in tatoeba.rows] == ["mean", "fr-en", "ja-en"]
@@ -86,7 +86,7 @@ def test_tables_have_all_models_the_mean_first_and_what_was_not_measured(models:
     assert japanese.cells[1].sign == 1
 
 
-def test_the_verdict_says_better_than_what_and_by_how_much(models: Models):
+def test_the_verdict_says_better_than_what_and_by_how_much(models: ModelScores):
     flores, tatoeba = peer_verdict(models)
     lead = models.leads["before"]["tatoeba"]["mean"]
     assert tatoeba.startswith("tatoeba (accuracy, mean of 2 tasks): ")
@@ -106,7 +106,7 @@ def test_the_verdict_says_where_when_it_differs():
         "ja-en": Lead(-0.2, -0.3, -0.1, 0.01),
         "mean": Lead(-0.05, -0.1, 0.0, 0.2),
     }
-    (said,) = peer_verdict(Models({"student": about(0.5), "use": about(0.55)}, {"use": {"t": leads}}))
+    (said,) = peer_verdict(ModelScores({"student": about(0.5), "use": about(0.55)}, {"use": {"t": leads}}))
     assert said == (
         "t (accuracy, mean of 2 tasks): 50.0 for the student; no different, beyond chance, from use "
         "(−5.0, −10.0 to ±0.0). Against use it is ahead in fr-en and behind in ja-en."
@@ -116,12 +116,12 @@ def test_the_verdict_says_where_when_it_differs():
 def test_of_very_many_tasks_the_worst_are_shown():
     tasks = {f"t{n:03}": {"accuracy": {"value": n / 1000}} for n in range(TASKS + 40)}
     about = {"main": "accuracy", "mean": {"accuracy": {"value": 0.05}}, "tasks": tasks}
-    (table,) = benchmark_tables(Models({"student": {"benchmarks": {"many": about}}}, {}))
+    (table,) = benchmark_tables(ModelScores({"student": {"benchmarks": {"many": about}}}, {}))
     assert table.left_out == 40
     assert [row.task for row in table.rows] == ["mean", *sorted(tasks)[:TASKS]]
 
 
-def test_heat_map_of_a_benchmark_between_all_languages(models: Models):
+def test_heat_map_of_a_benchmark_between_all_languages(models: ModelScores):
     about = models.of("student", "flores")
     found = benchmark_heat_map("flores", about, ["ko", "en"])
     assert found is not None

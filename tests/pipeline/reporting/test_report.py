@@ -20,8 +20,8 @@ from pipeline.ground.languages import LanguagePair
 from pipeline.reporting import facts
 from pipeline.reporting.costs import read_costs
 from pipeline.reporting.inputs import (
+    PairSample,
     ReportInputs,
-    Sample,
     Series,
     make_histogram,
     read_metrics,
@@ -192,7 +192,9 @@ def test_samples_are_the_ends_of_what_was_accepted_and_rejected(root: Path):
         "first rejected": [0.875, 0.75],
         "accepted, but not the known translation": [1.5],
     }
-    assert mined.samples["best"][0] == Sample(1.625, True, "text a0", "text b0", "mine · file.a:1", "mine · file.b:1")
+    assert mined.samples["best"][0] == PairSample(
+        1.625, True, "text a0", "text b0", "mine · file.a:1", "mine · file.b:1"
+    )
 
 
 def test_histogram_counts_by_hand():

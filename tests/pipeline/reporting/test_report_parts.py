@@ -14,7 +14,7 @@ from pipeline.console.errors import ArtifactError
 from pipeline.ground.languages import LanguagePair
 from pipeline.inspecting.surroundings import Surroundings
 from pipeline.mining.judging.threshold import bootstrap
-from pipeline.reporting.costs import Cost, cost_rows, read_costs
+from pipeline.reporting.costs import RunCost, cost_rows, read_costs
 from pipeline.reporting.inputs import ReportInputs, make_histogram
 from pipeline.reporting.label_neighborhoods import read_neighborhoods
 from pipeline.reporting.plots import score_histogram
@@ -83,7 +83,7 @@ def test_costs_are_in_the_order_of_stages(tmp_path: Path):
         (tmp_path / f"{name}.json").write_text('{"seconds": 2.0, "peak_megabytes": 1000.4}')
     found = read_costs(tmp_path)
     assert [cost.stage for cost in found] == ["prepare", "train", "mine-en-fr"]
-    assert cost_rows([Cost("a", 1.0, 10.0), Cost("b", 4.0, 2000.0)]) == [
+    assert cost_rows([RunCost("a", 1.0, 10.0), RunCost("b", 4.0, 2000.0)]) == [
         ("a", "1.0", "10", 0.25),
         ("b", "4.0", "2,000", 1.0),
     ]

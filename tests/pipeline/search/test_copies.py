@@ -17,7 +17,7 @@ from pipeline.search.copies import Copies
 from pipeline.search.neighbors import mutual_neighbors, one_way
 from pipeline.search.samples import sampling
 from pipeline.search.scratch import Room
-from pipeline.search.workers import Spread
+from pipeline.search.workers import SearchWorkers
 from tests.pipeline.search.test_exact_blocks import Several, folder
 
 CPU = torch.device("cpu")
@@ -109,7 +109,7 @@ def test_workers_and_files_bit_by_bit(tmp_path: Path):
     labels = np.random.default_rng(3).integers(-50, 50, 1030).tolist()
     same = copies_of(labels[:700], labels[700:])
     alone = mutual_neighbors(x, y, 4, 1 << 20, copies=same)
-    for room, spread in ((Room(), Spread(Several())), (Room(tmp_path / "room"), None)):
+    for room, spread in ((Room(), SearchWorkers(Several())), (Room(tmp_path / "room"), None)):
         found = find_neighbors(x, y, Mine(memory_bytes=1 << 20), room=room, spread=spread, copies=same).neighbors
         for name in vars(alone):
             np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
@@ -123,7 +123,7 @@ def test_samples(tmp_path: Path, of_a: bool):
     whole = mutual_neighbors(x, y, 4, 1 << 20, copies=same)
     rows = np.array([7, 300, 0])
     expected = (whole.forward_similarity if of_a else whole.backward_similarity)[rows]
-    for spread in (None, Spread(Several())):
+    for spread in (None, SearchWorkers(Several())):
         with sampling(spread, x, y, 4, 1 << 20, copies=same) as (_, sampler):
             np.testing.assert_allclose(sampler(of_a, rows)[0], expected, atol=2e-6)
     if of_a:

@@ -21,7 +21,7 @@ from pipeline.search.folder_rows import SelectedVectors
 from pipeline.search.neighbors import Neighbors, mutual_neighbors
 from pipeline.search.scratch import Room
 from pipeline.search.vectors import VectorError
-from pipeline.search.workers import Spread, StoredSide
+from pipeline.search.workers import SearchWorkers, StoredSide
 
 MEMORY = 1 << 20
 """Tiles of 160 rows and slabs of a few tiles."""
@@ -54,7 +54,7 @@ def test_ranges_give_the_neighbors_of_the_whole_bit_by_bit(tmp_path: Path, rows_
     x, y = folder(tmp_path / "a", max(rows_a, 1), 1), folder(tmp_path / "b", rows_b, 2)
     x = SelectedVectors(x.folder, x.rows[:rows_a])
     done: list[int] = []
-    several = Spread(Several())
+    several = SearchWorkers(Several())
     found = spread_neighbors(x, y, 4, MEMORY, lambda count=1, note="": done.append(count), spread=several)
     same(found, mutual_neighbors(x, y, 4, MEMORY))
     assert sum(done) == rows_a
@@ -62,9 +62,9 @@ def test_ranges_give_the_neighbors_of_the_whole_bit_by_bit(tmp_path: Path, rows_
 
 @pytest.mark.parametrize("most_rows", [160, 320, 10**6])
 @pytest.mark.parametrize("k", [1, 4, 900])
-@pytest.mark.parametrize("several", [None, Spread(Several())])
+@pytest.mark.parametrize("several", [None, SearchWorkers(Several())])
 def test_blocks_of_both_sides_give_the_neighbors_of_the_whole_bit_by_bit(
-    tmp_path: Path, monkeypatch, most_rows: int, k: int, several: Spread | None
+    tmp_path: Path, monkeypatch, most_rows: int, k: int, several: SearchWorkers | None
 ):
     monkeypatch.setattr(spread, "block_rows", lambda k, memory_bytes, tile: most_rows)
     x, y = folder(tmp_path / "a", 900, 1), folder(tmp_path / "b", 700, 2)
@@ -81,13 +81,15 @@ def test_a_vector_without_direction_is_named_as_in_the_whole(tmp_path: Path):
     with pytest.raises(VectorError) as whole:
         mutual_neighbors(x, y, 4, MEMORY)
     with pytest.raises(VectorError) as found:
-        spread_neighbors(x, y, 4, MEMORY, spread=Spread(Several()))
+        spread_neighbors(x, y, 4, MEMORY, spread=SearchWorkers(Several()))
     assert str(found.value) == str(whole.value)
 
 
 def test_vectors_that_are_in_no_folder_are_not_given_to_workers():
     with pytest.raises(TypeError, match="in no folder"):
-        spread_neighbors(np.ones((3, 2), np.float16), np.ones((3, 2), np.float16), 4, MEMORY, spread=Spread(Several()))
+        spread_neighbors(
+            np.ones((3, 2), np.float16), np.ones((3, 2), np.float16), 4, MEMORY, spread=SearchWorkers(Several())
+        )
 
 
 def test_rows_go_to_workers_in_a_file_where_they_are_many(tmp_path: Path):
@@ -122,7 +124,7 @@ def test_clusters_in_blocks_give_the_bytes_of_one_process(
         3,
         lambda count=1, note="": done.append(count),
         room=Room(tmp_path / "room" if in_files else None),
-        spread=Spread(Several()),
+        spread=SearchWorkers(Several()),
     )
     same(found.neighbors, alone.neighbors)
     assert (found.about, found.tuned) == (alone.about, alone.tuned)

@@ -18,7 +18,7 @@ from pipeline.search.filling import separable
 from pipeline.search.folder_rows import SelectedVectors
 from pipeline.search.scratch import Room
 from pipeline.search.vectors import VectorError
-from pipeline.search.workers import Spread
+from pipeline.search.workers import SearchWorkers
 from tests.pipeline.search.test_exact_blocks import Several, folder, same
 from tests.pipeline.search.test_faiss_index import sides
 
@@ -60,7 +60,7 @@ def test_many_workers_give_the_index_and_the_neighbours_of_one_process(tmp_path:
         3,
         lambda count=1, note="": done.append(count),
         room=Room(tmp_path / "room"),
-        spread=Spread(Several()),
+        spread=SearchWorkers(Several()),
     )
     same(found.neighbors, alone.neighbors)
     assert (found.about, found.tuned) == (alone.about, alone.tuned)
@@ -68,7 +68,7 @@ def test_many_workers_give_the_index_and_the_neighbours_of_one_process(tmp_path:
     assert contents(tmp_path / "many") == contents(tmp_path / "alone")
     on_disk = index_bytes < BIG and factory in SEPARABLE
     assert len(list((tmp_path / "many").rglob("lists.ivfdata"))) == 2 * on_disk
-    again = find_neighbors(x, y, wanted, tmp_path / "many", 3, spread=Spread(Several()))
+    again = find_neighbors(x, y, wanted, tmp_path / "many", 3, spread=SearchWorkers(Several()))
     same(again.neighbors, alone.neighbors)
 
 
@@ -105,7 +105,7 @@ def test_few_rows_and_more_workers_than_rows(tmp_path: Path):
     one = SelectedVectors(y.folder, y.rows[:1])
     for other in (y, one):
         alone = find_neighbors(x, other, options("IVF1,Flat"))
-        found = find_neighbors(x, other, options("IVF1,Flat"), spread=Spread(Several()))
+        found = find_neighbors(x, other, options("IVF1,Flat"), spread=SearchWorkers(Several()))
         same(found.neighbors, alone.neighbors)
 
 
@@ -114,7 +114,7 @@ def test_a_vector_without_direction_is_named_and_no_index_is_left(tmp_path: Path
     x, y = folder(tmp_path / "a", 900, 1), folder(tmp_path / "b", 700, 2, zero=True)
     y = SelectedVectors(y.folder, np.sort(y.rows))
     with pytest.raises(VectorError, match=r"the index, row 699: the vector is zero"):
-        find_neighbors(x, y, options("IVF1,Flat"), tmp_path / "kept", spread=Spread(Several()))
+        find_neighbors(x, y, options("IVF1,Flat"), tmp_path / "kept", spread=SearchWorkers(Several()))
     assert not list((tmp_path / "kept").iterdir())
 
 

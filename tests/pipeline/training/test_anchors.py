@@ -5,12 +5,12 @@ import pytest
 
 from pipeline.config.train import LossTerm, Train
 from pipeline.training.anchors import AnchorPlan
-from pipeline.training.neighbors import Neighbors
+from pipeline.training.neighbors import StoredNeighborhoods
 
 
-def ring(points: int, k: int) -> Neighbors:
+def ring(points: int, k: int) -> StoredNeighborhoods:
     """Each point's neighbours are the k that follow it; the last place is empty."""
-    found = object.__new__(Neighbors)
+    found = object.__new__(StoredNeighborhoods)
     found.point = (np.arange(points)[:, None] + np.arange(1, k + 1)) % points
     found.point[:, -1] = -1
     found.weight = np.full((points, k), 0.1, np.float32)

@@ -14,7 +14,7 @@ from tiny_project import run_to_neighborhoods, write_project
 from pipeline.console.errors import UserError
 from pipeline.training import chance, trainer
 from pipeline.training.chance import AtChance, above_chance, find_at_chance, no_better_than_chance, refuse_chance
-from pipeline.training.collapse import Spread
+from pipeline.training.collapse import CosineSpread
 from pipeline.training.dev import DevScore, DevSet
 from stages import train
 from stages.running.command import Project
@@ -82,7 +82,7 @@ def parts(*names: str, dev: int = 100, pairs: int = 5_000):
 
 def at(accuracy: float, above: float, pairs: int) -> DevScore:
     """A score whose pairs stand so many standard errors above all others."""
-    return DevScore(accuracy, Spread(0.1 + above * 0.05 / math.sqrt(pairs), 0.1, 0.05))
+    return DevScore(accuracy, CosineSpread(0.1 + above * 0.05 / math.sqrt(pairs), 0.1, 0.05))
 
 
 def found(dev_accuracy: dict[str, float], trained: float = 0.9, known: float = 50.0, hint: float = 0.0, **sizes):

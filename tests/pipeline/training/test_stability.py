@@ -14,7 +14,7 @@ from loss_batches import unit
 from pipeline.config.train import Train
 from pipeline.console.errors import UserError
 from pipeline.training import devices
-from pipeline.training.collapse import Spread, looks_collapsed, mean_spread, refuse_collapse, spread
+from pipeline.training.collapse import CosineSpread, looks_collapsed, mean_spread, refuse_collapse, spread
 from pipeline.training.optimizer import adamw, has_fused_kernel
 from pipeline.training.stopping import out_of_patience, refuse_bad_loss, refuse_bad_parameters
 
@@ -39,33 +39,33 @@ def test_the_spread_is_the_naive_one(rows: int, dimension: int, seed: int):
 def test_one_pair_has_no_spread():
     assert spread(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32)) is None
     assert mean_spread([]) is None
-    assert mean_spread([Spread(1.0, 0.0, 0.2), Spread(0.5, 0.5, 0.0)]) == Spread(0.75, 0.25, 0.1)
+    assert mean_spread([CosineSpread(1.0, 0.0, 0.2), CosineSpread(0.5, 0.5, 0.0)]) == CosineSpread(0.75, 0.25, 0.1)
 
 
 @pytest.mark.parametrize(
     ("step", "values", "collapsed"),
     [
-        (500, Spread(1.0, 0.999, 0.0005), True),  # all vectors the same
-        (500, Spread(0.401, 0.4, 0.002), True),  # all similarities alike, elsewhere
-        (500, Spread(0.9, 0.8, 0.005), False),  # narrow, but translations stand out
-        (500, Spread(0.41, 0.4, 0.1), False),
-        (99, Spread(1.0, 0.999, 0.0005), False),  # the start
+        (500, CosineSpread(1.0, 0.999, 0.0005), True),  # all vectors the same
+        (500, CosineSpread(0.401, 0.4, 0.002), True),  # all similarities alike, elsewhere
+        (500, CosineSpread(0.9, 0.8, 0.005), False),  # narrow, but translations stand out
+        (500, CosineSpread(0.41, 0.4, 0.1), False),
+        (99, CosineSpread(1.0, 0.999, 0.0005), False),  # the start
     ],
 )
-def test_what_collapse_looks_like(step: int, values: Spread, collapsed: bool):
+def test_what_collapse_looks_like(step: int, values: CosineSpread, collapsed: bool):
     assert looks_collapsed({"step": step, **values.record()}, TRAIN) is collapsed
     assert not looks_collapsed({"step": step}, TRAIN)
 
 
 def test_the_start_is_as_long_as_the_warm_up():
-    record = {"step": 250.0, **Spread(1.0, 1.0, 0.0).record()}
+    record = {"step": 250.0, **CosineSpread(1.0, 1.0, 0.0).record()}
     assert looks_collapsed(record, TRAIN)
     assert not looks_collapsed(record, Train(steps=1000, warmup_steps=300))
     assert not looks_collapsed(record, Train(steps=5000))
 
 
 def test_two_evaluations_in_a_row_stop():
-    bad, good = Spread(0.9992, 0.9987, 0.0004).record(), Spread(0.8, 0.1, 0.1).record()
+    bad, good = CosineSpread(0.9992, 0.9987, 0.0004).record(), CosineSpread(0.8, 0.1, 0.1).record()
     history = [{"step": 300.0, **bad}, {"step": 400.0, **good}, {"step": 500.0, **bad}]
     refuse_collapse(history, TRAIN, "checkpoints")
     with pytest.raises(UserError) as caught:

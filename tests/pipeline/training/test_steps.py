@@ -16,7 +16,7 @@ from pipeline.config.train import Train
 from pipeline.encoders.model import StaticModel
 from pipeline.losses import Batch
 from pipeline.training.batches import BatchPlan
-from pipeline.training.checkpoint import Progress
+from pipeline.training.checkpoint import TrainingProgress
 from pipeline.training.data import TrainingPairs
 from pipeline.training.step import Steps
 
@@ -52,7 +52,7 @@ def take(number: int, train: Train, rank: int = 0, processes: int = 1) -> tuple[
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     plan = BatchPlan([PAIRS], train.batch_size, seed=1)
     steps = Steps(accelerator, model, model, Pull(), [part], plan, optimizer, train)
-    loss = float(steps.take(Progress("me", step=number)))
+    loss = float(steps.take(TrainingProgress("me", step=number)))
     return loss, model.weight.grad
 
 

@@ -23,8 +23,8 @@ from pipeline.losses import Term, build_loss
 from pipeline.losses.batch import Anchors
 from pipeline.training.batches import BatchPlan
 from pipeline.training.build import set_dropout
-from pipeline.training.checkpoint import TENSORS, Progress, load_checkpoint, save_checkpoint
-from pipeline.training.neighbors import Neighbors
+from pipeline.training.checkpoint import TENSORS, TrainingProgress, load_checkpoint, save_checkpoint
+from pipeline.training.neighbors import StoredNeighborhoods
 from pipeline.training.objective import training_loss
 from pipeline.training.schedule import learning_rate
 from pipeline.training.trainer import Trainer
@@ -135,7 +135,7 @@ def test_no_pairs_at_all():
 
 def test_neighbor_batches_hold_neighbors_and_no_pair_twice(taught: Path):
     points = _points(taught, "average")
-    neighbors = Neighbors(open_folder(Project.open(taught).layout.neighborhoods / "en-fr"), points.keys)
+    neighbors = StoredNeighborhoods(open_folder(Project.open(taught).layout.neighborhoods / "en-fr"), points.keys)
     plan = BatchPlan([len(points.of_pair)], 32, 1, neighbors_per_pair=3, points=[points], neighbors=[neighbors])
     random = BatchPlan([len(points.of_pair)], 32, 1)
     share = {"near": [], "random": []}
@@ -179,7 +179,7 @@ def test_neighborhoods_equal_the_naive_ones(taught: Path):
     np.fill_diagonal(similarity, -np.inf)
     shards = open_folder(layout.neighborhoods / "en-fr")
     assert len(shards) > 1
-    neighbors = Neighbors(shards, points.keys)
+    neighbors = StoredNeighborhoods(shards, points.keys)
     best = np.sort(similarity, axis=1)[:, ::-1][:, :4]
     found = np.take_along_axis(similarity, neighbors.point, axis=1)
     np.testing.assert_allclose(found, best, atol=1e-5)
@@ -217,7 +217,7 @@ def test_a_checkpoint_brings_everything_back(tmp_path: Path, caplog: pytest.LogC
     model, optimizer = fresh()
     for _ in range(3):
         step(model, optimizer)
-    save_checkpoint(tmp_path / "c", Progress("me", step=3), model, optimizer, {"weight": model.weight.detach()})
+    save_checkpoint(tmp_path / "c", TrainingProgress("me", step=3), model, optimizer, {"weight": model.weight.detach()})
     torch.manual_seed(1)
     for _ in range(3):
         step(model, optimizer)

@@ -22,7 +22,7 @@ from pipeline.encoders.model import StaticModel
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
 from pipeline.mining.files.bucc import evaluate_files, make_files, read_found
 from pipeline.mining.files.mine import Judges, mine_files
-from pipeline.mining.files.outputs import Outputs
+from pipeline.mining.files.outputs import PairOutputs
 from pipeline.mining.files.score import score_files
 from pipeline.mining.files.text import TextInput, language_of, read_text
 from pipeline.mining.files.vectors import embed_text
@@ -286,11 +286,11 @@ def static(tmp_path_factory):
 
 def test_sentences_that_the_model_makes_nothing_of_are_left_out_and_counted(tmp_path, work, static):
     inputs = both(tmp_path, [sentence(1), "水", sentence(2)], [sentence(2), "火", sentence(1)])
-    result = mine_files(inputs, static, OPTIONS, Outputs((tmp_path / "p.tsv",)), work)
+    result = mine_files(inputs, static, OPTIONS, PairOutputs((tmp_path / "p.tsv",)), work)
     assert (result.a.without_tokens, result.a.vector_of.tolist()) == (1, [0, -1, 1])
     assert result.written == 2
     with pytest.raises(InputError, match="makes no tokens of any sentence"):
-        mine_files(both(tmp_path, ["水"], [sentence(1)]), static, OPTIONS, Outputs((tmp_path / "p.tsv",)), work)
+        mine_files(both(tmp_path, ["水"], [sentence(1)]), static, OPTIONS, PairOutputs((tmp_path / "p.tsv",)), work)
 
 
 # --- mining
@@ -300,7 +300,7 @@ def test_mining_finds_translations_and_says_where_they_stand(tmp_path, work, sta
     some = np.random.default_rng(2).permutation(BAGS)
     a = ["", *[sentence(number) for number in some[:40]], sentence(some[3])]
     b = translated([*some[39:19:-1], *some[100:120]])
-    outputs = Outputs((tmp_path / "p.parquet", tmp_path / "p.tsv", tmp_path / "p.tmx"), tmp_path / "p")
+    outputs = PairOutputs((tmp_path / "p.parquet", tmp_path / "p.tsv", tmp_path / "p.tmx"), tmp_path / "p")
     result = mine_files(both(tmp_path, a, b), static, OPTIONS, outputs, work)
     table = pq.read_table(tmp_path / "p.parquet").to_pylist()
     right = [row for row in table if row["text_a"].upper() == row["text_b"]]
@@ -316,7 +316,7 @@ def test_mining_finds_translations_and_says_where_they_stand(tmp_path, work, sta
 
 def test_files_and_arrays_give_the_same(tmp_path, work, encoder):
     a, b = [sentence(number) for number in range(0, 90, 2)], translated(range(0, 90, 3))
-    result = mine_files(both(tmp_path, a, b), encoder, OPTIONS, Outputs((tmp_path / "p.parquet",)), work)
+    result = mine_files(both(tmp_path, a, b), encoder, OPTIONS, PairOutputs((tmp_path / "p.parquet",)), work)
     x, y = (encoder.encode_tokens(encoder.tokenize(texts)).astype(np.float16) for texts in (a, b))
     pairs = mine(x, y, OPTIONS)
     table = pq.read_table(tmp_path / "p.parquet")
@@ -330,7 +330,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path, work, encoder):
     inputs = both(tmp_path, [sentence(number) for number in range(30)], translated(range(30)))
     written = []
     for name in ("1.parquet", "2.parquet"):
-        mine_files(inputs, encoder, OPTIONS, Outputs((tmp_path / name,)), work)
+        mine_files(inputs, encoder, OPTIONS, PairOutputs((tmp_path / name,)), work)
         written.append((tmp_path / name).read_bytes())
     assert written[0] == written[1]
     made_by = json.loads(pq.read_schema(tmp_path / "1.parquet").metadata[b"softalign"])
@@ -351,13 +351,13 @@ def test_a_million_copies_of_one_sentence_are_one(tmp_path, work, encoder):
 def test_copies_and_threshold(tmp_path, work, encoder):
     a = [sentence(5)] * 1_000 + [sentence(6)]
     inputs = both(tmp_path, a, translated([6, 5]))
-    result = mine_files(inputs, encoder, OPTIONS, Outputs((tmp_path / "p.parquet",)), work)
+    result = mine_files(inputs, encoder, OPTIONS, PairOutputs((tmp_path / "p.parquet",)), work)
     assert len(result.a.vectors) == 2
     table = pq.read_table(tmp_path / "p.parquet")
     assert sorted(table.column("row_a").to_pylist()) == [0, 1_000]
     high = float(table.column("score").to_numpy().max())
     above = mine_files(
-        inputs, encoder, Mine(keep=KEEP, threshold=np.nextafter(high, 9)), Outputs((tmp_path / "q.parquet",)), work
+        inputs, encoder, Mine(keep=KEEP, threshold=np.nextafter(high, 9)), PairOutputs((tmp_path / "q.parquet",)), work
     )
     assert (above.found, above.written) == (2, 0)
     assert pq.read_table(tmp_path / "q.parquet").column_names == table.column_names
@@ -366,7 +366,7 @@ def test_copies_and_threshold(tmp_path, work, encoder):
 def test_an_approximate_search_says_what_it_cost(tmp_path, work, encoder):
     inputs = both(tmp_path, [sentence(number) for number in range(300)], translated(range(300)))
     result = mine_files(
-        inputs, encoder, Mine(keep=KEEP, search="approximate"), Outputs((tmp_path / "p.parquet",)), work
+        inputs, encoder, Mine(keep=KEEP, search="approximate"), PairOutputs((tmp_path / "p.parquet",)), work
     )
     assert result.search["search"] == "approximate"
     assert 0.9 <= result.search["cost"]["recall_pairs"] <= 1
@@ -387,7 +387,7 @@ def test_known_pairs_give_a_threshold_that_is_applied_and_told(tmp_path, work, s
     some = np.random.default_rng(3).permutation(BAGS)
     a, b = [sentence(number) for number in some[:80]], translated([*some[:40], *some[80:120]])
     known = known_sides(tmp_path, [*some[150:210], some[0]])  # the last one stands in the text
-    outputs = Outputs((tmp_path / "p.parquet",))
+    outputs = PairOutputs((tmp_path / "p.parquet",))
     result = mine_files(both(tmp_path, a, b), static, OPTIONS, outputs, work, judges=Judges(known=known))
     assert result.estimate is not None
     assert (result.estimate.known, result.known_left_out) == (60, 1)
@@ -406,7 +406,7 @@ def test_known_pairs_give_a_threshold_that_is_applied_and_told(tmp_path, work, s
 def test_scoring_estimates_a_threshold_and_shifts_lines(tmp_path, work, static):
     some = np.random.default_rng(4).permutation(BAGS)
     inputs = both(tmp_path, [sentence(number) for number in some[:60]], translated(some[:60]))
-    outputs = Outputs((tmp_path / "s.parquet",))
+    outputs = PairOutputs((tmp_path / "s.parquet",))
     result = score_files(
         inputs, static, OPTIONS, outputs, work, min_score=1.0, known=known_sides(tmp_path, some[70:130])
     )
@@ -424,7 +424,7 @@ def test_too_few_known_pairs_are_refused(tmp_path, work, static, numbers, messag
     known = known_sides(tmp_path, [BAGS[number] for number in numbers])
     inputs = both(tmp_path, [sentence(BAGS[99])], translated([BAGS[98]]))
     with pytest.raises(InputError, match=message):
-        mine_files(inputs, static, OPTIONS, Outputs((tmp_path / "p.tsv",)), work, judges=Judges(known=known))
+        mine_files(inputs, static, OPTIONS, PairOutputs((tmp_path / "p.tsv",)), work, judges=Judges(known=known))
 
 
 def with_documents(tmp_path, a, b):
@@ -446,7 +446,7 @@ def test_documents_keep_pairs_inside_and_a_sentence_is_one_in_each(tmp_path, wor
     b = [(f"d{place % 4}", sentence(number).upper()) for place, number in enumerate(numbers)]
     b += [("d1", sentence(numbers[0]).upper()), ("", sentence(numbers[1]).upper())]
     inputs, documents = with_documents(tmp_path, a, b)
-    outputs = Outputs((tmp_path / "p.parquet",))
+    outputs = PairOutputs((tmp_path / "p.parquet",))
     options = Mine(keep=KEEP, within="document")
     result = mine_files(inputs, static, options, outputs, work, judges=Judges(documents=documents))
     table = pq.read_table(tmp_path / "p.parquet").to_pylist()
@@ -467,7 +467,7 @@ def test_windows_of_days(tmp_path, work, static):
     b = [(f"2024-05-{place + 3:02d}", sentence(number).upper()) for place, number in enumerate(numbers)]
     inputs, documents = with_documents(tmp_path, a, b)
     for window, right in ((2, True), (1, False)):
-        outputs = Outputs((tmp_path / "p.parquet",))
+        outputs = PairOutputs((tmp_path / "p.parquet",))
         options = Mine(keep=KEEP, within="window", window=window)
         mine_files(inputs, static, options, outputs, work, judges=Judges(documents=documents))
         rows = pq.read_table(tmp_path / "p.parquet").to_pylist()
@@ -492,7 +492,7 @@ def test_documents_from_other_files_need_a_line_for_each_row(tmp_path, work, sta
             inputs,
             static,
             Mine(keep=KEEP, within="document"),
-            Outputs((tmp_path / "p.tsv",)),
+            PairOutputs((tmp_path / "p.tsv",)),
             work,
             judges=Judges(documents=documents),
         )
@@ -516,14 +516,16 @@ def test_documents_from_other_files_need_a_line_for_each_row(tmp_path, work, sta
 )
 def test_what_cannot_go_together_is_refused(tmp_path, work, static, options, judges, message):
     with pytest.raises(UserError, match=message):
-        mine_files(both(tmp_path, ["x"], ["y"]), static, options, Outputs((tmp_path / "p.tsv",)), work, judges=judges)
+        mine_files(
+            both(tmp_path, ["x"], ["y"]), static, options, PairOutputs((tmp_path / "p.tsv",)), work, judges=judges
+        )
 
 
 def test_indexes_are_kept_with_the_vectors_and_used_again(tmp_path, work, encoder):
     options, kept, times = Mine(keep=KEEP, search="approximate", index="IVF4,Flat", recall=1.0), tmp_path / "kept", []
     for name, first in (("1", 0), ("2", 0), ("3", 1)):
         inputs = both(tmp_path, [sentence(number) for number in range(first, 300)], translated(range(250)))
-        mine_files(inputs, encoder, options, Outputs((tmp_path / f"{name}.parquet",)), work, kept)
+        mine_files(inputs, encoder, options, PairOutputs((tmp_path / f"{name}.parquet",)), work, kept)
         times.append({path: path.stat().st_mtime_ns for path in (kept / "indexes").glob("*/index.faiss")})
     assert len(times[0]) == 2
     assert times[1] == times[0]
@@ -537,19 +539,19 @@ def test_indexes_are_kept_with_the_vectors_and_used_again(tmp_path, work, encode
 @pytest.mark.parametrize(
     ("outputs", "languages", "message"),
     [
-        (Outputs(()), ("en", "fr"), "--out: nothing to write"),
-        (Outputs(("p.xlsx",)), ("en", "fr"), r"p.xlsx: found suffix '.xlsx', expected one of .parquet, .tsv"),
-        (Outputs(("p.tmx",)), ("en", "und"), r"--languages: .tmx needs them, and the name .*b.fr does not tell"),
-        (Outputs((), "p"), ("und", "fr"), r"--languages: --moses needs them"),
-        (Outputs((), "p"), ("en", "en"), "--moses: both sides are en"),
-        (Outputs(("p.ids",)), ("en", "fr"), r"\.ids needs sentences with ids"),
-        (Outputs((), "a"), ("en", "fr"), "a.en is the input of --src; give another name"),
+        (PairOutputs(()), ("en", "fr"), "--out: nothing to write"),
+        (PairOutputs(("p.xlsx",)), ("en", "fr"), r"p.xlsx: found suffix '.xlsx', expected one of .parquet, .tsv"),
+        (PairOutputs(("p.tmx",)), ("en", "und"), r"--languages: .tmx needs them, and the name .*b.fr does not tell"),
+        (PairOutputs((), "p"), ("und", "fr"), r"--languages: --moses needs them"),
+        (PairOutputs((), "p"), ("en", "en"), "--moses: both sides are en"),
+        (PairOutputs(("p.ids",)), ("en", "fr"), r"\.ids needs sentences with ids"),
+        (PairOutputs((), "a"), ("en", "fr"), "a.en is the input of --src; give another name"),
     ],
 )
 def test_what_cannot_be_written_is_refused_first(tmp_path, outputs, languages, message):
     inputs = both(tmp_path, ["x"], ["y"])
     inputs = tuple(replace(side, language=code) for side, code in zip(inputs, languages, strict=True))
-    outputs = Outputs(
+    outputs = PairOutputs(
         tuple(tmp_path / name for name in outputs.files), tmp_path / outputs.moses if outputs.moses else None
     )
     with pytest.raises(UserError, match=message):
@@ -573,7 +575,7 @@ def test_scores_of_given_pairs_are_those_of_the_definition_in_the_order_of_lines
     a = [sentence(number) for number in numbers]
     b = translated([*numbers[:40], *(numbers[40:] + 500)])
     inputs = both(tmp_path, a, b)
-    result = score_files(inputs, encoder, OPTIONS, Outputs((tmp_path / "s.tsv", tmp_path / "s.parquet")), work)
+    result = score_files(inputs, encoder, OPTIONS, PairOutputs((tmp_path / "s.tsv", tmp_path / "s.parquet")), work)
     table = pq.read_table(tmp_path / "s.parquet")
     assert table.column("text_a").to_pylist() == a
     assert table.column("text_b").to_pylist() == b
@@ -587,11 +589,11 @@ def test_lines_without_a_score_keep_the_order_unless_they_are_filtered(tmp_path,
     a = [sentence(1), "", sentence(2), sentence(1)]
     b = [*translated([1]), "x", *translated([2, 1])]
     inputs = both(tmp_path, a, b)
-    score_files(inputs, encoder, OPTIONS, Outputs((tmp_path / "s.tsv",)), work)
+    score_files(inputs, encoder, OPTIONS, PairOutputs((tmp_path / "s.tsv",)), work)
     scores = [line.split("\t")[0] for line in (tmp_path / "s.tsv").read_text().splitlines()]
     assert scores[1] == "nan"
     assert scores[0] == scores[3]
-    result = score_files(inputs, encoder, OPTIONS, Outputs((), tmp_path / "m"), work, min_score=0.0)
+    result = score_files(inputs, encoder, OPTIONS, PairOutputs((), tmp_path / "m"), work, min_score=0.0)
     assert (result.found, result.written) == (4, 3)
     assert (tmp_path / "m.en").read_text().splitlines() == [a[0], a[2], a[3]]
 
@@ -600,14 +602,14 @@ def test_one_file_with_both_columns(tmp_path, work, encoder):
     lines = [f"{sentence(number)}\t{sentence(number).upper()}" for number in range(20)]
     path = write_lines(tmp_path / "both.tsv", lines)
     sides = TextInput("--src", path, "en", column=0), TextInput("--trg", path, "fr", column=1)
-    result = score_files(sides, encoder, OPTIONS, Outputs((tmp_path / "s.tsv",)), work, min_score=1.0)
+    result = score_files(sides, encoder, OPTIONS, PairOutputs((tmp_path / "s.tsv",)), work, min_score=1.0)
     assert result.written == 20
 
 
 def test_unequal_lengths_are_refused(tmp_path, work, encoder):
     inputs = both(tmp_path, [sentence(1), sentence(2)], translated([1]))
     with pytest.raises(InputError, match=r"2 and 1 lines; expected equally many, aligned line by line"):
-        score_files(inputs, encoder, OPTIONS, Outputs((tmp_path / "s.tsv",)), work)
+        score_files(inputs, encoder, OPTIONS, PairOutputs((tmp_path / "s.tsv",)), work)
 
 
 # --- BUCC
@@ -636,14 +638,14 @@ def test_made_sets_share_no_sentence(made):
 def test_gold_tunes_on_one_set_and_tests_on_another(tmp_path, work, made, static):
     training, test = (one.stem for one in made)
     gold = training.with_name(f"{training.name}.gold")
-    outputs = Outputs((tmp_path / "t.parquet", tmp_path / "t.ids"))
+    outputs = PairOutputs((tmp_path / "t.parquet", tmp_path / "t.ids"))
     tuned = mine_files(bucc_inputs(training), static, OPTIONS, outputs, work, judges=Judges(gold, tune_gold=True))
     assert tuned.gold.quality.f1 > 0.8
     frozen, used = evaluate_files(gold, tmp_path / "t.parquet")
     listed, _ = evaluate_files(gold, tmp_path / "t.ids")
     assert frozen.quality == listed.quality == tuned.gold.quality
     assert used is None
-    outputs = Outputs((tmp_path / "u.parquet",))
+    outputs = PairOutputs((tmp_path / "u.parquet",))
     result = mine_files(bucc_inputs(test), static, Mine(keep=KEEP, threshold=tuned.threshold), outputs, work)
     gold = test.with_name(f"{test.name}.gold")
     sentences = tuple(test.with_name(f"{test.name}.{code}") for code in ("en", "fr"))
@@ -658,7 +660,7 @@ def test_gold_pairs_of_copies_are_one(tmp_path, work, encoder):
     gold = tmp_path / "s.gold"
     write_lines(gold, ["en-000000003\tfr-000000002", "en-000000001\tfr-000000002", "en-000000004\tfr-000000001"])
     inputs = TextInput("--src", a, "en"), TextInput("--trg", b, "fr")
-    outputs = Outputs((tmp_path / "p.parquet",))
+    outputs = PairOutputs((tmp_path / "p.parquet",))
     result = mine_files(inputs, encoder, OPTIONS, outputs, work, judges=Judges(gold, tune_gold=True))
     assert (result.gold.quality.gold, result.gold.quality.correct) == (2, 2)
     sides = tmp_path / "s.en", tmp_path / "s.fr"
@@ -669,7 +671,7 @@ def test_gold_with_unknown_ids_or_ids_off_by_one_is_refused(tmp_path, work, made
     stem = made[0].stem
     lines = stem.with_name(f"{stem.name}.gold").read_text().splitlines()
     bad = tmp_path / "bad.gold"
-    outputs = Outputs((tmp_path / "p.parquet",))
+    outputs = PairOutputs((tmp_path / "p.parquet",))
     write_lines(bad, [*lines, "en-999999999\tfr-000000001"])
     with pytest.raises(InputError, match=rf"bad.gold:{len(lines) + 1}: the id 'en-999999999' is not in"):
         mine_files(bucc_inputs(stem), static, OPTIONS, outputs, work, judges=Judges(bad))
@@ -685,7 +687,7 @@ def test_gold_needs_ids(tmp_path, work, encoder):
             both(tmp_path, ["x"], ["y"]),
             encoder,
             OPTIONS,
-            Outputs((tmp_path / "p.tsv",)),
+            PairOutputs((tmp_path / "p.tsv",)),
             work,
             judges=Judges(tmp_path / "g"),
         )

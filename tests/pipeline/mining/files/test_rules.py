@@ -13,7 +13,7 @@ from pipeline.config.mine import Mine
 from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.described import ModelOptions, open_model
 from pipeline.mining.files.mine import Judges, mine_files
-from pipeline.mining.files.outputs import Outputs
+from pipeline.mining.files.outputs import PairOutputs
 from pipeline.mining.files.score import score_files
 from pipeline.mining.files.text import TextInput
 from pipeline.text.rules import OFF
@@ -47,7 +47,7 @@ def pairs_of(path: Path) -> set[tuple[str, str]]:
 def test_untranslated_sentences_and_numbers_are_not_mined(tmp_path: Path, encoder, options: dict[str, str]):
     numbers = [str(n) for n in range(1000, 1010)]
     inputs = sides(tmp_path, EN + numbers, FR + EN[:20] + numbers)
-    outputs = Outputs((tmp_path / "p.parquet",))
+    outputs = PairOutputs((tmp_path / "p.parquet",))
     result = mine_files(inputs, encoder, Mine(**options), outputs, tmp_path / "work")
     found = pairs_of(tmp_path / "p.parquet")
     assert len(set(zip(EN, FR, strict=True)) & found) >= 15  # the model is untrained
@@ -63,7 +63,7 @@ def test_untranslated_sentences_and_numbers_are_not_mined(tmp_path: Path, encode
 def test_within_documents_too(tmp_path: Path, encoder):
     inputs = sides(tmp_path, EN[:20] * 2, FR[:20] + EN[:20])
     documents = sides_of_documents(tmp_path, [str(n // 4) for n in range(40)])
-    outputs, options = Outputs((tmp_path / "p.parquet",)), Mine(within="document")
+    outputs, options = PairOutputs((tmp_path / "p.parquet",)), Mine(within="document")
     mine_files(inputs, encoder, options, outputs, tmp_path / "work", judges=Judges(documents=documents))
     found = pairs_of(tmp_path / "p.parquet")
     assert set(zip(EN[:20], FR[:20], strict=True)) <= found
@@ -84,7 +84,7 @@ def test_known_copies_are_not_planted(tmp_path: Path, encoder):
         TextInput("--known", str(tmp_path / "known.tsv"), side.language, column=column)
         for side, column in zip(inputs, (0, 1), strict=True)
     )
-    outputs = Outputs((tmp_path / "p.parquet",))
+    outputs = PairOutputs((tmp_path / "p.parquet",))
     result = mine_files(inputs, encoder, Mine(), outputs, tmp_path / "work", judges=Judges(known=both))
     assert (result.estimate.known, result.known_left_out) == (len(known), len(copies))
 
@@ -98,7 +98,7 @@ def test_gold_pairs_that_break_a_rule_are_named(tmp_path: Path, encoder):
     gold = [f"en-{n:09d}\tfr-{n - 1:09d}\n" for n in range(1, len(EN))]
     gold += [f"en-000000000\tfr-{len(EN) - 1:09d}\n", f"en-{len(EN):09d}\tfr-{len(EN):09d}\n"]
     (tmp_path / "gold").write_text("".join(gold))
-    outputs = Outputs((tmp_path / "p.parquet",))
+    outputs = PairOutputs((tmp_path / "p.parquet",))
     result = mine_files(inputs, encoder, Mine(), outputs, tmp_path / "work", judges=Judges(gold=tmp_path / "gold"))
     assert result.left_out.gold == {"copy": 1, "numbers": 1}
 
@@ -107,7 +107,7 @@ def test_lines_that_break_a_rule_have_no_score(tmp_path: Path, encoder):
     a = [*EN[:30], EN[30], "page 12 of 13", "1999", "", "see www.a.b"]
     b = [*FR[:30], EN[30].upper(), "PAGE 14 DE 15", "1999", "x y", "see this"]
     rules = [None] * 30 + ["copy", "numbers", "copy", "empty", "urls"]
-    inputs, outputs = sides(tmp_path, a, b), Outputs((tmp_path / "s.tsv", tmp_path / "s.parquet"))
+    inputs, outputs = sides(tmp_path, a, b), PairOutputs((tmp_path / "s.tsv", tmp_path / "s.parquet"))
     result = score_files(inputs, encoder, Mine(), outputs, tmp_path / "work")
     table = pq.read_table(tmp_path / "s.parquet")
     assert table.column("rule").to_pylist() == rules
@@ -129,17 +129,17 @@ def test_sides_that_look_exchanged_are_counted_where_scripts_differ(tmp_path: Pa
     inputs = sides(
         tmp_path, [*EN[:20], "вода вода", "вода lamp"], ["вода"] * 20 + ["river stone", "вода"], ("en", "ru")
     )
-    result = score_files(inputs, encoder, Mine(), Outputs((tmp_path / "s.tsv",)), tmp_path / "work")
+    result = score_files(inputs, encoder, Mine(), PairOutputs((tmp_path / "s.tsv",)), tmp_path / "work")
     assert result.lines.exchanged == 1
 
 
 def test_a_bitext_of_copies_is_an_error(tmp_path: Path, encoder):
     inputs = sides(tmp_path, EN, EN)
     with pytest.raises(InputError, match=r"no line can be scored \(43 copy\); --keep spares text a rule"):
-        score_files(inputs, encoder, Mine(), Outputs((tmp_path / "s.tsv",)), tmp_path / "work")
+        score_files(inputs, encoder, Mine(), PairOutputs((tmp_path / "s.tsv",)), tmp_path / "work")
     inputs = sides(tmp_path, ["1", "2"], ["1", "2"])
     with pytest.raises(InputError, match=r"no sentence passes the rules \(2 too-short\)"):
-        mine_files(inputs, encoder, Mine(), Outputs((tmp_path / "s.tsv",)), tmp_path / "work")
+        mine_files(inputs, encoder, Mine(), PairOutputs((tmp_path / "s.tsv",)), tmp_path / "work")
 
 
 TMX = (
@@ -178,19 +178,19 @@ def memory(folder: Path, name: str, languages: tuple[str, str] = ("en", "fr")):
 @pytest.mark.parametrize("name", MEMORIES)
 def test_memories_and_catalogues_are_scored_as_pairs(tmp_path: Path, encoder, name: str):
     inputs = memory(tmp_path, name)
-    score_files(inputs, encoder, Mine(), Outputs((tmp_path / "s.parquet",)), tmp_path / "work")
+    score_files(inputs, encoder, Mine(), PairOutputs((tmp_path / "s.parquet",)), tmp_path / "work")
     table = pq.read_table(tmp_path / "s.parquet")
     sides_ = zip(table.column("text_a").to_pylist(), table.column("text_b").to_pylist(), strict=True)
     assert list(sides_) == PAIRS
     assert np.isfinite(table.column("score").to_numpy()).all()
-    mine_files(inputs, encoder, Mine(), Outputs((tmp_path / "p.parquet",)), tmp_path / "work")
+    mine_files(inputs, encoder, Mine(), PairOutputs((tmp_path / "p.parquet",)), tmp_path / "work")
     assert len(pairs_of(tmp_path / "p.parquet") & set(PAIRS)) > 20
 
 
 def test_a_memory_is_given_for_both_sides_and_with_its_languages(tmp_path: Path, encoder):
     one, other = memory(tmp_path, "m.tmx")
     text = sides(tmp_path, EN, FR)[1]
-    outputs = Outputs((tmp_path / "s.tsv",))
+    outputs = PairOutputs((tmp_path / "s.tsv",))
     with pytest.raises(UserError, match=r"m\.tmx is tmx, which holds both sides; expected the same file for the other"):
         score_files((one, text), encoder, Mine(), outputs, tmp_path / "work")
     same = TextInput("--trg", other.path, "en", pair=("en", "en"))
