@@ -20,23 +20,15 @@ from pipeline.ground.arrays import Floats
 
 @dataclass(frozen=True)
 class ScoreDifference:
-    """How far a model is ahead of the first one on a task, or on the mean over tasks.
+    """How far a model is ahead of the first one on a task, or on the mean over tasks."""
 
-    Attributes:
-        benchmark: which.
-        task: which; ``mean`` for the mean.
-        statistic: the benchmark's main one.
-        values: of every model, the first one first.
-        intervals: of every other model's value less the first one's.
-        p: of every other model, how often the sign of the difference turns in resamples, two-sided: 0.05 or less is
-            commonly called significant. At least 2 / (resamples + 1).
-    """
-
-    benchmark: str
-    task: str
-    statistic: str
-    values: tuple[float, ...]
-    intervals: tuple[tuple[float, float], ...]
+    benchmark: str  # which
+    task: str  # which; ``mean`` for the mean
+    statistic: str  # the benchmark's main one
+    values: tuple[float, ...]  # of every model, the first one first
+    intervals: tuple[tuple[float, float], ...]  # of every other model's value less the first one's
+    # of every other model, how often the sign of the difference turns in resamples, two-sided: 0.05 or less is commonly
+    # called significant. At least 2 / (resamples + 1).
     p: tuple[float, ...]
 
 

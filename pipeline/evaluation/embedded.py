@@ -26,21 +26,14 @@ BLOCK = 4_096
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """Whatever turns sentences into vectors, as evaluation sees it.
+    """Whatever turns sentences into vectors, as evaluation sees it."""
 
-    Attributes:
-        name: what results call it.
-        encode: see `Encode`.
-        identity: everything that a vector depends on besides the text, as JSON values.
-        dimension: of the vectors; without it they are not kept in the store.
-        tokenizer: to count unknown tokens, if it has one that we know.
-    """
-
-    name: str
-    encode: Encode
+    name: str  # what results call it
+    encode: Encode  # see `Encode`
+    # everything that a vector depends on besides the text, as JSON values
     identity: Mapping[str, Any] = field(default_factory=dict)
-    dimension: int | None = None
-    tokenizer: TextTokenizer | None = None
+    dimension: int | None = None  # of the vectors; without it they are not kept in the store
+    tokenizer: TextTokenizer | None = None  # to count unknown tokens, if it has one that we know
 
 
 def as_model(name: str, encode: Encoder | Encode | MeasuredModel) -> MeasuredModel:
@@ -60,15 +53,10 @@ def as_model(name: str, encode: Encoder | Encode | MeasuredModel) -> MeasuredMod
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors by text.
+    """Vectors by text."""
 
-    Attributes:
-        keys: of the texts, sorted [u].
-        vectors: L2-normalised or zero [u, d], float16 if they come from a store, else float32.
-    """
-
-    keys: Keys
-    vectors: NDArray[np.floating]
+    keys: Keys  # of the texts, sorted [u]
+    vectors: NDArray[np.floating]  # L2-normalised or zero [u, d], float16 if they come from a store, else float32
 
     def rows(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """The row of each text [n]; -1 for one that was not embedded."""

@@ -42,20 +42,13 @@ that a measure does not have are null; see `Items` for the others."""
 
 @dataclass(frozen=True)
 class ModelResult:
-    """One model's results, read back.
+    """One model's results, read back."""
 
-    Attributes:
-        path: the JSON file.
-        about: what it holds.
-        items: by benchmark and task.
-        ids: of each task's items [n].
-        clean: which of them are clean [n]; absent where nobody looked.
-    """
-
-    path: Path
-    about: dict[str, Any]
-    items: dict[str, dict[str, Items]]
-    ids: dict[str, dict[str, pa.Array]]
+    path: Path  # the JSON file
+    about: dict[str, Any]  # what it holds
+    items: dict[str, dict[str, Items]]  # by benchmark and task
+    ids: dict[str, dict[str, pa.Array]]  # of each task's items [n]
+    # which of them are clean [n]; absent where nobody looked
     clean: dict[str, dict[str, np.ndarray[Any, np.dtype[np.bool_]]]]
 
     @property

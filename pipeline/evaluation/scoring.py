@@ -30,25 +30,18 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class TaskScore:
-    """What a model reached on one task.
+    """What a model reached on one task."""
 
-    Attributes:
-        task: the task.
-        items: what the scores were computed from.
-        values: by statistic.
-        intervals: of some statistics, the 95 % bootstrap interval.
-        more: whatever else is worth knowing (a threshold, sentences without a vector).
-        clean: items none of whose sentences stood in training text [n]; None: not looked for.
-        seen: how many different sentences the items have, and how many of them stood in training text exactly, and only
-            nearly; None: not looked for.
-    """
-
-    task: Task
-    items: Items
-    values: dict[str, float]
+    task: Task  # the task
+    items: Items  # what the scores were computed from
+    values: dict[str, float]  # by statistic
+    # of some statistics, the 95 % bootstrap interval
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    # whatever else is worth knowing (a threshold, sentences without a vector)
     more: dict[str, float] = field(default_factory=dict)
-    clean: Flags | None = None
+    clean: Flags | None = None  # items none of whose sentences stood in training text [n]; None: not looked for
+    # how many different sentences the items have, and how many of them stood in training text exactly, and only nearly;
+    # None: not looked for
     seen: dict[str, int] | None = None
 
     def item_texts(self) -> tuple[list[str], list[str]]:
@@ -72,21 +65,13 @@ class TaskScore:
 
 @dataclass(frozen=True)
 class BenchmarkScore:
-    """What a model reached on a benchmark.
+    """What a model reached on a benchmark."""
 
-    Attributes:
-        benchmark: name and kind.
-        model: the model's name.
-        tasks: in the benchmark's order.
-        mean_intervals: of the means over tasks.
-        unknown: of each language's tokens, the share that the tokenizer does not know.
-    """
-
-    benchmark: Benchmark
-    model: str
-    tasks: tuple[TaskScore, ...]
-    mean_intervals: dict[str, tuple[float, float]]
-    unknown: dict[str, float]
+    benchmark: Benchmark  # name and kind
+    model: str  # the model's name
+    tasks: tuple[TaskScore, ...]  # in the benchmark's order
+    mean_intervals: dict[str, tuple[float, float]]  # of the means over tasks
+    unknown: dict[str, float]  # of each language's tokens, the share that the tokenizer does not know
 
     @property
     def means(self) -> dict[str, float]:

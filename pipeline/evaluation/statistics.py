@@ -140,18 +140,13 @@ WITH_INTERVAL = ("accuracy", "xsim", "spearman", "pearson", "f1")
 
 @dataclass(frozen=True)
 class Items:
-    """What one model did on one task, item by item.
+    """What one model did on one task, item by item."""
 
-    Attributes:
-        measure: which statistics there are.
-        columns: arrays [n]; ``retrieval``: target, found, found_back and for xsim margin, margin_back (rows);
-            ``top-one``: target, found; ``similarity``: cosine, gold; ``mining``: extracted, correct, wanted (counts).
-        units: see `Task.units`.
-    """
-
-    measure: Measure
+    measure: Measure  # which statistics there are
+    # arrays [n]; ``retrieval``: target, found, found_back and for xsim margin, margin_back (rows); ``top-one``: target,
+    # found; ``similarity``: cosine, gold; ``mining``: extracted, correct, wanted (counts)
     columns: dict[str, NDArray[np.generic]]
-    units: str
+    units: str  # see `Task.units`
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))

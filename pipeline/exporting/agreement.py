@@ -18,19 +18,12 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Agreement:
-    """Cosines between the original's and the export's vectors of the same sentences.
+    """Cosines between the original's and the export's vectors of the same sentences."""
 
-    Attributes:
-        sentences: compared.
-        lowest: cosine.
-        mean: cosine.
-        nearest: the share of sentences whose nearest other sentence of the sample is the same in both.
-    """
-
-    sentences: int
-    lowest: float
-    mean: float
-    nearest: float
+    sentences: int  # compared
+    lowest: float  # cosine
+    mean: float  # cosine
+    nearest: float  # the share of sentences whose nearest other sentence of the sample is the same in both
 
     def as_dict(self) -> dict[str, Any]:
         """For metadata, to five digits; the lowest cosine is cut, never rounded up."""

@@ -27,27 +27,17 @@ UNKNOWN_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Card:
-    """What a card says of the model itself.
+    """What a card says of the model itself."""
 
-    Attributes:
-        name: the folder's or the repository's.
-        identity: of the encoder (see `Encoder.identity`).
-        static: whether it is a static encoder.
-        pad: the id that padding is filled with.
-        graphs: by file, what was measured of each ONNX graph; empty without ONNX.
-        sample: what they were measured on.
-        licence: of the model.
-        tokenizer: the file of the tokenizer that the graphs go with.
-    """
-
-    name: str
-    identity: Mapping[str, Any]
-    static: bool
-    pad: int = 0
+    name: str  # the folder's or the repository's
+    identity: Mapping[str, Any]  # of the encoder (see `Encoder.identity`)
+    static: bool  # whether it is a static encoder
+    pad: int = 0  # the id that padding is filled with
+    # by file, what was measured of each ONNX graph; empty without ONNX
     graphs: Mapping[str, Mapping[str, Any]] | None = None
-    sample: str = ""
-    licence: str | None = None
-    tokenizer: str = "tokenizer.json"
+    sample: str = ""  # what they were measured on
+    licence: str | None = None  # of the model
+    tokenizer: str = "tokenizer.json"  # the file of the tokenizer that the graphs go with
 
 
 @dataclass(frozen=True)

@@ -46,38 +46,23 @@ MIN_COSINE = 0.97
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What is asked for.
+    """What is asked for."""
 
-    Attributes:
-        targets: ``card`` is in every export; ``onnx`` brings ``sentence-transformers`` with it.
-        out: the folder; it must not exist, be empty, or be an earlier export.
-        name: what the card calls the model.
-        licence: of the model, for the card.
-        min_cosine: the least cosine of an int8 vector to the original's.
-    """
-
-    targets: frozenset[Target]
-    out: Path
-    name: str
-    licence: str | None = None
-    min_cosine: float = MIN_COSINE
+    targets: frozenset[Target]  # ``card`` is in every export; ``onnx`` brings ``sentence-transformers`` with it
+    out: Path  # the folder; it must not exist, be empty, or be an earlier export
+    name: str  # what the card calls the model
+    licence: str | None = None  # of the model, for the card
+    min_cosine: float = MIN_COSINE  # the least cosine of an int8 vector to the original's
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """What was written."""
 
-    Attributes:
-        folder: the export.
-        files: with their sizes in bytes, by name, sorted.
-        graphs: what was measured of each ONNX graph, by file.
-        sample: what it was measured on; empty without ONNX.
-    """
-
-    folder: Path
-    files: Mapping[str, int]
-    graphs: Mapping[str, Mapping[str, Any]]
-    sample: str
+    folder: Path  # the export
+    files: Mapping[str, int]  # with their sizes in bytes, by name, sorted
+    graphs: Mapping[str, Mapping[str, Any]]  # what was measured of each ONNX graph, by file
+    sample: str  # what it was measured on; empty without ONNX
 
 
 def check_out(out: Path, source: Path) -> None:

@@ -17,14 +17,10 @@ METRICS = ("prepare", "tokenize", "train", "evaluate", "heldout")
 
 @dataclass(frozen=True)
 class KnownOrigin:
-    """A project's facts for a model card.
+    """A project's facts for a model card."""
 
-    Attributes:
-        params: its parameters.
-        metrics: by stage, what `METRICS` names; a stage without metrics has none.
-    """
-
-    params: Params
+    params: Params  # its parameters
+    # by stage, what `METRICS` names; a stage without metrics has none
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, stage: str) -> Mapping[str, Any]:

@@ -22,15 +22,10 @@ LONGEST = 24
 
 @dataclass(frozen=True)
 class ExportSample:
-    """Sentences, and where they come from.
+    """Sentences, and where they come from."""
 
-    Attributes:
-        texts: at most `SIZE`.
-        source: for the metadata: never a path.
-    """
-
-    texts: Sequence[str]
-    source: str
+    texts: Sequence[str]  # at most `SIZE`
+    source: str  # for the metadata: never a path
 
 
 def sample_of_file(path: Path) -> ExportSample:

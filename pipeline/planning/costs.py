@@ -41,25 +41,15 @@ ADAM_BYTES = 16
 
 @dataclass(frozen=True)
 class Workload:
-    """How much there is to do.
+    """How much there is to do."""
 
-    Attributes:
-        lines: that prepare reads, a line being a pair or a sentence.
-        pairs: training pairs, over all language pairs.
-        label_sentences: unique sentences that the teacher embeds.
-        sentences: unique training sentences, all languages.
-        mine: sentences that are embedded to be mined, over all languages.
-        languages: how many.
-        language_pairs: how many.
-    """
-
-    lines: int
-    pairs: int
-    label_sentences: int
-    sentences: int
-    mine: int
-    languages: int
-    language_pairs: int
+    lines: int  # that prepare reads, a line being a pair or a sentence
+    pairs: int  # training pairs, over all language pairs
+    label_sentences: int  # unique sentences that the teacher embeds
+    sentences: int  # unique training sentences, all languages
+    mine: int  # sentences that are embedded to be mined, over all languages
+    languages: int  # how many
+    language_pairs: int  # how many
 
     @classmethod
     def of_size(cls, pairs: int, mine: int, params: Params) -> Workload:
@@ -78,38 +68,24 @@ class Workload:
 
 @dataclass(frozen=True)
 class Machines:
-    """What the work is done on.
+    """What the work is done on."""
 
-    Attributes:
-        device: an accelerator that is not at hand; None: this machine.
-        devices: how many.
-        workers: machines such as this one, for what needs no accelerator.
-    """
-
-    device: Device | None = None
-    devices: int = 1
-    workers: int = 1
+    device: Device | None = None  # an accelerator that is not at hand; None: this machine
+    devices: int = 1  # how many
+    workers: int = 1  # machines such as this one, for what needs no accelerator
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """What a stage costs.
+    """What a stage costs."""
 
-    Attributes:
-        stage: its name.
-        seconds: of wall time.
-        disk: bytes that it leaves.
-        memory: bytes that it holds at once: of training, on each process.
-        network: bytes that go between machines: of training, from each process; else to the store and from it.
-        note: what the figures rest on.
-    """
-
-    stage: str
-    seconds: float
-    disk: float
-    memory: float
+    stage: str  # its name
+    seconds: float  # of wall time
+    disk: float  # bytes that it leaves
+    memory: float  # bytes that it holds at once: of training, on each process
+    # bytes that go between machines: of training, from each process; else to the store and from it
     network: float = 0.0
-    note: str = ""
+    note: str = ""  # what the figures rest on
 
 
 def plan(work: Workload, units: UnitCosts, params: Params, machines: Machines) -> list[StageCost]:

@@ -50,21 +50,13 @@ WORDS = 3_000
 
 @dataclass(frozen=True)
 class PlannedModels:
-    """What is measured with.
+    """What is measured with."""
 
-    Attributes:
-        teacher: loaded.
-        student: as training starts from it.
-        student_tokenizer: its tokenizer.
-        texts: sentences of the project's languages.
-        label_texts: of the languages that the teacher embeds.
-    """
-
-    teacher: ModelEncoder
-    student: SentenceModel
-    student_tokenizer: TextTokenizer
-    texts: Sequence[str]
-    label_texts: Sequence[str]
+    teacher: ModelEncoder  # loaded
+    student: SentenceModel  # as training starts from it
+    student_tokenizer: TextTokenizer  # its tokenizer
+    texts: Sequence[str]  # sentences of the project's languages
+    label_texts: Sequence[str]  # of the languages that the teacher embeds
 
 
 def measure(params: Params, models: PlannedModels, scratch: Path, report: Callable[[str], None]) -> UnitCosts:

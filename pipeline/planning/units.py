@@ -12,53 +12,29 @@ from pipeline.ground.atomic import write_text
 
 @dataclass(frozen=True)
 class UnitCosts:
-    """Rates of the machine at hand, with the models of a project.
+    """Rates of the machine at hand, with the models of a project."""
 
-    Attributes:
-        cores: that were used.
-        matrix_flops: float32 matrix products, operations a second.
-        disk_bytes: written and synced, a second.
-        prepare_lines: lines of text that stage prepare reads, cleans and writes, a second.
-        teacher_tokenize: sentences that the teacher's tokenizer cuts, a second.
-        student_tokenize: of the student's.
-        tokenizer_sentences: sentences that a tokenizer is trained on, a second.
-        teacher_encode: sentences that the teacher embeds, a second.
-        student_encode: of the student's.
-        train_pairs: pairs that go through a training step, a second.
-        search_flops: exact search for neighbours, both directions from one product, operations a second.
-        scan_codes: compressed vectors that an approximate search looks at, a second.
-        teacher_tokens: of an average sentence.
-        student_tokens: of an average sentence.
-        sentence_bytes: of an average sentence, as UTF-8.
-        teacher_layers: parameters of the teacher but its token vectors.
-        student_layers: of the student's; 0 of a static one.
-        student_parameters: all of the student's.
-        teacher_dimension: of its vectors.
-        student_dimension: of its vectors.
-        encoders: which models these are, for comparison with the project's.
-    """
-
-    cores: int
-    matrix_flops: float
-    disk_bytes: float
-    prepare_lines: float
-    teacher_tokenize: float
-    student_tokenize: float
-    tokenizer_sentences: float
-    teacher_encode: float
-    student_encode: float
-    train_pairs: float
-    search_flops: float
-    scan_codes: float
-    teacher_tokens: float
-    student_tokens: float
-    sentence_bytes: float
-    teacher_layers: int
-    student_layers: int
-    student_parameters: int
-    teacher_dimension: int
-    student_dimension: int
-    encoders: str
+    cores: int  # that were used
+    matrix_flops: float  # float32 matrix products, operations a second
+    disk_bytes: float  # written and synced, a second
+    prepare_lines: float  # lines of text that stage prepare reads, cleans and writes, a second
+    teacher_tokenize: float  # sentences that the teacher's tokenizer cuts, a second
+    student_tokenize: float  # of the student's
+    tokenizer_sentences: float  # sentences that a tokenizer is trained on, a second
+    teacher_encode: float  # sentences that the teacher embeds, a second
+    student_encode: float  # of the student's
+    train_pairs: float  # pairs that go through a training step, a second
+    search_flops: float  # exact search for neighbours, both directions from one product, operations a second
+    scan_codes: float  # compressed vectors that an approximate search looks at, a second
+    teacher_tokens: float  # of an average sentence
+    student_tokens: float  # of an average sentence
+    sentence_bytes: float  # of an average sentence, as UTF-8
+    teacher_layers: int  # parameters of the teacher but its token vectors
+    student_layers: int  # of the student's; 0 of a static one
+    student_parameters: int  # all of the student's
+    teacher_dimension: int  # of its vectors
+    student_dimension: int  # of its vectors
+    encoders: str  # which models these are, for comparison with the project's
 
 
 def save_units(path: Path, units: UnitCosts) -> None:

@@ -29,38 +29,24 @@ COMMIT = "commit"
 
 @dataclass(frozen=True)
 class ExperimentRun:
-    """One experiment.
+    """One experiment."""
 
-    Attributes:
-        name: of it.
-        state: whether it ended, and how.
-        params: as written, nested.
-        metrics: numbers by ``<file>.<key>``, such as ``evaluate.retrieval.mean``.
-        commit: the commit that it started from.
-        time: when it was made, as text that sorts.
-        reason: why it failed.
-    """
-
-    name: str
-    state: Literal["success", "running", "queued", "failed"]
-    params: Mapping[str, Any]
+    name: str  # of it
+    state: Literal["success", "running", "queued", "failed"]  # whether it ended, and how
+    params: Mapping[str, Any]  # as written, nested
+    # numbers by ``<file>.<key>``, such as ``evaluate.retrieval.mean``
     metrics: Mapping[str, float] = field(default_factory=dict)
-    commit: str = ""
-    time: str = ""
-    reason: str = ""
+    commit: str = ""  # the commit that it started from
+    time: str = ""  # when it was made, as text that sorts
+    reason: str = ""  # why it failed
 
 
 @dataclass(frozen=True)
 class MetricCell:
-    """A metric of a row.
+    """A metric of a row."""
 
-    Attributes:
-        values: of each run, in the order of `Row.runs`.
-        best: whether no row has a better mean.
-    """
-
-    values: tuple[float, ...]
-    best: bool = False
+    values: tuple[float, ...]  # of each run, in the order of `Row.runs`
+    best: bool = False  # whether no row has a better mean
 
     @property
     def mean(self) -> float:
@@ -75,40 +61,24 @@ class MetricCell:
 
 @dataclass(frozen=True)
 class Row:
-    """Runs with the same settings.
+    """Runs with the same settings."""
 
-    Attributes:
-        settings: values of the table's settings.
-        runs: names of the experiments, ordered by ``repeats``.
-        repeats: of each run, what it differs in from the others (its seed).
-        cells: by metric, in the table's order.
-    """
-
-    settings: tuple[Value, ...]
-    runs: tuple[str, ...]
-    repeats: tuple[tuple[Value, ...], ...]
-    cells: tuple[MetricCell, ...]
+    settings: tuple[Value, ...]  # values of the table's settings
+    runs: tuple[str, ...]  # names of the experiments, ordered by ``repeats``
+    repeats: tuple[tuple[Value, ...], ...]  # of each run, what it differs in from the others (its seed)
+    cells: tuple[MetricCell, ...]  # by metric, in the table's order
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The table.
+    """The table."""
 
-    Attributes:
-        settings: keys of the parameters that vary.
-        metrics: names.
-        repeated_over: the parameters in which runs of one row may differ.
-        rows: ordered by settings.
-        unfinished: runs without results, with what is known of their settings.
-        doubles: names of runs that a later one with the same settings and seed replaces.
-    """
-
-    settings: tuple[str, ...]
-    metrics: tuple[str, ...]
-    repeated_over: tuple[str, ...]
-    rows: tuple[Row, ...]
-    unfinished: tuple[tuple[ExperimentRun, str], ...]
-    doubles: tuple[str, ...]
+    settings: tuple[str, ...]  # keys of the parameters that vary
+    metrics: tuple[str, ...]  # names
+    repeated_over: tuple[str, ...]  # the parameters in which runs of one row may differ
+    rows: tuple[Row, ...]  # ordered by settings
+    unfinished: tuple[tuple[ExperimentRun, str], ...]  # runs without results, with what is known of their settings
+    doubles: tuple[str, ...]  # names of runs that a later one with the same settings and seed replaces
 
 
 def compare(

@@ -19,35 +19,20 @@ SMALLEST = 0.0005
 
 @dataclass(frozen=True)
 class PairScores:
-    """A row of the table of scores; what wasn't measured is a dash.
+    """A row of the table of scores; what wasn't measured is a dash."""
 
-    Attributes:
-        pair: language pair.
-        accuracy: of retrieval, both directions.
-        accuracy_interval: 95 %.
-        forward: first language to second.
-        backward: second to first.
-        candidates: sentences of each side in retrieval.
-        precision: of mining on the test set.
-        recall: of mining on the test set.
-        f1: of mining on the test set.
-        f1_interval: 95 %.
-        dev_f1: on the set that tuned the threshold.
-        threshold: frozen.
-    """
-
-    pair: str
-    accuracy: str
-    accuracy_interval: str
-    forward: str
-    backward: str
-    candidates: str
-    precision: str
-    recall: str
-    f1: str
-    f1_interval: str
-    dev_f1: str
-    threshold: str
+    pair: str  # language pair
+    accuracy: str  # of retrieval, both directions
+    accuracy_interval: str  # 95 %
+    forward: str  # first language to second
+    backward: str  # second to first
+    candidates: str  # sentences of each side in retrieval
+    precision: str  # of mining on the test set
+    recall: str  # of mining on the test set
+    f1: str  # of mining on the test set
+    f1_interval: str  # 95 %
+    dev_f1: str  # on the set that tuned the threshold
+    threshold: str  # frozen
 
 
 def score_rows(inputs: ReportInputs) -> list[PairScores]:
@@ -83,17 +68,11 @@ def score_rows(inputs: ReportInputs) -> list[PairScores]:
 
 @dataclass(frozen=True)
 class CorpusRow:
-    """A row of the account.
+    """A row of the account."""
 
-    Attributes:
-        name: the corpus.
-        counts: read, kept, held out, rejected.
-        kept_share: of what was read.
-    """
-
-    name: str
-    counts: tuple[str, str, str, str]
-    kept_share: str
+    name: str  # the corpus
+    counts: tuple[str, str, str, str]  # read, kept, held out, rejected
+    kept_share: str  # of what was read
 
 
 def corpus_rows(inputs: ReportInputs) -> list[CorpusRow]:
@@ -127,19 +106,12 @@ def rejection_rows(inputs: ReportInputs) -> list[tuple[str, str, str, float]]:
 
 @dataclass(frozen=True)
 class BenchmarkRow:
-    """A benchmark whose sentences were kept from training.
+    """A benchmark whose sentences were kept from training."""
 
-    Attributes:
-        name: as params.yaml calls it.
-        sentences: how many it has.
-        removed: training pairs left out because a side is (nearly) one of them.
-        examples: the first of those pairs: where it stood, and its sides.
-    """
-
-    name: str
-    sentences: str
-    removed: str
-    examples: tuple[tuple[str, str, str], ...]
+    name: str  # as params.yaml calls it
+    sentences: str  # how many it has
+    removed: str  # training pairs left out because a side is (nearly) one of them
+    examples: tuple[tuple[str, str, str], ...]  # the first of those pairs: where it stood, and its sides
 
 
 def benchmark_rows(inputs: ReportInputs) -> list[BenchmarkRow]:

@@ -36,78 +36,47 @@ SIDES = ("text_a", "text_b", "corpus_a", "file_a", "line_a", "corpus_b", "file_b
 
 @dataclass(frozen=True)
 class Series:
-    """A measure by training step.
+    """A measure by training step."""
 
-    Attributes:
-        name: what was measured.
-        steps: [n].
-        values: [n].
-    """
-
-    name: str
-    steps: tuple[int, ...]
-    values: tuple[float, ...]
+    name: str  # what was measured
+    steps: tuple[int, ...]  # [n]
+    values: tuple[float, ...]  # [n]
 
 
 @dataclass(frozen=True)
 class ScoreHistogram:
-    """Scores of candidates.
+    """Scores of candidates."""
 
-    Attributes:
-        edges: of the bars [n + 1].
-        true: known translations in each bar [n].
-        false: candidates that are not known to be translations [n].
-        judged: whether they were looked up among known translations; if not, all are in ``false``.
-    """
-
-    edges: tuple[float, ...]
-    true: tuple[int, ...]
-    false: tuple[int, ...]
-    judged: bool
+    edges: tuple[float, ...]  # of the bars [n + 1]
+    true: tuple[int, ...]  # known translations in each bar [n]
+    false: tuple[int, ...]  # candidates that are not known to be translations [n]
+    judged: bool  # whether they were looked up among known translations; if not, all are in ``false``
 
 
 @dataclass(frozen=True)
 class PairSample:
-    """A mined pair.
+    """A mined pair."""
 
-    Attributes:
-        score: of it.
-        gold: whether it is a known translation; None if that isn't known.
-        text_a: first side.
-        text_b: second side.
-        place_a: where the first side stands.
-        place_b: where the second side stands.
-    """
-
-    score: float
-    gold: bool | None
-    text_a: str
-    text_b: str
-    place_a: str
-    place_b: str
+    score: float  # of it
+    gold: bool | None  # whether it is a known translation; None if that isn't known
+    text_a: str  # first side
+    text_b: str  # second side
+    place_a: str  # where the first side stands
+    place_b: str  # where the second side stands
 
 
 @dataclass(frozen=True)
 class MinedPair:
-    """What was mined of one language pair.
+    """What was mined of one language pair."""
 
-    Attributes:
-        pair: its name.
-        metrics: of stage mine.
-        made_by: the file's metadata.
-        shown: the set that samples come from: ``mine`` (the user's text), ``test`` or ``dev``.
-        histogram: of the test candidates, or of ``shown`` where nothing is held out; None without candidates.
-        samples: by kind.
-        threshold_interval: 95 %, where it was tuned.
-    """
-
-    pair: str
-    metrics: Mapping[str, Any]
-    made_by: Mapping[str, Any]
-    shown: str
+    pair: str  # its name
+    metrics: Mapping[str, Any]  # of stage mine
+    made_by: Mapping[str, Any]  # the file's metadata
+    shown: str  # the set that samples come from: ``mine`` (the user's text), ``test`` or ``dev``
+    # of the test candidates, or of ``shown`` where nothing is held out; None without candidates
     histogram: ScoreHistogram | None
-    samples: Mapping[str, Sequence[PairSample]]
-    threshold_interval: tuple[float, float] | None = None
+    samples: Mapping[str, Sequence[PairSample]]  # by kind
+    threshold_interval: tuple[float, float] | None = None  # 95 %, where it was tuned
 
     @property
     def threshold(self) -> float | None:
@@ -118,40 +87,24 @@ class MinedPair:
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Everything in the report.
+    """Everything in the report."""
 
-    Attributes:
-        title: its heading.
-        pairs: language pairs in the project's order.
-        params: the parameters that are shown, by section.
-        prepare: metrics of the stage.
-        train: metrics of the stage.
-        evaluate: metrics of the stage, held-out documents in full.
-        series: of training.
-        mined: by language pair.
-        models: the student and its peers on benchmarks.
-        space: what held-out sentences say of the student's space.
-        neighborhoods: some of the first language pair that has any.
-        costs: of each stage.
-        tokenize: metrics of the stage.
-        judged: what people's judgements say of the mined pairs.
-        left_over: what lies in the project and is not in the report, as params.yaml names it no more; empty if nothing.
-    """
-
-    title: str
-    pairs: Sequence[LanguagePair]
-    params: Mapping[str, Any]
-    prepare: Mapping[str, Any]
-    train: Mapping[str, Any]
-    evaluate: Mapping[str, Any]
-    series: Sequence[Series] = ()
-    mined: Sequence[MinedPair] = field(default=())
-    tokenize: Mapping[str, Any] = field(default_factory=dict)
-    models: ModelScores | None = None
-    space: Space = field(default_factory=Space)
-    neighborhoods: Sequence[Neighborhood] = ()
-    costs: Sequence[RunCost] = ()
+    title: str  # its heading
+    pairs: Sequence[LanguagePair]  # language pairs in the project's order
+    params: Mapping[str, Any]  # the parameters that are shown, by section
+    prepare: Mapping[str, Any]  # metrics of the stage
+    train: Mapping[str, Any]  # metrics of the stage
+    evaluate: Mapping[str, Any]  # metrics of the stage, held-out documents in full
+    series: Sequence[Series] = ()  # of training
+    mined: Sequence[MinedPair] = field(default=())  # by language pair
+    tokenize: Mapping[str, Any] = field(default_factory=dict)  # metrics of the stage
+    models: ModelScores | None = None  # the student and its peers on benchmarks
+    space: Space = field(default_factory=Space)  # what held-out sentences say of the student's space
+    neighborhoods: Sequence[Neighborhood] = ()  # some of the first language pair that has any
+    costs: Sequence[RunCost] = ()  # of each stage
+    # what people's judgements say of the mined pairs
     judged: PeoplesJudgements = field(default_factory=PeoplesJudgements)
+    # what lies in the project and is not in the report, as params.yaml names it no more; empty if nothing
     left_over: str = ""
 
 

@@ -20,32 +20,20 @@ NEIGHBORS = 5
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A neighbour.
+    """A neighbour."""
 
-    Attributes:
-        text: its sentence; of a pair, both.
-        similarity: the teacher's cosine.
-        weight: of the soft label, at the temperature of the neighbourhoods.
-    """
-
-    text: str
-    similarity: float
-    weight: float
+    text: str  # its sentence; of a pair, both
+    similarity: float  # the teacher's cosine
+    weight: float  # of the soft label, at the temperature of the neighbourhoods
 
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """A label point and its nearest.
+    """A label point and its nearest."""
 
-    Attributes:
-        text: its sentence; of a pair, both.
-        own: what is left for the point itself.
-        neighbors: the nearest first.
-    """
-
-    text: str
-    own: float
-    neighbors: tuple[Neighbor, ...]
+    text: str  # its sentence; of a pair, both
+    own: float  # what is left for the point itself
+    neighbors: tuple[Neighbor, ...]  # the nearest first
 
 
 def read_neighborhoods(folder: Path, pair: LanguagePair, surroundings: Surroundings, count: int) -> list[Neighborhood]:

@@ -32,19 +32,12 @@ HISTOGRAMS = 12
 
 @dataclass(frozen=True)
 class PairSection:
-    """What is shown of one language pair's mining.
+    """What is shown of one language pair's mining."""
 
-    Attributes:
-        pair: its languages.
-        mined: numbers and samples.
-        histogram: SVG, or None.
-        notes: on false pairs, and on what approximation cost.
-    """
-
-    pair: LanguagePair
-    mined: MinedPair
-    histogram: Markup | None
-    notes: list[str]
+    pair: LanguagePair  # its languages
+    mined: MinedPair  # numbers and samples
+    histogram: Markup | None  # SVG, or None
+    notes: list[str]  # on false pairs, and on what approximation cost
 
 
 def templates() -> Environment:

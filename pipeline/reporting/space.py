@@ -31,74 +31,44 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Similarities:
-    """Cosines of one language pair.
+    """Cosines of one language pair."""
 
-    Attributes:
-        pair: its name.
-        edges: of the bars [BINS + 1].
-        translations: the share of translations in each bar [BINS].
-        others: of all sentences that are not translations.
-        nearest: of each sentence's nearest that is not its translation.
-        above: of the sentences that are not the translation, the share that the translation is above.
-        sentences: how many.
-    """
-
-    pair: str
-    edges: tuple[float, ...]
-    translations: tuple[float, ...]
-    others: tuple[float, ...]
-    nearest: tuple[float, ...]
-    above: float
-    sentences: int
+    pair: str  # its name
+    edges: tuple[float, ...]  # of the bars [BINS + 1]
+    translations: tuple[float, ...]  # the share of translations in each bar [BINS]
+    others: tuple[float, ...]  # of all sentences that are not translations
+    nearest: tuple[float, ...]  # of each sentence's nearest that is not its translation
+    above: float  # of the sentences that are not the translation, the share that the translation is above
+    sentences: int  # how many
 
 
 @dataclass(frozen=True)
 class PlaneProjection:
-    """Sentences in several languages on the two axes in which they differ most.
+    """Sentences in several languages on the two axes in which they differ most."""
 
-    Attributes:
-        languages: [l].
-        points: of each language, of each sentence, its place [l, n, 2].
-        explained: the share of the variance on each axis.
-        fitted: sentences of each language that gave the axes.
-    """
-
-    languages: tuple[str, ...]
-    points: tuple[tuple[tuple[float, float], ...], ...]
-    explained: tuple[float, float]
-    fitted: int
+    languages: tuple[str, ...]  # [l]
+    points: tuple[tuple[tuple[float, float], ...], ...]  # of each language, of each sentence, its place [l, n, 2]
+    explained: tuple[float, float]  # the share of the variance on each axis
+    fitted: int  # sentences of each language that gave the axes
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Retrieval from every language to every other.
+    """Retrieval from every language to every other."""
 
-    Attributes:
-        source: whose sentences.
-        languages: [l].
-        accuracy: from row to column [l, l]; None where nothing was measured.
-        sentences: fewest and most candidates of a cell.
-    """
-
-    source: str
-    languages: tuple[str, ...]
-    accuracy: tuple[tuple[float | None, ...], ...]
-    sentences: tuple[int, int]
+    source: str  # whose sentences
+    languages: tuple[str, ...]  # [l]
+    accuracy: tuple[tuple[float | None, ...], ...]  # from row to column [l, l]; None where nothing was measured
+    sentences: tuple[int, int]  # fewest and most candidates of a cell
 
 
 @dataclass(frozen=True)
 class Space:
-    """What held-out sentences say of the space.
+    """What held-out sentences say of the space."""
 
-    Attributes:
-        similarities: by language pair, those with the least distance first.
-        projection: None with fewer than two languages or few sentences.
-        heat_map: None with fewer than three languages: the table of scores says it all.
-    """
-
-    similarities: Sequence[Similarities] = ()
-    projection: PlaneProjection | None = None
-    heat_map: HeatMap | None = None
+    similarities: Sequence[Similarities] = ()  # by language pair, those with the least distance first
+    projection: PlaneProjection | None = None  # None with fewer than two languages or few sentences
+    heat_map: HeatMap | None = None  # None with fewer than three languages: the table of scores says it all
 
 
 def read_space(embeddings: Path, heldout: Path, pairs: Sequence[LanguagePair]) -> Space:

@@ -17,17 +17,11 @@ HEADLINED = 3
 
 @dataclass(frozen=True)
 class Headline:
-    """A number at the top.
+    """A number at the top."""
 
-    Attributes:
-        name: what it is.
-        value: as text.
-        note: what it means.
-    """
-
-    name: str
-    value: str
-    note: str
+    name: str  # what it is
+    value: str  # as text
+    note: str  # what it means
 
 
 def headlines(inputs: ReportInputs) -> list[Headline]:
