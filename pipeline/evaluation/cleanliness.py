@@ -29,11 +29,11 @@ CHUNK = 50_000
 class Seen:
     """What of some sentences stood in training text."""
 
-    keys: Keys  # of all sentences that were looked for, sorted [u]
+    keys: Keys  # keys of all sentences that were looked for, sorted [u]
     exact: NDArray[np.bool_]  # whether each stood there, under its normal form [u]
     # whether one with at least ``threshold`` estimated Jaccard similarity did, itself included [u]
     near: NDArray[np.bool_]
-    threshold: float  # 0: near ones were not looked for
+    threshold: float  # the least similarity that counts as near; 0: near ones were not looked for
     training: int  # how many training sentences were read
 
     def rows(self, texts: Sequence[str]) -> NDArray[np.int64]:

@@ -22,13 +22,13 @@ from pipeline.ground.arrays import Floats
 class ScoreDifference:
     """How far a model is ahead of the first one on a task, or on the mean over tasks."""
 
-    benchmark: str  # which
-    task: str  # which; ``mean`` for the mean
+    benchmark: str  # the benchmark's name in the results
+    task: str  # the task's name; ``mean`` for the mean over tasks
     statistic: str  # the benchmark's main one
-    values: tuple[float, ...]  # of every model, the first one first
-    intervals: tuple[tuple[float, float], ...]  # of every other model's value less the first one's
-    # of every other model, how often the sign of the difference turns in resamples, two-sided: 0.05 or less is commonly
-    # called significant. At least 2 / (resamples + 1).
+    values: tuple[float, ...]  # every model's value, the first one first
+    intervals: tuple[tuple[float, float], ...]  # 95 % intervals of every other model's value less the first one's
+    # For every other model how often the sign of the difference turns in resamples, two-sided, at least
+    # 2 / (resamples + 1); 0.05 or less is commonly called significant.
     p: tuple[float, ...]
 
 
@@ -40,10 +40,10 @@ def compare(
     Holds every model's items and the resamples' statistics of one benchmark in memory.
 
     Args:
-        results: at least two.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
-        clean: only items that are clean in the first result that knows.
+        results: the models' results, at least two.
+        resamples: how many resamples the bootstrap draws.
+        seed: what the bootstrap's generator starts from.
+        clean: whether only items count that are clean in the first result that knows.
 
     Raises:
         UserError: if there are fewer than two, or nothing that all have.

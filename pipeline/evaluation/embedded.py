@@ -29,10 +29,10 @@ class MeasuredModel:
     """Whatever turns sentences into vectors, as evaluation sees it."""
 
     name: str  # what results call it
-    encode: Encode  # see `Encode`
+    encode: Encode  # from sentences to their vectors
     # everything that a vector depends on besides the text, as JSON values
     identity: Mapping[str, Any] = field(default_factory=dict)
-    dimension: int | None = None  # of the vectors; without it they are not kept in the store
+    dimension: int | None = None  # numbers in a vector; without it vectors are not kept in the store
     tokenizer: TextTokenizer | None = None  # to count unknown tokens, if it has one that we know
 
 
@@ -55,7 +55,7 @@ def as_model(name: str, encode: Encoder | Encode | MeasuredModel) -> MeasuredMod
 class Embedded:
     """Vectors by text."""
 
-    keys: Keys  # of the texts, sorted [u]
+    keys: Keys  # the texts' keys, sorted [u]
     vectors: NDArray[np.floating]  # L2-normalised or zero [u, d], float16 if they come from a store, else float32
 
     def rows(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -82,10 +82,10 @@ def embed_texts(
     scores as the first.
 
     Args:
-        model: what embeds.
-        texts: any; copies are embedded once.
-        store: the vector store's folder.
-        advance: called with the texts done.
+        model: the model that embeds.
+        texts: sentences; copies are embedded once.
+        store: the vector store's folder; None to keep nothing.
+        advance: called with the number of texts done.
 
     Raises:
         UserError: if the model gives vectors of a wrong shape, or not finite.

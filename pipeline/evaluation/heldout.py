@@ -44,12 +44,12 @@ def mining_metrics(path: Path, name: str, gold: int, threshold: float, resamples
     """Precision, recall and F1 of a mined set at a frozen threshold, with F1's 95 % bootstrap interval.
 
     Args:
-        path: the mined Parquet.
-        name: the set in it.
+        path: the Parquet file of mined pairs.
+        name: the set in it, such as ``test``.
         gold: how many gold pairs there are.
-        threshold: frozen.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
+        threshold: the frozen threshold.
+        resamples: how many resamples the bootstrap draws.
+        seed: what the bootstrap's generator starts from.
     """
     table = pq.read_table(path, columns=["score", "gold"], filters=[("set", "=", name)])
     # Scores are stored in single precision; the threshold is compared with them as the pipeline's users would.

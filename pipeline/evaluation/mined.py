@@ -24,10 +24,10 @@ def mining_items(task: Mining, embedded: Embedded, options: Mine, model: str) ->
     An item is a sentence of side a that has a gold pair or was given one. Memory: vectors, and what `mine` holds.
 
     Args:
-        task: both sets.
-        embedded: vectors of all sentences.
-        options: of mining.
-        model: its name, for messages.
+        task: the training and the test set.
+        embedded: vectors of all their sentences.
+        options: how pairs are mined.
+        model: the model's name, for messages.
 
     Raises:
         UserError: if nothing right is mined on the training set, so no threshold can be tuned.

@@ -45,9 +45,9 @@ class ModelResult:
     """One model's results, read back."""
 
     path: Path  # the JSON file
-    about: dict[str, Any]  # what it holds
-    items: dict[str, dict[str, Items]]  # by benchmark and task
-    ids: dict[str, dict[str, pa.Array]]  # of each task's items [n]
+    about: dict[str, Any]  # the JSON file's content
+    items: dict[str, dict[str, Items]]  # what the scores come from, by benchmark and task
+    ids: dict[str, dict[str, pa.Array]]  # keys of each task's items [n]
     # which of them are clean [n]; absent where nobody looked
     clean: dict[str, dict[str, np.ndarray[Any, np.dtype[np.bool_]]]]
 

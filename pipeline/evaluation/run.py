@@ -27,9 +27,9 @@ MANY_UNKNOWN = 0.1
 class Evaluation:
     """How models are measured."""
 
-    benchmarks: tuple[Benchmark, ...]  # as read
-    resamples: int = 1_000  # of the bootstrap; 0: no intervals
-    seed: int = 0  # of the bootstrap
+    benchmarks: tuple[Benchmark, ...]  # the benchmarks, read
+    resamples: int = 1_000  # resamples that the bootstrap draws; 0: no intervals
+    seed: int = 0  # what the bootstrap's generator starts from
     store: Path | None = None  # the vector store's folder, if vectors are kept
     seen: Seen | None = None  # what of the benchmarks stood in training text, if it was looked for
 

@@ -34,7 +34,7 @@ class TaskScore:
 
     task: Task  # the task
     items: Items  # what the scores were computed from
-    values: dict[str, float]  # by statistic
+    values: dict[str, float]  # scores by statistic
     # of some statistics, the 95 % bootstrap interval
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     # whatever else is worth knowing (a threshold, sentences without a vector)
@@ -69,9 +69,9 @@ class BenchmarkScore:
 
     benchmark: Benchmark  # name and kind
     model: str  # the model's name
-    tasks: tuple[TaskScore, ...]  # in the benchmark's order
-    mean_intervals: dict[str, tuple[float, float]]  # of the means over tasks
-    unknown: dict[str, float]  # of each language's tokens, the share that the tokenizer does not know
+    tasks: tuple[TaskScore, ...]  # scores of its tasks, in the benchmark's order
+    mean_intervals: dict[str, tuple[float, float]]  # 95 % intervals of the means over tasks, by statistic
+    unknown: dict[str, float]  # the share of tokens that the tokenizer does not know, by language
 
     @property
     def means(self) -> dict[str, float]:
@@ -104,13 +104,13 @@ def score_benchmark(
     Holds the benchmark's sentences and their vectors in memory, and blocks of similarities.
 
     Args:
-        benchmark: see `read_benchmark`.
+        benchmark: what `read_benchmark` gave.
         encode: an `Encoder`, a function ``list[str] -> [n, d]`` (not necessarily normalised), or a `MeasuredModel`.
         name: what results call it.
         store: the vector store's folder: sentences that it has are not embedded again. Only for encoders, which say what
             their vectors depend on.
-        resamples: of the bootstrap; 0: no intervals.
-        seed: of the bootstrap.
+        resamples: how many resamples the bootstrap draws; 0: no intervals.
+        seed: what the bootstrap's generator starts from.
 
     Raises:
         UserError: if the model gives vectors of a wrong shape, not finite, or all alike.

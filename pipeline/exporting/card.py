@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -13,12 +14,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 import pipeline
 from pipeline.console.plain_text import visible
 from pipeline.encoders.described import UNLIMITED
-from pipeline.exporting.front_matter import HUB_NAME, base_model, front_matter
 from pipeline.exporting.known import KnownOrigin
 from pipeline.exporting.scores import NONE, cell, score_tables, value_text
 from pipeline.ground.hashing import identity_hash
 from pipeline.reporting.near_copies import near_copies
 
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+TAGS = ("sentence-transformers", "feature-extraction", "sentence-similarity", "bitext-mining", "softalign")
 TEMPLATES = Path(__file__).parent / "templates"
 
 UNKNOWN_SHARE = 0.01
@@ -30,13 +32,13 @@ class Card:
     """What a card says of the model itself."""
 
     name: str  # the folder's or the repository's
-    identity: Mapping[str, Any]  # of the encoder (see `Encoder.identity`)
+    identity: Mapping[str, Any]  # everything that the encoder's vectors depend on (`Encoder.identity`)
     static: bool  # whether it is a static encoder
     pad: int = 0  # the id that padding is filled with
     # by file, what was measured of each ONNX graph; empty without ONNX
     graphs: Mapping[str, Mapping[str, Any]] | None = None
     sample: str = ""  # what they were measured on
-    licence: str | None = None  # of the model
+    licence: str | None = None  # the model's licence, as the hub writes licences
     tokenizer: str = "tokenizer.json"  # the file of the tokenizer that the graphs go with
 
 
@@ -56,8 +58,8 @@ def render_card(card: Card, known: KnownOrigin | None) -> str:
     """The card as Markdown with the hub's YAML at its head.
 
     Args:
-        card: the model.
-        known: how it was made; None if nothing is known of that.
+        card: what the card says of the model.
+        known: how the model was made; None if nothing is known of that.
     """
     environment = Environment(  # noqa: S701  (Markdown; `cell` escapes what is not ours)
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -85,6 +87,42 @@ def render_card(card: Card, known: KnownOrigin | None) -> str:
         params_hash=identity_hash(known.params.model_dump(mode="json")) if known else None,
     )
     return front_matter(known, card.licence, bool(card.graphs)) + "\n" + page.strip() + "\n"
+
+
+def front_matter(known: KnownOrigin | None, licence: str | None, onnx: bool) -> str:
+    """What the hub reads of the card: YAML between lines of dashes, made by the hub's own client."""
+    from huggingface_hub import ModelCardData
+
+    data = ModelCardData(
+        language=_languages(known),
+        license=(licence or "unknown").lower(),
+        library_name="sentence-transformers",
+        pipeline_tag="sentence-similarity",
+        tags=[*TAGS, *(["onnx"] if onnx else [])],
+        base_model=base_model(known),
+        datasets=_datasets(known) or None,
+    )
+    return f"---\n{data.to_yaml()}\n---\n"
+
+
+def base_model(known: KnownOrigin | None) -> str | None:
+    """The hub name of the model that the student started from; None if from nothing, or from no model of the hub."""
+    if known is None:
+        return None
+    student = known.params.student
+    name = known.params.teacher.model if student.kind == "teacher" else student.model
+    return name if name is not None and HUB_NAME.fullmatch(name) else None
+
+
+def _languages(known: KnownOrigin | None) -> list[str] | None:
+    if known is None:
+        return None
+    # The hub knows languages, not their scripts and regions.
+    return list(dict.fromkeys(code.partition("-")[0] for code in known.params.used_languages))
+
+
+def _datasets(known: KnownOrigin | None) -> list[str]:
+    return [corpus.dataset for corpus in known.params.prepare.corpora if corpus.dataset] if known else []
 
 
 def _start(known: KnownOrigin | None) -> str:

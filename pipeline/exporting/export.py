@@ -51,7 +51,7 @@ class ExportRequest:
     targets: frozenset[Target]  # ``card`` is in every export; ``onnx`` brings ``sentence-transformers`` with it
     out: Path  # the folder; it must not exist, be empty, or be an earlier export
     name: str  # what the card calls the model
-    licence: str | None = None  # of the model, for the card
+    licence: str | None = None  # the model's licence, for the card
     min_cosine: float = MIN_COSINE  # the least cosine of an int8 vector to the original's
 
 
@@ -87,7 +87,7 @@ def export(
 
     Args:
         source: the model.
-        wanted: what, and where to.
+        wanted: what is written, and where.
         known: how the model was made, for the card.
         sample: the sentences that ONNX graphs are measured on; asked for only then.
 
@@ -145,9 +145,9 @@ def write_graphs(
 
     Args:
         source: the model.
-        folder: the export's.
-        sample: sentences to measure on.
-        min_cosine: the least cosine of the int8 graph.
+        folder: the folder of the export.
+        sample: the sentences that they are measured on.
+        min_cosine: the least cosine of an int8 vector to the original's.
 
     Returns:
         By file: `Agreement.as_dict`, and ``bytes`` with the weights beside it.

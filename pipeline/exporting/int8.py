@@ -20,12 +20,7 @@ TABLE_ROWS = 256
 
 
 def write_int8(source: Path, path: Path) -> None:
-    """Write the int8 form of a graph.
-
-    Args:
-        source: the float32 graph.
-        path: where to.
-    """
+    """Write the int8 form of a float32 graph (``source``) to a path."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = load_graph(source)

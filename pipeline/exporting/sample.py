@@ -24,8 +24,8 @@ LONGEST = 24
 class ExportSample:
     """Sentences, and where they come from."""
 
-    texts: Sequence[str]  # at most `SIZE`
-    source: str  # for the metadata: never a path
+    texts: Sequence[str]  # at most `SIZE` sentences
+    source: str  # where they come from, for the metadata: never a path
 
 
 def sample_of_file(path: Path) -> ExportSample:
@@ -50,7 +50,7 @@ def sample_of_folders(folders: Iterable[Path]) -> ExportSample | None:
     """As many sentences of each language's held-out text, evenly spaced over its keys; None where there is no text.
 
     Args:
-        folders: of shards with a column ``text``; those that don't exist are left out.
+        folders: folders of shards with a column ``text``; those that don't exist are left out.
     """
     there = [folder for folder in folders if any(folder.glob("*.arrow"))]
     texts: list[str] = []

@@ -17,7 +17,7 @@ class ScoreTable:
 
     title: str  # where they stand in the metrics (``retrieval · pairs``)
     columns: tuple[str, ...]  # their names, the first for what a row is of; none if there are no rows
-    rows: tuple[tuple[str, ...], ...]  # as text
+    rows: tuple[tuple[str, ...], ...]  # the scores as text, the first cell saying what a row is of
     facts: tuple[tuple[str, str], ...] = ()  # single values beside the rows: name and value
 
 

@@ -40,9 +40,9 @@ def write_transformer(model: TransformerModel, path: Path, name: str) -> None:
     """Write a transformer as an optimised ONNX graph. Holds the weights three times at most.
 
     Args:
-        model: in float32 on the CPU; its attention is set to the plain form.
-        path: the file.
-        name: of the model, for messages.
+        model: the encoder, in float32 on the CPU; its attention is set to the plain form.
+        path: the graph's file.
+        name: the model's name, for messages.
 
     Raises:
         UserError: if torch can't export this architecture.

@@ -21,12 +21,12 @@ from pipeline.search.cells import POINTS, cell_count
 from pipeline.search.faiss_index import FLAT_ROWS, POINTS_PER_LIST, choose_factory
 
 START_SECONDS = 1.0
-"""Of every stage: Python and torch start, a model is loaded."""
+"""What every stage takes at least: Python and torch start, a model is loaded."""
 KEY = 16
 VISITED_LISTS = 64
 """Lists that an approximate search visits, assumed: the recall asked for decides it on a sample."""
 COMPARED_SHARE = 0.1
-"""Of all pairs of label points, those that cells compare, assumed: the recall asked for decides it."""
+"""The share of all pairs of label points that cells compare, assumed: the recall asked for decides it."""
 KMEANS_ROUNDS = 10
 SAMPLE_SEARCHES = 12
 """Exact searches of a side for each sampled row, with which approximate mining is tuned and judged (k = 4)."""
@@ -43,13 +43,13 @@ ADAM_BYTES = 16
 class Workload:
     """How much there is to do."""
 
-    lines: int  # that prepare reads, a line being a pair or a sentence
+    lines: int  # lines that prepare reads, a line being a pair or a sentence
     pairs: int  # training pairs, over all language pairs
     label_sentences: int  # unique sentences that the teacher embeds
     sentences: int  # unique training sentences, all languages
     mine: int  # sentences that are embedded to be mined, over all languages
-    languages: int  # how many
-    language_pairs: int  # how many
+    languages: int  # how many languages there are
+    language_pairs: int  # how many pairs of them
 
     @classmethod
     def of_size(cls, pairs: int, mine: int, params: Params) -> Workload:
@@ -71,7 +71,7 @@ class Machines:
     """What the work is done on."""
 
     device: Device | None = None  # an accelerator that is not at hand; None: this machine
-    devices: int = 1  # how many
+    devices: int = 1  # how many accelerators
     workers: int = 1  # machines such as this one, for what needs no accelerator
 
 
@@ -79,26 +79,19 @@ class Machines:
 class StageCost:
     """What a stage costs."""
 
-    stage: str  # its name
-    seconds: float  # of wall time
+    stage: str  # the stage's name
+    seconds: float  # wall time
     disk: float  # bytes that it leaves
-    memory: float  # bytes that it holds at once: of training, on each process
-    # bytes that go between machines: of training, from each process; else to the store and from it
+    memory: float  # bytes that it holds at once; in training, in each process
+    # Bytes that go between machines: in training from each process, else to the store and from it.
     network: float = 0.0
     note: str = ""  # what the figures rest on
 
 
 def plan(work: Workload, units: UnitCosts, params: Params, machines: Machines) -> list[StageCost]:
     """Every stage's cost, in the order of the pipeline."""
-    return [
-        _prepare(work, units, params, machines),
-        _tokenize(work, units, params, machines),
-        _teach(work, units, params, machines),
-        _neighborhoods(work, units, params, machines),
-        _train(work, units, params, machines),
-        _embed(work, units, params, machines),
-        _mine(work, units, params, machines),
-    ]
+    stages = (_prepare, _tokenize, _teach, _neighborhoods, _train, _embed, _mine)
+    return [stage(work, units, params, machines) for stage in stages]
 
 
 def encode_seconds(sentences: float, measured: float, layers: int, tokens: float, machines: Machines) -> float:
@@ -122,9 +115,8 @@ def search_seconds(rows: float, others: float, dimension: int, units: UnitCosts,
 
 def index_seconds(rows: int, queries: int, dimension: int, index_bytes: int, units: UnitCosts, workers: int) -> float:
     """Time to train an index of rows on the CPU of one machine, and to fill it and ask it on those of all workers."""
-    return build_seconds(rows, dimension, index_bytes, units, workers) + ask_seconds(
-        rows, queries, dimension, index_bytes, units, workers
-    )
+    build = build_seconds(rows, dimension, index_bytes, units, workers)
+    return build + ask_seconds(rows, queries, dimension, index_bytes, units, workers)
 
 
 def build_seconds(rows: int, dimension: int, index_bytes: int, units: UnitCosts, workers: int) -> float:

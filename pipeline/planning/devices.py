@@ -22,8 +22,8 @@ SEARCH_SHARE = 0.1
 class Device:
     """An accelerator."""
 
-    name: str  # as the user writes it
-    title: str  # in full
+    name: str  # what the user writes after ``--device``
+    title: str  # its maker's full name for it
     peak: float  # floating-point operations a second, dense bf16 (a multiplication and an addition are two)
     memory: float  # bytes
     source: str  # where the figures are from

@@ -47,7 +47,7 @@ class Series:
 class ScoreHistogram:
     """Scores of candidates."""
 
-    edges: tuple[float, ...]  # of the bars [n + 1]
+    edges: tuple[float, ...]  # edges of the bars [n + 1]
     true: tuple[int, ...]  # known translations in each bar [n]
     false: tuple[int, ...]  # candidates that are not known to be translations [n]
     judged: bool  # whether they were looked up among known translations; if not, all are in ``false``
@@ -57,7 +57,7 @@ class ScoreHistogram:
 class PairSample:
     """A mined pair."""
 
-    score: float  # of it
+    score: float  # the pair's score
     gold: bool | None  # whether it is a known translation; None if that isn't known
     text_a: str  # first side
     text_b: str  # second side
@@ -69,13 +69,13 @@ class PairSample:
 class MinedPair:
     """What was mined of one language pair."""
 
-    pair: str  # its name
-    metrics: Mapping[str, Any]  # of stage mine
+    pair: str  # the language pair's name
+    metrics: Mapping[str, Any]  # what stage mine measured
     made_by: Mapping[str, Any]  # the file's metadata
     shown: str  # the set that samples come from: ``mine`` (the user's text), ``test`` or ``dev``
     # of the test candidates, or of ``shown`` where nothing is held out; None without candidates
     histogram: ScoreHistogram | None
-    samples: Mapping[str, Sequence[PairSample]]  # by kind
+    samples: Mapping[str, Sequence[PairSample]]  # pairs by kind, such as ``best``
     threshold_interval: tuple[float, float] | None = None  # 95 %, where it was tuned
 
     @property
@@ -89,19 +89,19 @@ class MinedPair:
 class ReportInputs:
     """Everything in the report."""
 
-    title: str  # its heading
+    title: str  # the report's heading
     pairs: Sequence[LanguagePair]  # language pairs in the project's order
     params: Mapping[str, Any]  # the parameters that are shown, by section
     prepare: Mapping[str, Any]  # metrics of the stage
     train: Mapping[str, Any]  # metrics of the stage
     evaluate: Mapping[str, Any]  # metrics of the stage, held-out documents in full
-    series: Sequence[Series] = ()  # of training
+    series: Sequence[Series] = ()  # what training logged, by step
     mined: Sequence[MinedPair] = field(default=())  # by language pair
     tokenize: Mapping[str, Any] = field(default_factory=dict)  # metrics of the stage
     models: ModelScores | None = None  # the student and its peers on benchmarks
     space: Space = field(default_factory=Space)  # what held-out sentences say of the student's space
     neighborhoods: Sequence[Neighborhood] = ()  # some of the first language pair that has any
-    costs: Sequence[RunCost] = ()  # of each stage
+    costs: Sequence[RunCost] = ()  # what each stage took
     # what people's judgements say of the mined pairs
     judged: PeoplesJudgements = field(default_factory=PeoplesJudgements)
     # what lies in the project and is not in the report, as params.yaml names it no more; empty if nothing
@@ -156,12 +156,12 @@ def read_mined(
     Holds the scores of one set in memory (about 20 bytes a candidate) and the text of the samples.
 
     Args:
-        pair: its name.
+        pair: the language pair's name.
         path: the Parquet file.
-        metrics: of stage mine.
-        samples: of each kind.
-        resamples: for the threshold's interval; 0: none.
-        seed: of the resamples.
+        metrics: what stage mine measured.
+        samples: how many samples of each kind are taken.
+        resamples: how many resamples give the threshold's interval; 0: none.
+        seed: what the resamples' generator starts from.
 
     Raises:
         ArtifactError: if the file is missing or damaged.
@@ -192,9 +192,9 @@ def make_histogram(
     """Count scores [n] in `BINS` bars of equal width, one edge of which is the threshold if it is inside.
 
     Args:
-        scores: of candidates [n], finite or not.
+        scores: the candidates' scores [n], finite or not.
         gold: whether each is a known translation [n]; None if nothing is known.
-        threshold: of accepted candidates.
+        threshold: the least score that is accepted.
     """
     finite = np.isfinite(scores)
     values = scores[finite].astype(np.float64)

@@ -24,7 +24,7 @@ class Neighbor:
 
     text: str  # its sentence; of a pair, both
     similarity: float  # the teacher's cosine
-    weight: float  # of the soft label, at the temperature of the neighbourhoods
+    weight: float  # its weight in the soft label, at the temperature of the neighbourhoods
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def read_neighborhoods(folder: Path, pair: LanguagePair, surroundings: Surroundi
     """Some neighbourhoods of one language pair, as far apart in the order of keys as can be; memory-mapped.
 
     Args:
-        folder: with shards of ``id``, ``neighbor``, ``similarity``, ``weight``; none are shown if it is not there.
-        pair: its languages.
-        surroundings: where texts are.
-        count: how many.
+        folder: the folder of shards of ``id``, ``neighbor``, ``similarity``, ``weight``; none are shown if it is not there.
+        pair: the pair's languages.
+        surroundings: where the sentences' texts are.
+        count: how many neighbourhoods are read.
 
     Raises:
         ArtifactError: if a shard is damaged.

@@ -22,12 +22,12 @@ STATISTICS = {"spearman": "Spearman", "pearson": "Pearson", "f1": "F1"}
 class ScoreCell:
     """A model's score on a task."""
 
-    value: str  # in per cent
+    value: str  # the score in per cent
     interval: str = ""  # 95 %; empty without
-    clean: str = ""  # the same without sentences seen in training; empty if unknown, or if none was seen
+    clean: str = ""  # the score without sentences seen in training; empty if unknown, or if none was seen
     tasks: int = 0  # how many the mean is over, if they are fewer than the student's; else 0
-    lead: str = ""  # of the student over this model, in points; empty for the student
-    sign: int = 0  # of the lead, if it is more than chance: 1, -1, else 0
+    lead: str = ""  # how far the student is ahead of this model, in points; empty for the student
+    sign: int = 0  # 1 or -1 where the student is better or worse by more than chance, else 0
     best: bool = False  # no model is better
 
 
@@ -35,16 +35,16 @@ class ScoreCell:
 class TaskRow:
     """A row."""
 
-    task: str  # its name, or ``mean``
+    task: str  # the task's name, or ``mean``
     seen: str  # the share of its sentences that stood in the training text; a dash if nobody looked
-    cells: tuple[ScoreCell, ...]  # by model
+    cells: tuple[ScoreCell, ...]  # a cell for each model
 
 
 @dataclass(frozen=True)
 class BenchmarkTable:
     """A benchmark."""
 
-    name: str  # as params.yaml calls it
+    name: str  # the benchmark's name in params.yaml
     statistic: str  # what the numbers are
     models: tuple[str, ...]  # the columns
     rows: tuple[TaskRow, ...]  # the mean first, if there are several tasks

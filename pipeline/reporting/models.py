@@ -16,9 +16,9 @@ class Lead:
     """How far the student is ahead of a peer."""
 
     gain: float  # student less peer, a share
-    low: float  # of its 95 % interval
-    high: float  # of it
-    p: float  # two-sided, of the paired bootstrap
+    low: float  # the lower end of its 95 % interval
+    high: float  # the upper end
+    p: float  # how likely chance alone is, two-sided, by the paired bootstrap
 
     @property
     def sign(self) -> int:

@@ -149,10 +149,10 @@ def svg(name: str, label: str, draw: Callable[[Figure], None], height: float = H
     """Draw a figure and return it as an element for HTML.
 
     Args:
-        name: prefix of its ids, and its class.
+        name: the prefix of the figure's ids.
         label: what it shows, for those who can't see it.
-        draw: puts it into the figure.
-        height: in inches.
+        draw: puts the content into the figure.
+        height: the figure's height in inches.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")

@@ -89,7 +89,7 @@ def render(inputs: ReportInputs) -> str:
             heat_maps=_heat_maps(inputs),
             neighborhoods=inputs.neighborhoods,
             costs=cost_rows(inputs.costs),
-            benchmarks=facts.benchmark_rows(inputs),
+            benchmarks=inputs.prepare.get("benchmarks", {}),
             heldout_seen=facts.heldout_seen(inputs),
             near_copies=near_copies(inputs.prepare),
             most_left_out=most_left_out(inputs.prepare),

@@ -21,11 +21,11 @@ def threshold_interval(
     Holds the dev candidates' scores in memory.
 
     Args:
-        path: mined pairs, the dev set among them.
+        path: the file of mined pairs, the dev set among them.
         made_by: the file's metadata.
-        metrics: of stage mine.
-        resamples: of the bootstrap; 0: no interval.
-        seed: of the bootstrap.
+        metrics: what stage mine measured.
+        resamples: how many resamples the bootstrap draws; 0: no interval.
+        seed: what the bootstrap's generator starts from.
     """
     given = made_by.get("options", {}).get("threshold") is not None
     gold = int(metrics.get("dev", {}).get("gold", 0))

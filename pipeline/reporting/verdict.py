@@ -19,8 +19,8 @@ HEADLINED = 3
 class Headline:
     """A number at the top."""
 
-    name: str  # what it is
-    value: str  # as text
+    name: str  # what the number is
+    value: str  # the number as text
     note: str  # what it means
 
 
