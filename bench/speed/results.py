@@ -67,7 +67,6 @@ def write_result(folder: Path, row: Row, run: Run, measured: Measured) -> None:
         "agreement": measured.agreement,
         "spent": {name: asdict(spent) for name, spent in measured.spent.items()},
         "bars": [{**asdict(bar), "met": bar.met} for bar in measured.bars],
-        "notes": measured.notes,
     }
     write_text(folder / f"{row.name}.json", json.dumps(result, indent=1, ensure_ascii=False, default=float) + "\n")
     for bar in measured.bars:

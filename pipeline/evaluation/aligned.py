@@ -66,7 +66,7 @@ def read_ntrex(folder: Path, languages: Sequence[str] | None) -> list[Bitext]:
     A second reference (``ref-2``) is left out; the source stands for English before the references ``eng-US``, ….
 
     Raises:
-        InputError: as `read_flores` does.
+        InputError: if there are no such files, or they differ in length.
     """
     found = {
         match["code"]: path

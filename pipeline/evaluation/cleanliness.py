@@ -75,6 +75,7 @@ def find_seen(texts: Iterable[str], training: Iterable[pl.Series], near: float =
             Sentences of fewer than 12 characters are compared exactly only.
     """
     by_key = {text_key(text): text for text in texts if text}
+    # Exact copies by a hash of the normal form, near ones by MinHash, against one chunk of training text after the other.
     keys = as_keys(sorted(by_key))
     forms = _forms(pl.Series([by_key[key] for key in sorted(by_key)], dtype=pl.String))
     hashed = forms.hash(0)

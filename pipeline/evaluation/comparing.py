@@ -70,6 +70,7 @@ def _benchmark(
 ) -> list[ScoreDifference]:
     aligned = {task: _aligned(results, benchmark, task, clean) for task in names}
     statistic = aligned[names[0]][0].main
+    # Every model on the same resamples: the same seed and tasks of the same units and length.
     samples, values = [], []
     for place in range(len(results)):
         tasks = {task: aligned[task][place] for task in names}
@@ -143,6 +144,7 @@ def _aligned_mining(results: Sequence[ModelResult], benchmark: str, task: str, c
         raise UserError(f"compare: {benchmark} {task}: mined pairs differ by model; only all items can be compared")
     tables = [result.items[benchmark][task].columns for result in results]
     rows = np.unique(np.concatenate([table["row"] for table in tables]))
+    # Each model's counts on the rows of all; zero where it extracted nothing.
     joined = []
     for table, result in zip(tables, results, strict=True):
         place = np.searchsorted(rows, table["row"])

@@ -95,6 +95,7 @@ def embed_texts(
     kept = VectorStore(store, model.identity, model.dimension) if store is not None and model.dimension else None
     parts: list[NDArray[np.floating]] = []
     for start in range(0, len(keys), BLOCK):
+        # What the store has of a block, then the model for what is missing.
         block = keys[start : start + BLOCK]
         found = np.zeros(len(block), dtype=np.bool_)
         vectors: NDArray[np.floating] | None = None

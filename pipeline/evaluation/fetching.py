@@ -125,6 +125,7 @@ def _fetch_archive(
     folder.mkdir(parents=True, exist_ok=True)
     local = folder / PurePosixPath(urlsplit(archive.url).path).name
     with tempfile.TemporaryDirectory(prefix=".softalign-", dir=folder) as work:
+        # An archive that the user put there is used; one that is downloaded goes when its members are out.
         path = local
         if not (local.is_file() and file_hash(local) == archive.sha256):
             path = Path(work) / local.name
@@ -174,6 +175,7 @@ def _checked(path: Path, opened: tarfile.TarFile, archive: PinnedArchive) -> dic
     """The wanted members by their bare names, after a look at all of them."""
     found: dict[str, tarfile.TarInfo] = {}
     total = 0
+    # All members are looked at, also those that nobody wants: one that means harm speaks against the whole archive.
     for member in opened:
         parts = PurePosixPath(member.name).parts
         total += max(member.size, 0)

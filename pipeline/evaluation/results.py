@@ -167,6 +167,7 @@ def read_result(path: Path) -> ModelResult:
         raise InputError(beside, f"not a readable Parquet file ({str(error).splitlines()[0]})") from None
     if missing := [name for name in SCHEMA.names if name not in table.column_names]:
         raise InputError(beside, f"has no column {missing[0]}; expected the items of {path.name}")
+    # Items by task; those that the JSON does not name are left alone.
     result = ModelResult(path, about, {}, {}, {})
     for benchmark, of in about["benchmarks"].items():
         for maps in (result.items, result.ids, result.clean):

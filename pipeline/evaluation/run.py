@@ -37,7 +37,7 @@ class Evaluation:
         """One model on every benchmark that has tasks in its languages.
 
         Raises:
-            UserError: see `score_benchmark`.
+            UserError: if the model gives vectors of a wrong shape, not finite, or all alike.
         """
         found = []
         for benchmark in self.benchmarks:

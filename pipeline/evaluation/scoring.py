@@ -116,9 +116,11 @@ def score_benchmark(
         UserError: if the model gives vectors of a wrong shape, not finite, or all alike.
     """
     model = as_model(name, encode)
+    # Each different sentence is embedded once, whatever tasks it stands in.
     texts = benchmark.texts()
     with progress(f"{benchmark.name}: embed with {model.name}", len(texts), "sentences") as advance:
         embedded = embed_texts(model, texts, store, advance)
+    # What the model did on each task, item by item; all scores and their intervals come from these.
     found = {task.name: _run(task, embedded, model.name) for task in benchmark.tasks}
     samples = bootstrap({name: items for name, (items, _) in found.items()}, resamples, seed) if resamples else {}
     scores = []
@@ -129,6 +131,7 @@ def score_benchmark(
             raise UserError(f"{model.name}: {benchmark.name} {task.name}: all cosines are equal; nothing correlates")
         intervals = {statistic: interval(of) for statistic, of in samples.get(task.name, {}).items()}
         scores.append(TaskScore(task, items, values, intervals, more))
+    # Means over tasks, with intervals of the resamples that the tasks were drawn with together.
     shared = set.intersection(*(set(of) for of in samples.values())) if samples else set()
     means = {one: interval(np.mean([of[one] for of in samples.values()], axis=0)) for one in sorted(shared)}
     unknown = unknown_shares(model, benchmark.by_language())

@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.correlation import weighted_pearson, weighted_ranks
 from pipeline.ground.arrays import Floats
 
 Columns = Mapping[str, NDArray[np.generic]]
@@ -78,6 +77,37 @@ def weighted_f1(target: NDArray[np.int64], found: NDArray[np.int64], weights: Fl
         there = support > 0
         total = (support[there] * 2 * correct[there] / (support[there] + predicted[there])).sum()
         out[row] = total / weight.sum()
+    return out
+
+
+def weighted_pearson(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """Pearson's correlation of two columns [n] or, for each row of weights, [r, n]; NaN where one is constant.
+
+    >>> weighted_pearson(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 5.0]), np.ones((1, 3))).round(4).tolist()
+    [0.982]
+    """
+    total = weights.sum(axis=1, keepdims=True)
+    x = x - (weights * x).sum(axis=1, keepdims=True) / total
+    y = y - (weights * y).sum(axis=1, keepdims=True) / total
+    weighted = weights * x
+    with np.errstate(invalid="ignore", divide="ignore"):
+        out: Floats = (weighted * y).sum(axis=1) / np.sqrt((weighted * x).sum(axis=1) * (weights * y * y).sum(axis=1))
+    return out
+
+
+def weighted_ranks(values: Floats, weights: Floats) -> Floats:
+    """The mean rank [r, n] of each value [n] when every item stands as often as its weight [r, n] says.
+
+    >>> weighted_ranks(np.array([5.0, 1.0, 5.0]), np.ones((1, 3))).tolist()
+    [[2.5, 1.0, 2.5]]
+    """
+    order = np.argsort(values, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(values[order]) != 0])
+    sizes = np.diff(np.r_[starts, len(values)])
+    groups = np.add.reduceat(weights[:, order], starts, axis=1)
+    ranks = np.cumsum(groups, axis=1) - (groups - 1) / 2
+    out = np.empty_like(weights)
+    out[:, order] = np.repeat(ranks, sizes, axis=1)
     return out
 
 
@@ -168,11 +198,13 @@ def bootstrap(
         names: the statistics that are wanted; those with intervals if None.
     """
     found: dict[str, dict[str, list[Floats]]] = {}
+    # Tasks about the same sentences are drawn together.
     groups: dict[tuple[str, int], list[str]] = {}
     for name, items in tasks.items():
         groups.setdefault((items.units, len(items)), []).append(name)
         found[name] = {statistic: [] for statistic in names or items.uncertain}
     for (units, size), members in groups.items():
+        # A generator of their own, so that another task beside them changes nothing.
         own = int.from_bytes(blake2b(f"{units}\0{size}".encode(), digest_size=8).digest())
         generator = np.random.default_rng([seed, own])
         step = max(1, CELLS // max(size, 1))

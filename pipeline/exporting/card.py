@@ -15,7 +15,7 @@ import pipeline
 from pipeline.console.plain_text import visible
 from pipeline.encoders.described import UNLIMITED
 from pipeline.exporting.known import KnownOrigin
-from pipeline.exporting.scores import NONE, cell, score_tables, value_text
+from pipeline.exporting.scores import cell, score_tables, value_text
 from pipeline.ground.hashing import identity_hash
 from pipeline.reporting.near_copies import near_copies
 
@@ -42,18 +42,6 @@ class Card:
     tokenizer: str = "tokenizer.json"  # the file of the tokenizer that the graphs go with
 
 
-@dataclass(frozen=True)
-class CorpusLine:
-    """A row of the table of data: name, dataset, licence, units read, pairs kept, units held out."""
-
-    name: str
-    dataset: str
-    licence: str
-    read: str
-    kept: str
-    heldout: str
-
-
 def render_card(card: Card, known: KnownOrigin | None) -> str:
     """The card as Markdown with the hub's YAML at its head.
 
@@ -68,39 +56,50 @@ def render_card(card: Card, known: KnownOrigin | None) -> str:
     environment.filters["visible"] = visible
     environment.filters["quoted"] = lambda text: json.dumps(visible(text), ensure_ascii=False)
     environment.filters["value"] = value_text
+    made = {"params": None} if known is None else _made(known)
+    versions = [("softalign", pipeline.__version__)]
+    versions += [(name, str(card.identity[name])) for name in ("torch", "transformers") if card.identity.get(name)]
+    graphs = card.graphs or {}
     page = environment.get_template("card.md").render(
-        card=card,
-        unlimited=UNLIMITED,
-        graphs=card.graphs or {},
-        params=known.params if known else None,
-        teacher=_teacher(known),
-        start=_start(known),
-        corpora=_corpora(known),
-        pairs=_pairs(known),
-        benchmarks=known.of("prepare").get("benchmarks", {}) if known else {},
-        heldout_seen=_heldout_seen(known),
-        near_copies=near_copies(known.of("prepare")) if known else "",
-        unknown=_unknown_languages(known),
-        train=known.of("train") if known else {},
-        scores=list(score_tables(known.of("evaluate"))) if known else [],
-        versions=_versions(card),
-        params_hash=identity_hash(known.params.model_dump(mode="json")) if known else None,
+        card=card, unlimited=UNLIMITED, graphs=graphs, versions=versions, unknown_share=UNKNOWN_SHARE, **made
     )
-    return front_matter(known, card.licence, bool(card.graphs)) + "\n" + page.strip() + "\n"
+    return front_matter(known, card.licence, bool(graphs)) + "\n" + page.strip() + "\n"
+
+
+def _made(known: KnownOrigin) -> dict[str, Any]:
+    """How the model was made, for the template: parameters and metrics, and models as anyone may know them."""
+    params, prepare = known.params, known.of("prepare")
+    # A hub or package name, or a folder's own name, never its path.
+    teacher = params.teacher.model
+    public = teacher.startswith("package:") or HUB_NAME.fullmatch(teacher)
+    return {
+        "params": params,
+        "params_hash": identity_hash(params.model_dump(mode="json")),
+        "teacher": teacher if public else PurePath(teacher).name,
+        "start": base_model(known) or PurePath(params.student.model or "").name,
+        "prepare": {"corpora": {}, "pairs": {}, "heldout": {}, "benchmarks": {}, **prepare},
+        "near_copies": near_copies(prepare),
+        "tokens": known.of("tokenize").get("monolingual", {}),
+        "train": known.of("train"),
+        "scores": list(score_tables(known.of("evaluate"))),
+    }
 
 
 def front_matter(known: KnownOrigin | None, licence: str | None, onnx: bool) -> str:
     """What the hub reads of the card: YAML between lines of dashes, made by the hub's own client."""
     from huggingface_hub import ModelCardData
 
+    params = None if known is None else known.params
+    # The hub knows languages, not their scripts and regions.
+    languages = dict.fromkeys(code.partition("-")[0] for code in (params.used_languages if params else ()))
     data = ModelCardData(
-        language=_languages(known),
+        language=list(languages) or None,
         license=(licence or "unknown").lower(),
         library_name="sentence-transformers",
         pipeline_tag="sentence-similarity",
         tags=[*TAGS, *(["onnx"] if onnx else [])],
         base_model=base_model(known),
-        datasets=_datasets(known) or None,
+        datasets=[corpus.dataset for corpus in (params.prepare.corpora if params else ()) if corpus.dataset] or None,
     )
     return f"---\n{data.to_yaml()}\n---\n"
 
@@ -112,79 +111,3 @@ def base_model(known: KnownOrigin | None) -> str | None:
     student = known.params.student
     name = known.params.teacher.model if student.kind == "teacher" else student.model
     return name if name is not None and HUB_NAME.fullmatch(name) else None
-
-
-def _languages(known: KnownOrigin | None) -> list[str] | None:
-    if known is None:
-        return None
-    # The hub knows languages, not their scripts and regions.
-    return list(dict.fromkeys(code.partition("-")[0] for code in known.params.used_languages))
-
-
-def _datasets(known: KnownOrigin | None) -> list[str]:
-    return [corpus.dataset for corpus in known.params.prepare.corpora if corpus.dataset] if known else []
-
-
-def _start(known: KnownOrigin | None) -> str:
-    """What the student started from, as anyone may know it; empty if from nothing."""
-    if known is None:
-        return ""
-    return base_model(known) or PurePath(known.params.student.model or "").name
-
-
-def _teacher(known: KnownOrigin | None) -> str:
-    """The teacher as anyone may know it: a hub or package name, or a folder's own name, never its path."""
-    if known is None:
-        return ""
-    teacher = known.params.teacher
-    public = teacher.model.startswith("package:") or HUB_NAME.fullmatch(teacher.model)
-    name = teacher.model if public else PurePath(teacher.model).name
-    return f"{name} at {teacher.revision}" if teacher.revision else name
-
-
-def _corpora(known: KnownOrigin | None) -> list[CorpusLine]:
-    if known is None:
-        return []
-    account = known.of("prepare").get("corpora", {})
-    lines = []
-    for corpus in known.params.prepare.corpora:
-        counts = account.get(corpus.name, {})
-        read, kept, held = (value_text(counts.get(key)) for key in ("read", "kept", "heldout"))
-        origin = corpus.dataset or (f"package {corpus.package}" if corpus.package else NONE)
-        lines.append(CorpusLine(cell(corpus.name), cell(origin), cell(corpus.licence), read, kept, held))
-    return lines
-
-
-def _pairs(known: KnownOrigin | None) -> list[tuple[str, str, str]]:
-    """By language pair: training pairs, and held-out pairs of both sets."""
-    if known is None:
-        return []
-    prepare = known.of("prepare")
-    held = prepare.get("heldout", {})
-    return [
-        (
-            name,
-            value_text(prepare.get("pairs", {}).get(name)),
-            value_text(sum(counts.get(name, 0) for counts in held.values())),
-        )
-        for name in known.params.pairs
-    ]
-
-
-def _heldout_seen(known: KnownOrigin | None) -> int:
-    corpora = known.of("prepare").get("corpora", {}).values() if known else []
-    return sum(counts.get("rejected", {}).get("heldout-seen", 0) for counts in corpora)
-
-
-def _unknown_languages(known: KnownOrigin | None) -> list[tuple[str, str]]:
-    shares = known.of("tokenize").get("monolingual", {}) if known else {}
-    return [
-        (name, f"{100 * found['unknown_share']:.1f} %")
-        for name, found in shares.items()
-        if found.get("unknown_share", 0) > UNKNOWN_SHARE
-    ]
-
-
-def _versions(card: Card) -> list[tuple[str, str]]:
-    found = [("softalign", pipeline.__version__)]
-    return found + [(name, str(card.identity[name])) for name in ("torch", "transformers") if card.identity.get(name)]

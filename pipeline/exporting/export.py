@@ -100,15 +100,18 @@ def export(
     if onnx:
         require_onnx()
     with atomic_folder(wanted.out) as folder:
+        # The model itself, file by file.
         if onnx or "sentence-transformers" in wanted.targets:
             for file in source.files:
                 (folder / file.parent).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source.folder.path / file, folder / file)
+        # Its graphs, measured before anything is kept.
         measured = sample() if onnx else ExportSample((), "")
         graphs = write_graphs(source, folder, measured, wanted.min_cosine) if onnx else {}
         tokenizer = TOKENIZER_FILE if source.plain_tokenizer else GRAPHS_TOKENIZER
         if onnx and tokenizer == GRAPHS_TOKENIZER:
             source.encoder.tokenizer.backend.save(str(folder / tokenizer))
+        # The card, and what marks the folder as an export.
         card = Card(
             wanted.name,
             source.encoder.identity,

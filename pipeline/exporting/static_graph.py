@@ -61,7 +61,7 @@ INT8 = """bytes = Gather (table, input_ids) gathered = Cast <to = 1> (bytes)
 
 
 def static_graph(weight: NDArray[np.float32], int8: bool = False) -> Any:
-    """The graph of a static encoder: an ONNX model from `INPUTS` to `VECTORS`.
+    """The graph of a static encoder: an ONNX model from token ids and mask to vectors.
 
     Args:
         weight: token vectors [vocabulary, d].
@@ -69,12 +69,9 @@ def static_graph(weight: NDArray[np.float32], int8: bool = False) -> Any:
     """
     from onnx import numpy_helper, parser
 
-    text = (
-        GRAPH.replace("OPSET", str(OPSET))
-        .replace("IR_VERSION", str(IR_VERSION))
-        .replace("DIMENSION", str(weight.shape[1]))
-    )
-    graph = parser.parse_model(text.replace("GATHER", INT8 if int8 else FLOAT32))
+    gather = INT8 if int8 else FLOAT32
+    text = GRAPH.substitute(ir_version=IR_VERSION, opset=OPSET, dimension=weight.shape[1], gather=gather)
+    graph = parser.parse_model(text)
     table, scale = quantise_rows(weight) if int8 else (np.ascontiguousarray(weight), None)
     constants = {"table": table} if scale is None else {"table": table, "scale": scale}
     graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.artifacts.shards import KEY_DTYPE, Shard, binary_view, fixed_list_view, open_shard
+from pipeline.artifacts.shards import Shard, binary_view, fixed_list_view, open_shard
 from pipeline.console.plain_text import clip
 from pipeline.ground.hashing import Keys, locate
+from pipeline.inspecting.neighborhoods import Words, read_points
 from pipeline.inspecting.surroundings import Surroundings, rows_with
 from pipeline.inspecting.view import Table, View, ViewRequest, flatten, size_text, value_text
 
@@ -159,31 +160,14 @@ class _Looked:
         ]
         found = self._keys_with(languages)
 
-        def point_texts(keys: Keys) -> list[str]:
-            if not average:
-                return [NOT_FOUND if text is None else clip(text) for text in self.around.text_of(keys, languages[0])]
-            sides = self.around.pair_sides(keys, pair)
-            texts = []
-            for point in map(bytes, keys):
-                both = zip(sides.get(point, ()), languages, strict=False)
-                words = [self._text(np.array([key], dtype=KEY_DTYPE), language) for key, language in both]
-                texts.append(" ↔ ".join(words) or NOT_FOUND)
-            return texts
+        words = Words(self.around, pair, languages, average, " ↔ ", NOT_FOUND)
 
         def table(shard: Shard, row: int) -> Table:
-            similarity, weight = _floats(shard, "similarity")[row], _floats(shard, "weight")[row]
-            there = np.flatnonzero(np.isfinite(similarity))
-            shown = there[:NEIGHBORS]
-            neighbors = fixed_list_view(shard.table.column("neighbor"), KEY_DTYPE)[row][shown]
-            texts = point_texts(np.concatenate([shard.keys[row : row + 1], neighbors]))
-            rows = [(f"{1 - float(weight.sum()):.4f}", "1.0000", texts[0])]
-            for place, text in zip(shown, texts[1:], strict=True):
-                rows.append((f"{weight[place]:.4f}", f"{similarity[place]:.4f}", text))
-            rest = float(weight[there[len(shown) :]].sum())
-            note = (
-                f"and {len(there) - len(shown)} more of weight {rest:.4f} together" if len(there) > len(shown) else ""
-            )
-            title = f"a point (first row) and its {len(there)} neighbours"
+            (point,) = read_points(shard, np.array([row]), words, NEIGHBORS)
+            rows = [(f"{point.own:.4f}", "1.0000", clip(point.text))]
+            rows += [(f"{one.weight:.4f}", f"{one.similarity:.4f}", clip(one.text)) for one in point.neighbors]
+            note = f"and {point.more} more of weight {point.more_weight:.4f} together" if point.more else ""
+            title = f"a point (first row) and its {len(point.neighbors) + point.more} neighbours"
             return Table(title, columns, tuple(rows), frozenset(columns[:2]), note)
 
         def matching(shard: Shard) -> NDArray[np.int64]:

@@ -193,6 +193,7 @@ def _teach(work: Workload, units: UnitCosts, params: Params, machines: Machines)
 def _neighborhoods(work: Workload, units: UnitCosts, params: Params, machines: Machines) -> StageCost:
     options: Neighborhoods = params.neighborhoods
     average = params.labels.strategy == "average"
+    # Label points of one language pair, and the numbers in a label vector.
     points = _even(work.pairs if average else min(work.label_sentences, work.pairs), work.language_pairs)
     dimension = units.teacher_dimension * (2 if average else 1)
     exact = options.search == "exact" or (options.search == "auto" and points <= EXACT_POINTS)
@@ -228,6 +229,7 @@ def _train(work: Workload, units: UnitCosts, params: Params, machines: Machines)
         operations = seen * 2 * passes * units.student_layers * units.student_tokens
         seconds = operations / (machines.device.peak * TRAIN_SHARE * machines.devices)
         processes = machines.devices
+    # The index of pairs and label points, the student with its optimizer, and the keys of all sentences.
     index = work.pairs * (5 * 8 + KEY) + min(work.label_sentences, work.pairs) * (12.0 * params.neighborhoods.k + KEY)
     memory = 0.8e9 + index + ADAM_BYTES * units.student_parameters + work.sentences * KEY
     exchanged = (

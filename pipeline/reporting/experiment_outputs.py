@@ -9,8 +9,6 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 
-from markupsafe import Markup
-
 from pipeline.console.plain_text import visible
 from pipeline.inspecting.view import Table, View
 from pipeline.reporting.experiment_plots import metric_svg
@@ -66,8 +64,7 @@ def csv_text(table: Comparison) -> str:
 def page(table: Comparison, title: str) -> str:
     """Table and plots as one HTML page that works offline."""
     numbers = range(len(table.metrics)) if table.rows else ()
-    # The plots are drawn here; their labels are escaped by matplotlib and by `svg`: no one else's markup.
-    plots = [(metric_label(table.metrics[number]), Markup(metric_svg(table, number))) for number in numbers]  # noqa: S704
+    plots = [(metric_label(table.metrics[number]), metric_svg(table, number)) for number in numbers]
     best = [[cell.best for cell in row.cells] for row in table.rows]
     text = templates().get_template("experiments.html").render(
         title=title,

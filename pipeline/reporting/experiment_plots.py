@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from pipeline.console.plain_text import clip, visible
@@ -22,7 +23,7 @@ LETTERS = 48
 """The longest label; a longer one would leave no room for its plot."""
 
 
-def metric_svg(table: Comparison, number: int) -> str:
+def metric_svg(table: Comparison, number: int) -> Markup:
     """One metric as an element for HTML."""
     return _svg(f"metric-{number}", table, [number])
 
@@ -35,7 +36,7 @@ def standalone_svg(table: Comparison) -> str:
     colours = re.search(r":root \{(.*?)\}", rules, re.DOTALL)
     variables = re.sub(r"color-scheme:[^;]*;|\s+", " ", colours[1]).strip() if colours else ""
     style = f"<style>svg {{ {variables} color: var(--ink); background: var(--page); font-family: sans-serif }}</style>"
-    head, _, rest = text.partition(">")
+    head, _, rest = str(text).partition(">")
     return f"{head}>{style}{rest}\n"
 
 
@@ -55,7 +56,7 @@ def numeric_setting(table: Comparison) -> int | None:
     return numeric[0] if 0 < len(lines) <= len(PALETTE) and all(len(rows) > 1 for rows in lines) else None
 
 
-def _svg(name: str, table: Comparison, numbers: Sequence[int]) -> str:
+def _svg(name: str, table: Comparison, numbers: Sequence[int]) -> Markup:
     by = ", ".join(setting_label(key) for key in table.settings) or "run"
     label = f"{', '.join(metric_label(table.metrics[number]) for number in numbers)} by {by}"
     height = HEIGHT

@@ -103,6 +103,7 @@ def compare(
     Raises:
         UserError: if there is no run, a metric or a parameter is unknown, or finished runs have not all of the metrics.
     """
+    # In the order of time, so that of two equal runs the later one is met last.
     done = sorted((run for run in runs if run.state == "success"), key=lambda run: (run.time, run.name))
     if not runs:
         raise UserError("found no experiments; expected some, such as `dvc exp run --queue -S seed=1,2` makes")

@@ -18,12 +18,12 @@ from pipeline.artifacts.parquet import read_made_by
 from pipeline.artifacts.parquet_rows import ROW, extreme_rows, fetch, scan
 from pipeline.console.errors import ArtifactError
 from pipeline.ground.languages import LanguagePair
+from pipeline.inspecting.neighborhoods import Neighborhood
+from pipeline.mining.judging.threshold import bootstrap
 from pipeline.reporting.costs import RunCost
 from pipeline.reporting.judged_precision import PeoplesJudgements
-from pipeline.reporting.label_neighborhoods import Neighborhood
 from pipeline.reporting.models import ModelScores
 from pipeline.reporting.space import Space
-from pipeline.reporting.threshold_interval import threshold_interval
 
 BINS = 48
 """Bars of a histogram of scores."""
@@ -169,6 +169,7 @@ def read_mined(
     made_by = read_made_by(path, {"kind": "mined", "pair": pair})
     shown = str(metrics.get("mined", {}).get("set", "test"))
     frame = scan(path)
+    # The histogram is of the test set, where there is one; samples are of what the user mined.
     sets = set(frame.select(pl.col("set").unique()).collect()["set"])
     measured = "test" if "test" in sets else shown
     measures = pl.col(ROW, "score", "accepted", "gold")
@@ -186,6 +187,32 @@ def read_mined(
     )
 
 
+def threshold_interval(
+    path: Path, made_by: Mapping[str, Any], metrics: Mapping[str, Any], resamples: int, seed: int
+) -> tuple[float, float] | None:
+    """The 95 % bootstrap interval of a threshold; None if none was tuned.
+
+    Holds the dev candidates' scores in memory.
+
+    Args:
+        path: the file of mined pairs, the dev set among them.
+        made_by: the file's metadata.
+        metrics: what stage mine measured.
+        resamples: how many resamples the bootstrap draws; 0: no interval.
+        seed: what the bootstrap's generator starts from.
+    """
+    given = made_by.get("options", {}).get("threshold") is not None
+    gold = int(metrics.get("dev", {}).get("gold", 0))
+    if given or made_by.get("threshold") is None or not gold or not resamples:
+        return None
+    dev = scan(path).filter(pl.col("set") == "dev").select("score", "gold").collect()
+    scores = dev["score"].to_numpy().astype(np.float64)
+    if len(scores) == 0 or dev["gold"].is_null().any() or not np.isfinite(scores).all():
+        return None
+    found = bootstrap(scores, dev["gold"].to_numpy().astype(np.bool_), gold, resamples, seed).threshold
+    return (found.low, found.high) if np.isfinite([found.low, found.high]).all() else None
+
+
 def make_histogram(
     scores: NDArray[Any], gold: NDArray[np.bool_] | None, threshold: float | None
 ) -> ScoreHistogram | None:
@@ -200,6 +227,7 @@ def make_histogram(
     values = scores[finite].astype(np.float64)
     if len(values) == 0:
         return None
+    # Bars of equal width, moved so that the threshold is an edge.
     low, high = float(values.min()), float(np.quantile(values, SHOWN_SHARE))
     width = max(high - low, 1e-6) / BINS
     if threshold is not None and low < threshold < high:

@@ -101,6 +101,7 @@ def measure_similarities(pair: str, x: Vectors, y: Vectors) -> Similarities:
         y: the translations' vectors, row by row [n, d].
     """
     cosine = x @ y.T
+    # Translations stand on the diagonal; with them out of the way a row's largest is its nearest other.
     own = np.diagonal(cosine).copy()
     apart = ~np.eye(len(x), dtype=np.bool_)
     others = cosine[apart]
@@ -122,6 +123,7 @@ def project(vectors: NDArray[np.float32], plotted: int = PLOTTED) -> tuple[NDArr
         Places [l, plotted, 2], and the share of the variance on each axis. An axis's sign is chosen so that its largest
         coordinate is positive.
     """
+    # Axes of all languages' sentences together, in float64.
     flat = vectors.reshape(-1, vectors.shape[-1]).astype(np.float64)
     mean = flat.mean(axis=0)
     _, singular, axes = np.linalg.svd(flat - mean, full_matrices=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def neighbors_slice(options: dict[str, Any]) -> Work:
 
 def steps(options: dict[str, Any]) -> Work:
     """A whole training of some steps on a pretrained student, teacher's vectors from stage teach."""
-    trainer = _ProjectTraining(options)
+    trainer = ProjectTraining.open(options)
     student = trainer.build()
 
     def work(clock: Clock) -> Any:
@@ -123,6 +124,13 @@ def steps(options: dict[str, Any]) -> Work:
         return np.asarray(losses)
 
     return work
+
+
+def command(options: dict[str, Any]) -> Work:
+    """A whole command, start-up included."""
+    return lambda clock: (
+        subprocess.run(options["command"], cwd=options["cwd"], check=True, capture_output=True).returncode
+    )
 
 
 class _ReachedError(Exception):
@@ -137,7 +145,7 @@ def static_training(options: dict[str, Any]) -> Work:
     from pipeline.training import trainer as training
 
     def work(clock: Clock) -> Any:
-        own = _ProjectTraining(options)
+        own = ProjectTraining.open(options)
         seen: list[tuple[float, float]] = []
         scores = training.dev_scores
 
@@ -162,22 +170,17 @@ def static_training(options: dict[str, Any]) -> Work:
     return work
 
 
-class _ProjectTraining:
-    """A project's artifacts and its training, with other parameters under ``train``."""
+class ProjectTraining:
+    """A project's artifacts, read once, and trainings on them."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, project: Any) -> None:
         from accelerate import Accelerator
 
         from pipeline.artifacts.folders import TokenFolder
-        from pipeline.config.train import Train
         from stages.inputs.models import resolve_start, student_tokenizer
         from stages.inputs.training_data import read_dev, read_training_pairs
-        from stages.running.command import Project
 
-        project = Project.open(Path(options["folder"]) / "project")
-        train = {**project.params.train.model_dump(exclude_unset=True), **options["train"]}
-        self.params = project.params.model_copy(update={"train": Train.model_validate(train)})
-        project = Project(self.params, project.layout)
+        self.params = project.params
         names = self.params.used_languages
         tokens = {name: TokenFolder(project.layout.tokens / "student" / name) for name in names}
         self.pairs, self.dev = read_training_pairs(project, tokens), read_dev(project)
@@ -185,18 +188,30 @@ class _ProjectTraining:
         self.start, self.tokenizer = start.path if start else None, student_tokenizer(project, start)
         self.accelerator = Accelerator(cpu=True)
 
-    def build(self) -> Any:
+    @classmethod
+    def open(cls, options: dict[str, Any]) -> ProjectTraining:
+        """The training of the row's project, with the row's parameters under ``train``."""
+        from pipeline.config.train import Train
+        from stages.running.command import Project
+
+        project = Project.open(Path(options["folder"]) / "project")
+        train = {**project.params.train.model_dump(exclude_unset=True), **options["train"]}
+        return cls(Project(project.params.model_copy(update={"train": Train.model_validate(train)}), project.layout))
+
+    def build(self, seed: int | None = None) -> Any:
         """The student as its training starts."""
         from pipeline.training.build import build_student
 
-        return build_student(self.params.student, self.tokenizer, self.start, self.params.seed)
+        return build_student(
+            self.params.student, self.tokenizer, self.start, self.params.seed if seed is None else seed
+        )
 
-    def run(self, model: Any, record: Any) -> Any:
-        """Train; ``record`` is called with every evaluation."""
+    def run(self, model: Any, record: Any, config: Any = None, seed: int | None = None) -> Any:
+        """Train, by the project's own parameters unless others are given; ``record`` is called with every evaluation."""
         from pipeline.training.objective import training_loss
         from pipeline.training.trainer import Trainer
 
-        config, seed = self.params.train, self.params.seed
+        config, seed = config or self.params.train, self.params.seed if seed is None else seed
         teacher = self.pairs[0].points.teacher_a.dimension
         with tempfile.TemporaryDirectory() as scratch:
             return Trainer(

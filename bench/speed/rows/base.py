@@ -53,7 +53,6 @@ class Measured:
     spent: dict[str, Spent]  # times by contestant
     agreement: dict[str, Any]  # how outputs compare
     bars: list[Bar]  # the ratios and what they have to reach
-    notes: dict[str, Any] = field(default_factory=dict)  # other numbers, by name
 
 
 @dataclass(frozen=True)

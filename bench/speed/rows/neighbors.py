@@ -18,7 +18,7 @@ K = 64
 TOLERANCE = 1e-4
 """Cosines that differ by less are the same; both sides compute in float32."""
 
-FAISS = ("faiss.knn", "speed.contestants.others:faiss_knn")
+FAISS = ("faiss.knn", "speed.contestants.faiss:knn")
 OUR_NEIGHBORHOODS = "speed.contestants.softalign:neighborhoods"
 
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from speed.contestants import write
 from speed.project import STAGES, run_stages, write_project
-from speed.rows.base import OURS, SBERT, Measured, Row, Run, duel, faster, race
+from speed.rows.base import SBERT, Measured, Row, Run, duel
 from speed.rows.encoding import model_folder
 from speed.text import SEED, read_pairs
-from speed.turns import Contestant, Outputs
+from speed.turns import Outputs
 
 PAIR = "en-fr"
 PAPER = "the paper's procedure"
@@ -88,7 +88,7 @@ def _same_loss(outputs: Outputs, ours: str, theirs: str) -> dict[str, Any]:
 
 
 def _against_paper(run: Run, sizes: Mapping[str, Any]) -> Measured:
-    theirs = (PAPER, "speed.contestants.others:paper_steps")
+    theirs = (PAPER, "speed.contestants.paper:steps")
     return duel(run, OUR_STEPS, theirs, _steps(run, sizes, "soft"), _same_loss, (f"times as fast as {PAPER}", 12.0))
 
 
@@ -112,25 +112,20 @@ def _static(run: Run, sizes: Mapping[str, Any]) -> Measured:
         "learning_rate": 0.2, "warmup_steps": sizes["steps"] // 10, "seed": SEED, **shared,
     }  # fmt: skip
     _write_static_text(run, ours["dev_limit"])
-    goal = {"accuracy": sizes["accuracy"]}
-    contestants = [
-        Contestant(OURS, "speed.contestants.softalign:static_training", {"train": ours, **goal}),
-        Contestant(SBERT, "speed.contestants.sentence_transformers:static_training", theirs | goal),
-    ]
+    options = {"train": ours, **theirs, "accuracy": sizes["accuracy"]}
 
-    def agree(outputs: Outputs) -> dict[str, Any]:
+    def agree(outputs: Outputs, *names: str) -> dict[str, Any]:
         found = {}
-        for name, output in outputs.items():
-            step, reached = output["reached"][-1]
+        for name in names:
+            step, reached = outputs[name]["reached"][-1]
             if reached < sizes["accuracy"]:
-                raise AssertionError(
-                    f"{name} ends at {reached:.3f} after {step:.0f} steps, expected {goal['accuracy']}"
-                )
+                raise AssertionError(f"{name} ends at {reached:.3f} after {step:.0f} steps, not at {sizes['accuracy']}")
             found[name] = {"steps": int(step), "dev accuracy": round(float(reached), 4)}
         return found
 
-    spent, agreement = race(run, contestants, agree)
-    return Measured(spent, agreement, [faster(f"times as fast as {SBERT}' trainer", spent, OURS, SBERT, 3.0)])
+    peer = (SBERT, "speed.contestants.sentence_transformers:static_training")
+    bar = (f"times as fast as {SBERT}' trainer", 3.0)
+    return duel(run, "speed.contestants.softalign:static_training", peer, options, agree, bar)
 
 
 def cheap_teacher(folder: Path) -> Path:
