@@ -108,7 +108,7 @@ def _retrieve(
 def _download(url: str, to: str | IO[bytes], _: Any, *, limit: int) -> None:
     """Pooch's downloader, with a limit of bytes, and redirects to the allowed schemes only."""
     with requests.Session() as session, Path(str(to)).open("wb") as opened:
-        session.adapters = {f"{scheme}://": HTTPAdapter() for scheme in SCHEMES}  # type: ignore[assignment]
+        session.adapters = {f"{scheme}://": HTTPAdapter() for scheme in SCHEMES}
         answer = session.get(url, stream=True, timeout=SECONDS, headers=HEADERS)
         answer.raise_for_status()
         size = 0

@@ -94,11 +94,11 @@ def scores_by_pair(scores: Sequence[tuple[str, Mapping[str, Any], Mapping[str, A
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        for offset, column, key, name, colour in (
-            (-0.13, 1, "accuracy", "retrieval accuracy", PALETTE[0]),
-            (0.13, 2, "f1", "mining F1", PALETTE[1]),
+        for offset, values, key, name, colour in (
+            (-0.13, [row[1] for row in scores], "accuracy", "retrieval accuracy", PALETTE[0]),
+            (0.13, [row[2] for row in scores], "f1", "mining F1", PALETTE[1]),
         ):
-            there = [(place, row[column]) for place, row in enumerate(scores) if row[column]]
+            there = [(place, found) for place, found in enumerate(values) if found]
             places = [place + offset for place, _ in there]
             axes.hlines(places, [v["low"] for _, v in there], [v["high"] for _, v in there], color=colour, linewidth=2)
             axes.plot([v[key] for _, v in there], places, "o", color=colour, markersize=6, label=name)
