@@ -13,10 +13,10 @@ import polib
 
 from pipeline.config.base import known_encoding
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Unit, chunked_groups, require_languages
+from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Row, Unit, chunked_groups
 from pipeline.corpora.inline import without_breaks
 from pipeline.corpora.marks import left_out
-from pipeline.corpora.places import Found, find_files
+from pipeline.corpora.places import Found, file_units
 from pipeline.corpora.plurals import PluralForms, choose_form, read_plural_forms, usual_plural_forms
 from pipeline.corpora.streams import BYTE_ORDER_MARKS, read_blocks
 from pipeline.ground.languages import match_language
@@ -30,7 +30,6 @@ GUESSED = "messages with a plural whose catalogue has no usable Plural-Forms: th
 STATES = (("obsolete", "#~", "obsolete"), ("fuzzy", "#, fuzzy", "fuzzy"))
 """An entry's marks: the mark, what is written for it, and polib's attribute."""
 
-Row = tuple[tuple[str, ...], tuple[str, str, str, int, str, str | None, str | None]]
 Text = tuple[str, str, str | None, str | None]
 """A message, its translation, and the reason and the detail why it is none."""
 
@@ -46,16 +45,13 @@ class PoReader:
         """See `pipeline.corpora.base.Reader`."""
         if len(request.languages) < 2:
             raise UserError(f"corpus {request.name}: languages: PO needs the messages' language first, then the others")
-        units = [unit for found in find_files(request) if (unit := self._unit(found, request)) is not None]
-        return require_languages(request, units, str(request.path))
+        return file_units(request, self._unit)
 
     def _unit(self, found: Found, request: ReadRequest) -> Unit | None:
         message, named = request.languages[0], found.languages.get("lang")
-        groups = [group for group in request.groups if message in group]
-        if named is not None:
-            groups = [group for group in groups if named in group and named != message]
+        groups = tuple(group for group in found.groups(request) if message in group and named != message)
         columns = ((message, 0),) if named is None else ((message, 0), (named, 0))
-        return Unit((found.source,), tuple(groups), columns) if groups else None
+        return Unit((found.source,), groups, columns) if groups else None
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
