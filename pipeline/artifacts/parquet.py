@@ -42,7 +42,7 @@ def read_made_by(path: Path, expected: Mapping[str, Any], formats: Sequence[int]
 
     Args:
         path: the file.
-        expected: entries that it must have (its kind, its language pair).
+        expected: entries that the metadata must have (the kind, the language pair).
         formats: versions of the form that are read.
 
     Raises:
