@@ -6,7 +6,7 @@ The sentences of all benchmarks are held in memory, as hashes of their normal fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +36,24 @@ def benchmark_request(benchmark: ForbiddenText, root: Path) -> ReadRequest:
     return ReadRequest(benchmark.name, root, ((ANY,),), path=benchmark.path, encoding=benchmark.encoding)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Removed:
-    """What one benchmark took of a chunk.
+    """What one benchmark took of a chunk, or of all text.
 
     Attributes:
-        count: training pairs.
-        examples: the first of them.
+        count: how many training pairs went.
+        examples: the first of them, at most `EXAMPLES`: file, line and both sides.
     """
 
-    count: int
-    examples: list[dict[str, Any]]
+    count: int = 0
+    examples: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Benchmarks:
     """All benchmarks of a project.
 
     Args:
-        config: which, and how near is too near.
+        config: which benchmarks, and how near is too near.
         root: the folder that paths are relative to.
 
     Raises:
@@ -96,11 +96,13 @@ class Benchmarks:
             sides: ``["a", "b"]``.
         """
         by_side = {side: np.zeros((frame.height, len(self.names)), dtype=np.bool_) for side in sides}
+        # First what is the same: by the hash of a side's normal form, benchmark by benchmark.
         for side, hits in by_side.items():
             hashed = frame[f"n{side}"].hash(0)
             for number, known in enumerate(self.hashes):
-                hits[:, number] |= hashed.is_in(known).to_numpy()
+                hits[:, number] = hashed.is_in(known).to_numpy()
         exact: Flags = np.asarray(np.logical_or.reduce([hits.any(axis=1) for hits in by_side.values()]))
+        # Then what is nearly the same, in one index of all benchmarks' sentences.
         if self.near and self.names:
             for side, hits in by_side.items():
                 met = self._index.matches(frame[f"n{side}"])
@@ -111,55 +113,58 @@ class Benchmarks:
         return marked.with_columns(side=pl.when(in_b).then(pl.lit("b"))), removed
 
     def _marked(self, frame: pl.DataFrame, hits: Flags, exact: Flags) -> tuple[pl.DataFrame, list[Removed]]:
+        """The rows with ``reason`` and ``detail``, and what each benchmark took.
+
+        Args:
+            frame: the rows [n].
+            hits: whether a row holds a sentence of a benchmark [n, benchmarks], perhaps nearly.
+            exact: whether a row holds one exactly [n].
+        """
         reasons: list[str | None] = [None] * frame.height
         details: list[str | None] = [None] * frame.height
-        examples: list[list[dict[str, Any]]] = [[] for _ in self.names]
+        removed = [Removed(count) for count in hits.sum(axis=0).tolist()]
         for row in np.flatnonzero(hits.any(axis=1)).tolist():
-            reasons[row] = "benchmark" if exact[row] else "benchmark-near"
             found = np.flatnonzero(hits[row]).tolist()
+            reasons[row] = "benchmark" if exact[row] else "benchmark-near"
             details[row] = ", ".join(self.names[number] for number in found)
             for number in found:
-                if len(examples[number]) < EXAMPLES:
+                if len(removed[number].examples) < EXAMPLES:
                     shown = frame.row(row, named=True)
-                    examples[number].append({key: shown[key] for key in ("file", "line", "a", "b")})
-        removed = [Removed(count, some) for count, some in zip(hits.sum(axis=0).tolist(), examples, strict=True)]
-        marked = frame.with_columns(
-            pl.Series("reason", reasons, dtype=pl.String), pl.Series("detail", details, dtype=pl.String)
-        )
-        return marked, removed
+                    removed[number].examples.append({key: shown[key] for key in ("file", "line", "a", "b")})
+        texts = {"reason": reasons, "detail": details}
+        return frame.with_columns(pl.Series(name, of, dtype=pl.String) for name, of in texts.items()), removed
 
 
 class BenchmarkAccount:
     """What all benchmarks took of all text.
 
     Args:
-        benchmarks: whose sentences they are.
+        benchmarks: the benchmarks whose sentences were looked for.
     """
 
     def __init__(self, benchmarks: Benchmarks) -> None:
         self.names, self.sentences = benchmarks.names, benchmarks.sentences
         self.unreadable = dict(zip(benchmarks.names, benchmarks.unreadable, strict=True))
-        self.removed = [0] * len(self.names)
-        self.examples: list[list[dict[str, Any]]] = [[] for _ in self.names]
+        self.removed = [Removed() for _ in self.names]
 
     def add(self, removed: Sequence[Removed]) -> None:
         """Count a chunk's; chunks come in the order of the corpora. Empty, where it had no training pairs to look at."""
-        for number, one in enumerate(removed):
-            self.removed[number] += one.count
-            self.examples[number] = (self.examples[number] + one.examples)[:EXAMPLES]
+        for total, one in zip(self.removed, removed, strict=False):
+            total.count += one.count
+            total.examples = (total.examples + one.examples)[:EXAMPLES]
 
     def as_dict(self) -> dict[str, Any]:
         """By benchmark: its sentences, the training pairs that went for it, and the first of them."""
-        rows = zip(self.names, self.sentences, self.removed, self.examples, strict=True)
         return {
-            name: {"sentences": count, "removed": removed, "examples": examples}
-            for name, count, removed, examples in rows
+            name: {"sentences": count, "removed": removed.count, "examples": removed.examples}
+            for name, count, removed in zip(self.names, self.sentences, self.removed, strict=True)
         }
 
 
 def _chunks(
     benchmark: ForbiddenText, source: CorpusSource, column: str | int | None, request: ReadRequest
 ) -> Iterator[Chunk]:
+    """The rows of one column of a benchmark's file (of a format without columns: of the file)."""
     columns: tuple[tuple[str, str | int], ...] = () if column is None else ((ANY, column),)
     request = replace(request, columns=columns)
     if benchmark.format in {"parquet", "arrow"}:

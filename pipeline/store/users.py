@@ -56,8 +56,10 @@ def _delete(lock: FileLock, path: Path) -> None:
 
 def users(folder: Path) -> list[str]:
     """The living processes that use a folder of the store, as ``process 12 on host``; what dead ones left is deleted."""
-    found = []
-    for path in sorted((folder / USERS).glob("*.lock")):  # none, where another process has pruned the folder
+    found, paths = [], list[Path]()
+    with suppress(FileNotFoundError):  # pruned by another process meanwhile: nobody uses what is gone
+        paths = sorted((folder / USERS).glob("*.lock"))
+    for path in paths:
         lock = FileLock(path, blocking=False)
         try:
             lock.acquire()
