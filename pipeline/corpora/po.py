@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 
@@ -18,7 +17,7 @@ from pipeline.corpora.inline import without_breaks
 from pipeline.corpora.marks import left_out
 from pipeline.corpora.places import Found, file_units
 from pipeline.corpora.plurals import PluralForms, choose_form, read_plural_forms, usual_plural_forms
-from pipeline.corpora.streams import BYTE_ORDER_MARKS, read_blocks
+from pipeline.corpora.streams import marked_encoding, read_blocks
 from pipeline.ground.languages import match_language
 
 MAX_BYTES = 64 << 20
@@ -101,17 +100,18 @@ def _decoded(data: bytes, name: str, encoding: str) -> str:
     Raises:
         InputError: if the charset isn't known, or bytes are not of it.
     """
-    mark, marked = next(((mark, kind) for mark, kind in BYTE_ORDER_MARKS if data.startswith(mark)), (b"", ""))
-    charset, found = CHARSET.search(data), marked or encoding
-    if not marked and encoding == "utf-8" and charset is not None and charset[1].decode().lower() not in NO_CHARSETS:
-        line, label = data.count(b"\n", 0, charset.start()) + 1, charset[1].decode()
+    found, data = marked_encoding(data, "" if encoding == "utf-8" else encoding)
+    charset = CHARSET.search(data)
+    label = "" if charset is None else charset[1].decode()
+    if not found and charset is not None and label.lower() not in NO_CHARSETS:
         try:
             found = known_encoding(label)
         except ValueError:
             problem = f"its header has the charset {label!r}, which isn't known; give the corpus' 'encoding'"
-            raise InputError(name, problem, line) from None
+            raise InputError(name, problem, data.count(b"\n", 0, charset.start()) + 1) from None
+    found = found or "utf-8"
     try:
-        return data.removeprefix(mark if codecs.lookup(found).name == "utf-8" else b"").decode(found)
+        return data.decode(found)
     except UnicodeDecodeError as error:
         before = data[: error.start]
         column = len(before[before.rfind(b"\n") + 1 :].decode(found, "replace")) + 1

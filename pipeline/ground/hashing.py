@@ -92,20 +92,17 @@ def code_hash(root: Path, patterns: Iterable[str]) -> str:
 
 
 def _statements(path: Path) -> str:
+    """A module's syntax tree as text, without strings that stand as statements: docstrings, of constants too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        # A string that stands as a statement is documentation, of a function or of a constant.
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
     return ast.dump(tree)
 
 
 def _is_text(statement: ast.AST) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def folder_hash(folder: Path, patterns: Iterable[str] = ("**/*",)) -> str:
