@@ -111,11 +111,11 @@ def write_shard(path: Path, table: pa.Table, made_by: Mapping[str, Any], of: int
     """Write a table as an uncompressed Arrow IPC file of one record batch, sealed, atomically.
 
     Args:
-        path: where to; the number of a folder's shard is in its name (`shard_path`).
+        path: the file; the number of a folder's shard is in its name (`shard_path`).
         table: the rows; its schema becomes the file's.
         made_by: what made it (kind, language, model, …): JSON values, no times, no paths. Its ``artifact``, if given, is
             where the folder belongs (``sentences/fr``): `open_folder` refuses the shard in any other.
-        of: how many shards the folder has.
+        of: the number of shards that the folder has.
     """
     place = {"shard": [int(path.stem), of]} if SHARD_NAME.fullmatch(path.name) else {}
     metadata = canonical_json({**made_by, **place, "format": FORMAT, **blank()})

@@ -43,7 +43,7 @@ class ColumnarReader:
     """Formats ``parquet`` and ``arrow``.
 
     Args:
-        kind: which of the two.
+        kind: the format's name.
     """
 
     def __init__(self, kind: str) -> None:

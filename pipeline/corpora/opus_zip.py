@@ -49,7 +49,7 @@ def _members(archive: CorpusSource, wanted: tuple[str, ...]) -> Iterator[tuple[C
     """The members in wanted languages, sorted by name: each as a source, its name without the language, and that.
 
     Raises:
-        InputError: see `OpusZipReader.units`.
+        InputError: if the file is no zip archive, or a member is encrypted, leaves the archive, or is a bomb.
     """
     try:
         with zipfile.ZipFile(archive.path) as opened:

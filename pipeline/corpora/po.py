@@ -151,7 +151,7 @@ class _Texts:
     Args:
         catalogue: the catalogue.
         name: the file, for notes.
-        language: of the translations.
+        language: the translations' language.
         request: which marks are left out; gets the notes.
     """
 

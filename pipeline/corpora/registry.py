@@ -82,7 +82,7 @@ def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> ReadRe
     """What params.yaml asks of one-sided text.
 
     Args:
-        text: its entry in params.yaml.
+        text: the text's entry in params.yaml.
         root: the folder that paths are relative to.
         languages: the project's.
 

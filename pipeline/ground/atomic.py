@@ -102,9 +102,9 @@ def clear_leftovers(folder: Path, name: str | None = None, suffix: str = FILE_EN
     """Delete temporary files and folders that no living process holds.
 
     Args:
-        folder: where to look; not below it.
-        name: what they were to become; None for all.
-        suffix: how their names end, one of this module's.
+        folder: the folder to look in; not below it.
+        name: the name that they were to get; None for all.
+        suffix: the end of their names, one of this module's.
     """
     for path in _temporaries(folder, name, suffix):
         _clear(path)

@@ -82,7 +82,7 @@ def prepare(
     Args:
         params: the whole of params.yaml.
         root: the folder that its paths are relative to.
-        out: where to; each folder is replaced as a whole, and only if all went well.
+        out: the folders to write; each is replaced as a whole, and only if all went well.
         engine: who cleans; this process if not given.
         shared: folders that the engine's workers must see.
 

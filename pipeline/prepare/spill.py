@@ -29,7 +29,7 @@ class Spill:
     Args:
         folder: a folder of its own, made here.
         by: an expression for the number (UInt64) that rows are partitioned by.
-        memory_bytes: what work on a partition may take (see `SHARE`).
+        memory_bytes: the memory that work on a partition may take (see `SHARE`).
         level: how many splits came before.
     """
 

@@ -46,8 +46,8 @@ def rules(clean: Clean, languages: tuple[str, ...]) -> list[Rule]:
     """The rules for a language pair, or for the one language of one-sided text, in their order.
 
     Args:
-        clean: which rules, and their limits.
-        languages: of column ``a`` and, for pairs, of column ``b``.
+        clean: the parameters: which rules, and their limits.
+        languages: the language of column ``a`` and, for pairs, that of column ``b``.
     """
     found = [(name, _any(broken)) for name, broken in _length_rules(clean, len(languages))]
     if len(languages) == 2:
@@ -127,8 +127,8 @@ def broken_rules(texts: Sequence[pl.Series], clean: Clean, found: list[Rule]) ->
     """The first rule that each text, or each pair of texts, breaks once it is clean; null if it breaks none [n].
 
     Args:
-        texts: as they were read: of side a [n] and, for pairs, of side b [n].
-        clean: how text is made clean.
+        texts: the texts as they were read: those of side a [n] and, for pairs, those of side b [n].
+        clean: the parameters that say how text is made clean.
         found: the rules.
     """
     if not found:
