@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.artifacts.shards import KEY_DTYPE, Shard, all_keys, open_folder
+from pipeline.artifacts.table_rows import take_rows
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import ArtifactError
 from pipeline.ground.hashing import Keys, locate
@@ -98,13 +99,6 @@ class _Folder:
             places = np.flatnonzero(where == shard)
             yield shard, places, rows[places] - self.first_rows[shard]
 
-    def _in_order(self, rows: NDArray[np.int64]) -> tuple[list[tuple[int, NDArray[np.int64]]], NDArray[np.int64]]:
-        """The shards that hold some rows [m] with the rows in each, and where each of the m is when those are joined."""
-        parts = list(self._by_shard(rows))
-        back = np.empty(len(rows), np.int64)
-        back[np.concatenate([rows[:0], *(places for _, places, _ in parts)])] = np.arange(len(rows))
-        return [(shard, inner) for shard, _, inner in parts], back
-
 
 class TokenFolder(_Folder):
     """The token ids of a folder.
@@ -128,8 +122,11 @@ class TokenFolder(_Folder):
             return self.batches[0].select(rows)
         if len(self.batches) == 1:
             return self.batches[0].select(rows)
-        parts, back = self._in_order(rows)
-        return TokenBatch.joined([self.batches[shard].select(inner) for shard, inner in parts]).select(back)
+        # Gathered shard by shard, end to end; then once more, into the order that was asked for.
+        parts = list(self._by_shard(rows))
+        back = np.empty(len(rows), np.int64)
+        back[np.concatenate([rows[:0], *(places for _, places, _ in parts)])] = np.arange(len(rows))
+        return TokenBatch.joined([self.batches[shard].select(inner) for shard, _, inner in parts]).select(back)
 
 
 class VectorFolder(_Folder):
@@ -165,11 +162,8 @@ class TextFolder(_Folder):
 
     def column(self, name: str, rows: NDArray[np.int64]) -> pa.Array:
         """The values of a column in some rows [m], in their order."""
-        parts, back = self._in_order(rows)
-        taken = [self.shards[shard].table.column(name).take(pa.array(inner)) for shard, inner in parts]
-        kind = self.shards[0].table.schema.field(name).type
-        chunks = [chunk for part in taken for chunk in part.chunks]
-        return pa.chunked_array(chunks, kind).combine_chunks().take(pa.array(back))
+        columns = [shard.table.select([name]).replace_schema_metadata() for shard in self.shards]
+        return take_rows(pa.concat_tables(columns), rows).column(0).combine_chunks()
 
     def flagged(self, name: str) -> NDArray[np.int64]:
         """The rows where a boolean column is true."""

@@ -87,13 +87,7 @@ class Notes:
         self._first: dict[str, str] = {}
 
     def add(self, what: str, where: str, count: int = 1) -> None:
-        """Count something that was done ``count`` times.
-
-        Args:
-            what: the kind, in words, after which the first place is told.
-            where: the file, with the line if that is known.
-            count: how often it was done there.
-        """
+        """Count something that was done ``count`` times: what, in words, and where first (the file, with the line)."""
         self._counts[what] = self._counts.get(what, 0) + count
         self._first.setdefault(what, where)
 

@@ -40,11 +40,7 @@ PAIRED_NAMES = (("sentence1", "sentence2"), ("source", "target"), ("src", "tgt")
 
 
 class ColumnarReader:
-    """Formats ``parquet`` and ``arrow``.
-
-    Args:
-        kind: the format's name.
-    """
+    """Formats ``parquet`` and ``arrow``, of which ``kind`` is one."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -148,13 +144,7 @@ def _guess(schema: pa.Schema, wanted: WantedLanguages, order: tuple[str, ...]) -
 def read_columns(
     unit: Unit, kind: str, score: str | int | None = None, min_score: float = float("-inf")
 ) -> Iterator[Chunk]:
-    """Read a unit's columns in batches.
-
-    Args:
-        unit: the file, and its columns.
-        kind: ``parquet`` or ``arrow``.
-        score: the column of each pair's score; None: there is none.
-        min_score: pairs of a lower score are rejected.
+    """Read a unit's columns in batches; pairs whose ``score`` (its column; None: there is none) is lower are rejected.
 
     Raises:
         InputError: if the file is damaged.

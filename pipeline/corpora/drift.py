@@ -33,12 +33,7 @@ def log_lengths(lines: Iterable[pl.DataFrame]) -> NDArray[np.float32]:
 def drift_line(first: NDArray[np.float32], second: NDArray[np.float32]) -> int | None:
     """The first line (from 1) of the shorter file that no longer belongs to the longer one's line of the same number.
 
-    Args:
-        first: the log lengths [n] of one file's lines.
-        second: the log lengths [m] of the other file's lines, m ≠ n.
-
-    Returns:
-        The line; None where it can't be told.
+    Told from the log lengths of one file's lines [n] and of the other's [m], m ≠ n.
     """
     longer, shorter = (first, second) if len(first) > len(second) else (second, first)
     count, shift = len(shorter), len(longer) - len(shorter)

@@ -95,12 +95,7 @@ def _kind(value: Any) -> str:
 
 
 class _Finder:
-    """Finds the text of each language in a record; None where the record has none.
-
-    Args:
-        columns: the key or number of each language; empty: keys are languages.
-        wanted: the languages of the corpus.
-    """
+    """Finds the text of each language in a record, by its key or number; without any, keys are languages."""
 
     def __init__(self, columns: dict[str, str | int], wanted: WantedLanguages) -> None:
         self.columns, self.wanted = columns, wanted

@@ -92,9 +92,6 @@ def refuse_same(names: Mapping[str, str], where: str) -> None:
 def check_sides(texts: Mapping[str, Path]) -> None:
     """Stop where the two files that a command line names as ``--src`` and ``--trg`` are one, or are swapped.
 
-    Args:
-        texts: the file of each language.
-
     Raises:
         UserError: if they are.
     """
@@ -106,10 +103,6 @@ def check_sides(texts: Mapping[str, Path]) -> None:
 
 def check_names(request: ReadRequest, units: Sequence[Unit]) -> None:
     """Stop where a corpus' files or columns are swapped, or one stands for two languages.
-
-    Args:
-        request: what params.yaml asks of the corpus.
-        units: what was found for the request.
 
     Raises:
         UserError: if they are.

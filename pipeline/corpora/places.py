@@ -83,11 +83,7 @@ def find_files(request: ReadRequest) -> list[Found]:
 
 
 def file_units(request: ReadRequest, make: Callable[[Found, ReadRequest], Unit | None]) -> list[Unit]:
-    """What is to be read of a format whose units are single files, in the order of their names.
-
-    Args:
-        request: what is asked of the reader.
-        make: gives the unit of a file, or None if it holds nothing that is wanted.
+    """The units of a format whose units are single files: what ``make`` gives for each file (None: nothing that is wanted).
 
     Raises:
         UserError: if nothing is found, or nothing for a language that the corpus lists.
@@ -151,11 +147,9 @@ def _match(path: str, regex: re.Pattern[str], request: ReadRequest) -> Found | N
 
 
 def one_a_language(found: Iterable[tuple[str, CorpusSource]], request: ReadRequest) -> dict[str, CorpusSource]:
-    """The file of each wanted language among files that belong together; what another says better is named and not read.
+    """The file of each wanted language, of files that belong together, by how each spells its language.
 
-    Args:
-        found: how each file spells its language, and the file.
-        request: what is asked of the reader.
+    Where two are of one language, the one that says it better is read, and the other is named.
     """
     sources = dict(found)
     chosen = choose_codes(sources, request.wanted)
@@ -169,11 +163,6 @@ def one_a_language(found: Iterable[tuple[str, CorpusSource]], request: ReadReque
 
 
 def family_units(family: Mapping[str, CorpusSource], request: ReadRequest) -> list[Unit]:
-    """A unit of two aligned files (or of one file) for each wanted language pair that a family has.
-
-    Args:
-        family: the file of each language.
-        request: what is asked of the reader.
-    """
+    """A unit of two aligned files (or of one) for each wanted language pair that a family (a file a language) has."""
     groups = [group for group in request.groups if set(group) <= family.keys()]
     return [Unit(tuple(family[language] for language in group), (group,)) for group in groups]

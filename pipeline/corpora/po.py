@@ -146,14 +146,7 @@ def _groups(unit: Unit, request: ReadRequest, catalogue: polib.POFile, name: str
 
 
 class _Texts:
-    """The texts of a catalogue's messages.
-
-    Args:
-        catalogue: the catalogue.
-        name: the file, for notes.
-        language: the translations' language.
-        request: which marks are left out; gets the notes.
-    """
+    """The texts of a catalogue's messages and of their translations into a language; what is guessed is noted."""
 
     def __init__(self, catalogue: polib.POFile, name: str, language: str, request: ReadRequest) -> None:
         self.name, self.request = name, request

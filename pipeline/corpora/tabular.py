@@ -77,13 +77,7 @@ def _column_unit(found: Found, request: ReadRequest) -> Unit | None:
 
 
 def _read_records(frames: Iterator[pl.DataFrame], unit: Unit, request: ReadRequest, delimiter: str) -> Iterator[Chunk]:
-    """The rows of each of a file's language pairs.
-
-    Args:
-        frames: the file's records, frames of `RECORDS`.
-        unit: the file, and its columns.
-        request: what is asked of the reader.
-        delimiter: what is between fields.
+    """The rows of each of a file's language pairs, from its records (frames of `RECORDS`).
 
     Raises:
         InputError: if columns are named, and the first record doesn't name them.

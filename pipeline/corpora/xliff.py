@@ -103,15 +103,7 @@ class XliffReader:
 
 
 class _SegmentRows:
-    """The rows of one segment.
-
-    Args:
-        segment: the segment.
-        native: finds the codes that the segment's inline elements refer to.
-        here: the file element that the segment stands in.
-        unit: the file.
-        request: what is asked of the reader.
-    """
+    """The rows of one segment of a file element; ``native`` finds the codes that its inline elements refer to."""
 
     def __init__(self, segment: _Segment, native: Native, here: _File, unit: Unit, request: ReadRequest) -> None:
         self.segment, self.native, self.here, self.unit, self.request = segment, native, here, unit, request

@@ -136,12 +136,7 @@ def _encoding(block: bytes, name: str, notes: Notes, given: str) -> tuple[str, b
 
 
 class _Mender:
-    """Mends text that comes in pieces.
-
-    Args:
-        name: the file, for notes.
-        notes: gets the count of what was mended.
-    """
+    """Mends text that comes in pieces, and counts what it mends."""
 
     def __init__(self, name: str, notes: Notes) -> None:
         self.name, self.notes = name, notes

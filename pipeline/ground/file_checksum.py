@@ -54,11 +54,7 @@ def seal(path: Path) -> None:
 
 
 def check_seal(path: Path, action: str = "run the stage that writes it again") -> None:
-    """Check a sealed file, once per file and process.
-
-    Args:
-        path: the file.
-        action: what to do about a damaged one, for the message.
+    """Check a sealed file, once per file and process; ``action`` is the message's advice.
 
     Raises:
         DamagedError: if its bytes are not those that were written.

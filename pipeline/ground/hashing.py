@@ -83,9 +83,7 @@ def file_hash(path: Path) -> str:
 def code_hash(root: Path, patterns: Iterable[str]) -> str:
     """One hash (32 hexadecimal digits) of what Python modules do: their syntax trees, without comments and docstrings.
 
-    Args:
-        root: the folder that the patterns are relative to.
-        patterns: globs of modules; files of other kinds are left out.
+    The modules are the files that globs below ``root`` find and whose names end in ``.py``.
     """
     modules = sorted({path for pattern in patterns for path in root.glob(pattern) if path.suffix == ".py"})
     return identity_hash({path.relative_to(root).as_posix(): _statements(path) for path in modules})

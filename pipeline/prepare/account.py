@@ -63,11 +63,7 @@ class CorpusAccount:
 
 
 class Account:
-    """The counts of all corpora.
-
-    Args:
-        names: the corpora, in order; frames name them by position in a column ``corpus``.
-    """
+    """The counts of all corpora; frames name a corpus by its position among ``names`` in a column ``corpus``."""
 
     def __init__(self, names: list[str]) -> None:
         self.names = names
@@ -98,12 +94,7 @@ class Account:
             outcome.first[reason] = min(outcome.first.get(reason, (order, place)), (order, place))
 
     def check_bad_share(self, corpus: int, limit: float, first: str) -> None:
-        """Stop a corpus of which too much could not be read.
-
-        Args:
-            corpus: the corpus' position.
-            limit: the largest share allowed.
-            first: where and why the first bad unit was met.
+        """Stop a corpus (its position) of which more than the share ``limit`` could not be read.
 
         Raises:
             UserError: naming the corpus, the share, and the first bad unit.

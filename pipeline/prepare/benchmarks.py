@@ -52,10 +52,6 @@ class Removed:
 class Benchmarks:
     """All benchmarks of a project.
 
-    Args:
-        config: which benchmarks, and how near is too near.
-        root: the folder that paths are relative to.
-
     Raises:
         UserError: if a file is missing or damaged, or has no such column.
     """
@@ -91,9 +87,7 @@ class Benchmarks:
     def find(self, frame: pl.DataFrame, sides: list[str]) -> tuple[pl.DataFrame, list[Removed]]:
         """Add ``reason`` (``benchmark``, ``benchmark-near`` or null) and ``detail`` (which) to rows; count by benchmark.
 
-        Args:
-            frame: rows with text in the columns ``sides`` and normal forms in the same with an ``n`` before.
-            sides: ``["a", "b"]``.
+        Rows have text in the columns ``sides`` and normal forms in the same with an ``n`` before.
         """
         by_side = {side: np.zeros((frame.height, len(self.names)), dtype=np.bool_) for side in sides}
         # First what is the same: by the hash of a side's normal form, benchmark by benchmark.
@@ -113,12 +107,9 @@ class Benchmarks:
         return marked.with_columns(side=pl.when(in_b).then(pl.lit("b"))), removed
 
     def _marked(self, frame: pl.DataFrame, hits: Flags, exact: Flags) -> tuple[pl.DataFrame, list[Removed]]:
-        """The rows with ``reason`` and ``detail``, and what each benchmark took.
+        """The rows [n] with ``reason`` and ``detail``, and what each benchmark took.
 
-        Args:
-            frame: the rows [n].
-            hits: whether a row holds a sentence of a benchmark [n, benchmarks], perhaps nearly.
-            exact: whether a row holds one exactly [n].
+        ``hits``: whether a row holds a sentence of a benchmark [n, benchmarks], perhaps nearly; ``exact``: or exactly [n].
         """
         reasons: list[str | None] = [None] * frame.height
         details: list[str | None] = [None] * frame.height
@@ -136,11 +127,7 @@ class Benchmarks:
 
 
 class BenchmarkAccount:
-    """What all benchmarks took of all text.
-
-    Args:
-        benchmarks: the benchmarks whose sentences were looked for.
-    """
+    """What all benchmarks took of all text."""
 
     def __init__(self, benchmarks: Benchmarks) -> None:
         self.names, self.sentences = benchmarks.names, benchmarks.sentences

@@ -84,12 +84,7 @@ def cleaning_work(clean: Clean, decontaminate: Decontaminate, root: Path) -> Wor
 
 
 class Cleaner:
-    """Cleans chunks.
-
-    Args:
-        rules: the cleaning rules.
-        benchmarks: the texts that must not be trained on.
-    """
+    """Cleans chunks by rules, and by benchmarks that must not be trained on."""
 
     def __init__(self, rules: Clean, benchmarks: Benchmarks) -> None:
         self.rules, self.benchmarks = rules, benchmarks

@@ -73,8 +73,7 @@ class CountedSides(Spill):
     def hubs(self, pairs: dict[str, int]) -> list[Hub]:
         """The hubs of each language pair, those with the most counterparts first; at most `SHOWN` of each.
 
-        Args:
-            pairs: training pairs by the language pair's name.
+        ``pairs``: how many training pairs each language pair has, by its name.
         """
         if not self._counted:
             for _ in self.partitions():

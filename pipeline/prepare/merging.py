@@ -22,13 +22,7 @@ PLACE = ["corpus", "file", "line"]
 class SecondPass:
     """What survives the duplicates: training pairs, their sentences, held-out candidates, and which text each side is.
 
-    Args:
-        folder: a folder for temporary files.
-        config: the parameters that say which pairs are duplicates.
-        memory_bytes: the memory for what is sorted at a time.
-        account: the account that gets the counts.
-        rejects: the rejects that get the duplicates.
-        mask_digits: whether sides also meet that differ in numbers only.
+    With ``mask_digits``, sides also meet that differ in numbers only.
     """
 
     def __init__(

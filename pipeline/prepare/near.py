@@ -26,12 +26,7 @@ from pipeline.text.normalize import normal_form
 class NearDuplicates:
     """Collects pairs, then hands them back without the near-duplicates.
 
-    Holds one partition in memory; signatures (4 bytes a permutation) and one similarity a pair are in mapped files.
-
-    Args:
-        folder: a folder for temporary files.
-        config: the threshold and the number of permutations.
-        memory_bytes: the memory for what is grouped at a time.
+    Holds one partition in memory (``memory_bytes``); in mapped files 4 bytes a permutation, and a similarity, for each pair.
     """
 
     def __init__(self, folder: Path, config: Duplicates, memory_bytes: int) -> None:

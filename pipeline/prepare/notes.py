@@ -62,11 +62,7 @@ def find_notes(
 
 
 def refuse_nothing(metrics: Mapping[str, Any], limit: int | None = None) -> None:
-    """Stop where nothing is left of the parallel text.
-
-    Args:
-        metrics: those of prepare, with its notes.
-        limit: how many units of each corpus were looked at; None: all.
+    """Stop where nothing is left of the parallel text, of which ``limit`` units a corpus were looked at (None: all).
 
     Raises:
         UserError: saying what became of the corpora, if no pair is kept for training or held out.

@@ -64,13 +64,7 @@ def plan(works: Sequence[tuple[str, ReadRequest, HeldOut | None]]) -> list[Clean
 
 
 class FirstPass:
-    """Reads and numbers rows.
-
-    Args:
-        max_bad_share: the largest share of a corpus' units that may be unreadable.
-        account: gets the counts.
-        limit: read at most so many units of each corpus (for a dry run); None: all.
-    """
+    """Reads and numbers rows, of each corpus at most ``limit`` (for a dry run; None: all)."""
 
     def __init__(self, max_bad_share: float, account: Account, limit: int | None = None) -> None:
         self.max_bad_share, self.account, self.limit = max_bad_share, account, limit

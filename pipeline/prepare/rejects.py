@@ -20,13 +20,7 @@ FIELDS = pl.Schema({"order": pl.Int64, "corpus": pl.UInt16, **dict.fromkeys(COLU
 
 
 class Rejects:
-    """Collects rejects in any order; counts them; writes them in the order of the corpora.
-
-    Args:
-        account: the account that gets the counts.
-        folder: a folder for temporary files.
-        memory_bytes: the memory for what is sorted at a time.
-    """
+    """Collects rejects in any order; counts them; writes them in the order of the corpora."""
 
     def __init__(self, account: Account, folder: Path, memory_bytes: int) -> None:
         self.account, self.folder, self.memory_bytes = account, folder, memory_bytes
@@ -44,12 +38,7 @@ class Rejects:
         self._run.add(frame)
 
     def write(self, folder: Path, total: int) -> None:
-        """Write the files of all corpora, also of those without rejects.
-
-        Args:
-            folder: the folder of the files.
-            total: how many rows were read; rows have an ``order`` below that.
-        """
+        """Write the files of all corpora, also of those without rejects; rows have an ``order`` below ``total``."""
         scale = (1 << 64) // (total + 1)
         sort = Spill(self.folder / "rejects", pl.col("order").cast(pl.UInt64) * scale, self.memory_bytes)
         for frame in self._run.frames():

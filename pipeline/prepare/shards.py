@@ -17,15 +17,7 @@ from pipeline.prepare.spill import SortedRun
 
 
 def write_shards(run: SortedRun, folder: Path, schema: pa.Schema, made_by: dict[str, Any], shard_rows: int) -> None:
-    """Cut a run of rows, sorted by their key in the column ``id``, into shards. Holds one shard.
-
-    Args:
-        run: the rows, with the schema's columns.
-        folder: the artifact's folder.
-        schema: the artifact's schema.
-        made_by: the artifact's metadata.
-        shard_rows: the most rows of a shard, on average.
-    """
+    """Cut a run of rows, sorted by their key in the column ``id``, into shards of about ``shard_rows`` rows; holds one."""
     count = shard_count(run.rows, shard_rows)
     written, held = 0, list[pl.DataFrame]()
     # The parts come in the order of the shards; after the last one, `count` ends the last shard, and those without rows.

@@ -112,11 +112,7 @@ class Spill:
 
 
 class SortedRun:
-    """Rows in the order in which they come, on disk.
-
-    Args:
-        path: the file, made with the first rows.
-    """
+    """Rows in the order in which they come, in a file that is made with the first of them."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.rows = path, 0

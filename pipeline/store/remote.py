@@ -125,12 +125,7 @@ class RemoteStore:
         return cls(url.rstrip("/"), system, root.rstrip("/"))
 
     def prepare(self, folder: Path, identity: Mapping[str, Any]) -> None:
-        """See that an encoder's folder has its identity there, and count as used.
-
-        Args:
-            folder: the encoder's folder in the cache.
-            identity: the encoder's identity.
-        """
+        """See that the store elsewhere has the identity of an encoder, whose folder is the cache's, and count it as used."""
         path = f"{self.root}/{folder.name}/{IDENTITY_FILE}"
         with suppress(FileNotFoundError):
             about = self._tried(f"look at {path}", lambda: self.system.info(path))
@@ -142,12 +137,7 @@ class RemoteStore:
         self._tried(f"write {path}", lambda: self.system.pipe_file(path, data))
 
     def fetch(self, folder: Path, wanted: Callable[[str], bool]) -> None:
-        """Bring the segments that an encoder's folder in the cache lacks.
-
-        Args:
-            folder: the encoder's folder in the cache.
-            wanted: whether the segment of a name is needed.
-        """
+        """Bring the wanted segments (by their names) that an encoder's folder in the cache lacks."""
         for name in self.segments(folder.name):
             local = folder / name
             if not wanted(name) or local.exists() or local.with_name(name + ".damaged").exists():

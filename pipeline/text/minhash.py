@@ -25,12 +25,7 @@ Signatures = NDArray[np.uint32]
 
 
 def signatures(texts: pl.Series, permutations: int) -> Signatures:
-    """The MinHash values [n, permutations] of texts [n]; a text shorter than 5 characters is one gram.
-
-    Args:
-        texts: the texts' normal forms.
-        permutations: how many hash functions there are.
-    """
+    """The MinHash values [n, permutations] of normal forms [n]; one shorter than 5 characters is one gram."""
     codes, starts = _codes(texts)
     out = np.empty((len(texts), permutations), dtype=np.uint32)
     begin = 0

@@ -33,11 +33,9 @@ class NearMatches:
 
 
 class NearIndex:
-    """Known texts; 512 bytes for the signature of each, and 16 for each of its bands.
+    """The normal forms of known texts [n], which others meet that are at least ``near`` (above 0) to one.
 
-    Args:
-        forms: normal forms of the known texts [n].
-        near: the least similarity that counts, above 0.
+    Holds 512 bytes for the signature of each, and 16 for each of its bands.
     """
 
     def __init__(self, forms: pl.Series, near: float) -> None:
