@@ -50,7 +50,7 @@ class Removed:
 
 
 class Benchmarks:
-    """All benchmarks of a project.
+    """All benchmarks of a project: finds their sentences in text, and counts what they took of it.
 
     Raises:
         UserError: if a file is missing or damaged, or has no such column.
@@ -59,15 +59,16 @@ class Benchmarks:
     def __init__(self, config: Decontaminate, root: Path) -> None:
         self.near = config.near
         self.names = [benchmark.name for benchmark in config.benchmarks]
-        self.unreadable = [0] * len(self.names)
-        forms = [self._normal_forms(number, benchmark, root) for number, benchmark in enumerate(config.benchmarks)]
+        self.unreadable = dict.fromkeys(self.names, 0)
+        self.removed = [Removed() for _ in self.names]
+        forms = [self._normal_forms(benchmark, root) for benchmark in config.benchmarks]
         self.sentences = [len(form) for form in forms]
         self.hashes = [form.hash(0).implode() for form in forms]
         if self.near and forms:
             self._index = NearIndex(pl.concat(forms), self.near)
             self._owner = np.repeat(np.arange(len(forms)), self.sentences)
 
-    def _normal_forms(self, number: int, benchmark: ForbiddenText, root: Path) -> pl.Series:
+    def _normal_forms(self, benchmark: ForbiddenText, root: Path) -> pl.Series:
         """The unique normal forms of a benchmark's sentences; rows that can't be read are counted."""
         request = benchmark_request(benchmark, root)
         forms = []
@@ -76,7 +77,7 @@ class Benchmarks:
             for column in columns:
                 for chunk in _chunks(benchmark, found.source, column, request):
                     readable = chunk.frame.filter(pl.col("reason").is_null())
-                    self.unreadable[number] += chunk.frame.height - readable.height
+                    self.unreadable[benchmark.name] += chunk.frame.height - readable.height
                     forms.append(readable.select(normal_form(clean_text(pl.col("a")))).to_series())
         unique = pl.concat(forms).unique(maintain_order=True) if forms else pl.Series([], dtype=pl.String)
         unique = unique.filter(unique.str.len_bytes() > 0)
@@ -125,16 +126,7 @@ class Benchmarks:
         texts = {"reason": reasons, "detail": details}
         return frame.with_columns(pl.Series(name, of, dtype=pl.String) for name, of in texts.items()), removed
 
-
-class BenchmarkAccount:
-    """What all benchmarks took of all text."""
-
-    def __init__(self, benchmarks: Benchmarks) -> None:
-        self.names, self.sentences = benchmarks.names, benchmarks.sentences
-        self.unreadable = dict(zip(benchmarks.names, benchmarks.unreadable, strict=True))
-        self.removed = [Removed() for _ in self.names]
-
-    def add(self, removed: Sequence[Removed]) -> None:
+    def count(self, removed: Sequence[Removed]) -> None:
         """Count a chunk's; chunks come in the order of the corpora. Empty, where it had no training pairs to look at."""
         for total, one in zip(self.removed, removed, strict=False):
             total.count += one.count

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.artifacts.keys import fractions, text_keys
-from pipeline.compute.work import Count, SetUp, Work
+from pipeline.compute.work import Count, SetUp
 from pipeline.config.prepare import Clean, Decontaminate, HeldOut
 from pipeline.prepare.benchmarks import Benchmarks, Removed
 from pipeline.text.identify import language_probability
@@ -76,11 +76,6 @@ def clean_chunk(cleaner: Cleaner, item: ChunkToClean, advance: Count) -> CleanCh
     cleaned = cleaner.clean(item)
     advance(item.frame.height)
     return cleaned
-
-
-def cleaning_work(clean: Clean, decontaminate: Decontaminate, root: Path) -> Work[Cleaner, ChunkToClean, CleanChunk]:
-    """Cleaning as work for an engine."""
-    return Work("prepare", load_cleaner, (clean, decontaminate, root), clean_chunk)
 
 
 class Cleaner:

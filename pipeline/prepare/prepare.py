@@ -30,15 +30,15 @@ import polars as pl
 from pipeline.artifacts.keys import top_bits
 from pipeline.artifacts.shards import HELDOUT, MONOLINGUAL, PAIRS, SENTENCES, shard_path, write_shard
 from pipeline.compute.in_process import Here, here
-from pipeline.compute.work import Crew, Engine, Terms
+from pipeline.compute.work import Crew, Engine, Terms, Work
 from pipeline.config.params import Params
 from pipeline.config.prepare import Prepare
 from pipeline.console.progress import progress
 from pipeline.corpora.registry import corpus_request, text_request
 from pipeline.ground.atomic import atomic_folder
 from pipeline.prepare.account import Account
-from pipeline.prepare.benchmarks import BenchmarkAccount, Benchmarks
-from pipeline.prepare.cleaning import ChunkToClean, CleanChunk, Cleaner, clean_chunk, cleaner_identity, cleaning_work
+from pipeline.prepare.benchmarks import Benchmarks
+from pipeline.prepare.cleaning import ChunkToClean, CleanChunk, Cleaner, clean_chunk, cleaner_identity, load_cleaner
 from pipeline.prepare.holding import SETS, NearAccount, choose, sift_near
 from pipeline.prepare.hubs import Hub
 from pipeline.prepare.merging import SecondPass
@@ -122,13 +122,12 @@ def _run(
         account = Account([work.request.name for work in works])
         rejects = Rejects(account, spilled, config.memory_bytes)
         benchmarks = Benchmarks(config.decontaminate, root)
-        found = BenchmarkAccount(benchmarks)
         first = FirstPass(config.max_bad_share, account, limit)
         second = SecondPass(
             spilled, config.duplicates, config.memory_bytes, account, rejects, mask_digits=bool(config.heldout.near)
         )
         with _crew(config, benchmarks, root, engine, _size(works), shared) as crew:
-            _read(works, first, crew, second, writer, rejects, found)
+            _read(works, first, crew, second, writer, rejects, benchmarks)
         second.run()
         heldout, near = choose(second, config.heldout, rejects)
         metrics = writer.write(second, NearHeldOut(heldout, config.heldout.near), near, account, rejects)
@@ -136,8 +135,8 @@ def _run(
         shutil.rmtree(spilled, ignore_errors=True)  # not there, where nothing was spilled
         for line in near.lines():
             log.warning(line)
-        notes = find_notes(params, works, account, metrics, writer.hubs, found.unreadable)
-        metrics = {"corpora": account.as_dict(), "benchmarks": found.as_dict(), "notes": notes, **metrics}
+        notes = find_notes(params, works, account, metrics, writer.hubs, benchmarks.unreadable)
+        metrics = {"corpora": account.as_dict(), "benchmarks": benchmarks.as_dict(), "notes": notes, **metrics}
         if limit is None:
             refuse_nothing(metrics)
         return metrics
@@ -150,7 +149,7 @@ def _crew(
     chunks = 1 + size // CHUNK_GUESS
     if engine.alone:
         return nullcontext(here(clean_chunk, Cleaner(config.clean, benchmarks)))
-    work = cleaning_work(config.clean, config.decontaminate, root)
+    work = Work("prepare", load_cleaner, (config.clean, config.decontaminate, root), clean_chunk)
     return engine.crew(work, chunks, Terms(lambda: cleaner_identity(benchmarks), shared))
 
 
@@ -165,13 +164,13 @@ def _read(
     second: SecondPass,
     writer: _Writer,
     rejects: Rejects,
-    found: BenchmarkAccount,
+    benchmarks: Benchmarks,
 ) -> None:
     with progress("prepare: read", _size(works), "bytes") as advance:
         for chunk in crew.map(first.chunks(works, advance), lambda _: None):  # the bar counts bytes that were read
             for rejected in chunk.rejected:
                 rejects.add(rejected)
-            found.add(chunk.removed)
+            benchmarks.count(chunk.removed)
             if len(chunk.languages) == 2:
                 second.rows.add(chunk.frame)
             else:
