@@ -134,7 +134,7 @@ def read_utf8(source: CorpusSource, encoding: str = "utf-8") -> Iterator[bytes]:
     of other encodings, what can't be decoded becomes U+FFFD.
 
     Raises:
-        InputError: as `read_blocks` does, and for an encoding that can't replace what it doesn't know.
+        InputError: where `read_blocks` raises it, and for an encoding that can't replace what it doesn't know.
     """
     blocks = read_blocks(source)
     found, first = marked_encoding(next(blocks, b""), encoding)

@@ -153,7 +153,7 @@ class _SegmentRows:
         segment = self.segment
         texts = {"source": self._text(segment.source), "target": self._text(segment.target)}
         a, b = (*(texts[side] or "" for side in order), None)[:2]
-        shown = (texts["source"] or "", "") if b is not None else (a, None)
+        shown: tuple[str | None, str | None] = (texts["source"] or "", "") if b is not None else (a, None)
         if "target" in order and texts["target"] is None:
             return self._row(*shown, "untranslated", "no target")
         if "source" in order and texts["source"] is None:

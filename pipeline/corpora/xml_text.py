@@ -62,7 +62,7 @@ def read_xml_text(source: CorpusSource, notes: Notes, encoding: str = "utf-8") -
         encoding: if it isn't UTF-8, the encoding, whatever the file declares (a byte order mark counts more).
 
     Raises:
-        InputError: as `read_blocks` does, and where bytes are not of the encoding, with line and column.
+        InputError: where `read_blocks` raises it, and where bytes are not of the encoding, with line and column.
     """
     mender = _Mender(source.name, notes)
     for text in _decoded(source, notes, encoding):
