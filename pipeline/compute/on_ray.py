@@ -15,13 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
-from pipeline.compute.dispatch import Dispatcher
-from pipeline.compute.sharing import assigned
+from pipeline.compute.dispatch import dispatched
 from pipeline.compute.work import ComputeError, Crew, Engine, Item, Result, State, Terms, Work
 from pipeline.compute.worker import Assignment, Done, Failed, Lost, Message, Ready, Worker, thread_environment
 
@@ -46,13 +46,11 @@ class RayCluster(Engine):
     Memory of each worker: as with local processes; what it sends lies in Ray's object store until it is fetched.
 
     Args:
-        workers: how many at a time; fewer if the cluster has no room for them.
-        address: the head, ``host:port``; None: that of the cluster which this machine belongs to.
-        cpus: that Ray reserves for each worker, and its threads.
-        gpus: that Ray reserves for each worker (parts of one are allowed); it sees no others.
+        workers: how many work at a time; fewer if the cluster has no room for them.
+        address: the head, ``host:port``; None: the head of the cluster which this machine belongs to.
+        cpus: CPUs that Ray reserves for each worker, and the worker's threads.
+        gpus: GPUs that Ray reserves for each worker (parts of one are allowed); the worker sees no others.
     """
-
-    alone = False
 
     def __init__(self, workers: int, address: str | None = None, cpus: int = 1, gpus: float = 0.0) -> None:
         self.workers, self.address, self.cpus, self.gpus = workers, address, cpus, gpus
@@ -66,47 +64,37 @@ class RayCluster(Engine):
         Raises:
             ComputeError: if the cluster can't be reached, or no node has enough CPUs or GPUs.
         """
-        terms = terms or Terms()
         ours = _connect(self.address)
         try:
-            workers = self._fitting(max(1, min(self.workers, items)), work.label)
-            with assigned(work, terms.shared) as assignment:
-                team = _Team(assignment, self.cpus, self.gpus)
-                try:
-                    yield Dispatcher(team, workers, work.label, terms)
-                finally:
-                    team.close()
+            wanted, room = max(1, min(self.workers, items)), places(self.cpus, self.gpus)
+            if room == 0:
+                raise _no_room("the Ray cluster", self.cpus, self.gpus)
+            if room < wanted:
+                log.warning("%s: the Ray cluster has room for %s of %s workers", work.label, room, wanted)
+            team = partial(_Team, cpus=self.cpus, gpus=self.gpus)
+            with dispatched(team, min(room, wanted), work, terms) as crew:
+                yield crew
         finally:
-            if ours:
-                _disconnect()
-
-    def _fitting(self, workers: int, label: str) -> int:
-        room = places(self.cpus, self.gpus)
-        if room == 0:
-            raise ComputeError(
-                f"compute: no node of the Ray cluster has {self.cpus} CPUs and {self.gpus:g} GPUs for a worker; "
-                f"it has {_described()}"
-            )
-        if room < workers:
-            log.warning("%s: the Ray cluster has room for %s of %s workers", label, room, workers)
-        return min(room, workers)
+            if ours and ray.is_initialized():
+                ray.shutdown()
 
 
 def places(cpus: int, gpus: float) -> int:
     """How many workers the nodes that are alive have room for, if nobody else is there."""
-    count = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            resources = node["Resources"]
-            fits = [resources.get("CPU", 0) // cpus] + ([resources.get("GPU", 0) // gpus] if gpus else [])
-            count += int(min(fits))
-    return count
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    by_cpus = [int(resources.get("CPU", 0) // cpus) for resources in nodes]
+    if not gpus:
+        return sum(by_cpus)
+    return sum(min(fits, int(node.get("GPU", 0) // gpus)) for fits, node in zip(by_cpus, nodes, strict=True))
 
 
-def _described() -> str:
+def _no_room(where: str, cpus: int, gpus: float) -> ComputeError:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     found = [f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs" for resources in nodes]
-    return "; ".join(found) or "no nodes"
+    return ComputeError(
+        f"compute: no node of {where} has {cpus} CPUs and {gpus:g} GPUs for a worker; it has "
+        + ("; ".join(found) or "no nodes")
+    )
 
 
 def _connect(address: str | None) -> bool:
@@ -132,11 +120,6 @@ def _answers(address: str) -> bool:
             return True
     except OSError:
         return False
-
-
-def _disconnect() -> None:
-    if ray.is_initialized():
-        ray.shutdown()
 
 
 def _line(error: BaseException) -> str:
@@ -196,7 +179,8 @@ class _Team:
         try:
             message: Message = ray.get(reference, timeout=60)
         except RayTaskError as error:
-            raise ComputeError(f"compute: a worker could not be started or used: {_cause(error)}") from error
+            cause = getattr(error, "cause", None) or error
+            raise ComputeError(f"compute: a worker could not be started or used: {_line(cause)}") from error
         except (RayActorError, GetTimeoutError, RayError) as error:
             if "ModuleNotFoundError" in str(error) or "failed to import" in str(error):
                 raise ComputeError(
@@ -231,10 +215,7 @@ class _Team:
             return
         self._without = self._without or now
         if now - self._without > ROOM_SECONDS and places(self._cpus, self._gpus) == 0:
-            raise ComputeError(
-                f"compute: no node of the Ray cluster that is left has {self._cpus} CPUs and {self._gpus:g} GPUs for a "
-                f"worker; it has {_described()}"
-            )
+            raise _no_room("the Ray cluster that is left", self._cpus, self._gpus)
 
     def stop(self, worker: _Member) -> None:
         """See `Team.stop`."""
@@ -248,7 +229,3 @@ class _Team:
         """End all workers."""
         for member in {*self._said.values(), *self._ready}:
             self.stop(member)
-
-
-def _cause(error: RayTaskError) -> str:
-    return _line(error.cause) if getattr(error, "cause", None) else _line(error)

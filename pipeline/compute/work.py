@@ -34,9 +34,8 @@ class SetUp(Generic[State]):
     """What a worker has when it is ready.
 
     Attributes:
-        state: what its tasks are given; it never leaves the worker.
-        identity: what results depend on besides their item (a model's content), as JSON values: it must be the same in all
-            workers.
+        state: what the worker's tasks are given; it never leaves the worker.
+        identity: what results depend on besides their item (a model's content), as JSON values, equal in all workers.
     """
 
     state: State
@@ -48,9 +47,9 @@ class Work(Generic[State, Item, Result]):
     """What is to be done.
 
     Attributes:
-        label: what messages call it.
+        label: what messages call the work.
         set_up: a module's function; called once in each worker.
-        arguments: its arguments: plain data and paths.
+        arguments: the set-up's arguments, plain data and paths.
         task: a module's function of the state, an item and a `Count`; its result is plain data.
     """
 
@@ -65,7 +64,7 @@ class Terms:
     """What every worker must have in common with the process that hands out the work.
 
     Attributes:
-        identity: of the `SetUp`, the entries that the other process knows; asked for only where there are workers.
+        identity: gives the entries of the `SetUp`'s identity that this process knows; called only where there are workers.
         shared: folders that must be the same for all (a network file system where workers are on other machines).
     """
 
@@ -97,11 +96,11 @@ class Engine(ABC):
 
     Attributes:
         workers: how many work at a time, at most.
-        alone: whether it is this process that does it all, in which case nothing is copied or sent.
+        alone: whether this process does it all, in which case nothing is copied or sent.
     """
 
     workers: int
-    alone: bool
+    alone = False
 
     @abstractmethod
     def crew(
@@ -110,9 +109,9 @@ class Engine(ABC):
         """Workers for a work, dismissed at the end of the block.
 
         Args:
-            work: what they are set up for.
-            items: how many there will be, about: no more workers are started.
-            terms: what they must have in common.
+            work: what the workers are set up for.
+            items: about how many items there will be; no more workers than that are started.
+            terms: what the workers must have in common; None: nothing.
 
         Raises:
             ComputeError: if there can be no workers.
