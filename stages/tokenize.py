@@ -39,7 +39,7 @@ def run(project: Project) -> None:
 
     def folder(tokenizer: str, sentences: Path, kind: str, language: str) -> FolderToTokenize:
         made_by = {"language": language, "for": kind, "artifact": f"{layout.tokens.name}/{kind}/{language}"}
-        return FolderToTokenize(tokenizer, sentences / language, layout.tokens / kind / language, made_by)
+        return FolderToTokenize(sentences / language, layout.tokens / kind / language, tokenizer, made_by)
 
     folders = [folder("teacher", layout.sentences, "teacher", language) for language in params.teacher_languages]
     for language in params.used_languages:

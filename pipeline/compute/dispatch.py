@@ -65,11 +65,7 @@ def dispatched(
 ) -> Iterator[Crew[Item, Result]]:
     """The crew of a new team, which is dismissed at the end of the block; see `Engine.crew`.
 
-    Args:
-        make_team: an engine's team for an assignment; it starts no worker yet.
-        workers: how many work at a time.
-        work: what the workers are set up for.
-        terms: what the workers must have in common; None: nothing.
+    An engine makes the team for the assignment that all its workers get; it starts no worker before it is told to.
     """
     terms = terms or Terms()
     with ExitStack() as stack:
@@ -84,14 +80,7 @@ def dispatched(
 
 
 class Dispatcher(Crew[Item, Result]):
-    """The crew of a team; holds `WINDOW` items or results for each worker.
-
-    Args:
-        team: who works.
-        workers: how many work at a time.
-        label: what messages call the work.
-        terms: what workers must have in common with this process.
-    """
+    """The crew of a team whose ``workers`` work at a time; holds `WINDOW` items or results for each of them."""
 
     def __init__(self, team: Team, workers: int, label: str, terms: Terms) -> None:
         self.team, self.workers, self.label, self.terms = team, workers, label, terms

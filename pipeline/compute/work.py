@@ -31,44 +31,31 @@ class ComputeError(UserError):
 
 @dataclass(frozen=True)
 class SetUp(Generic[State]):
-    """What a worker has when it is ready.
+    """What a worker has when it is ready."""
 
-    Attributes:
-        state: what the worker's tasks are given; it never leaves the worker.
-        identity: what results depend on besides their item (a model's content), as JSON values, equal in all workers.
-    """
-
-    state: State
+    state: State  # what the worker's tasks are given; it never leaves the worker
+    # what results depend on besides their item (a model's content), as JSON values, equal in all workers
     identity: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Work(Generic[State, Item, Result]):
-    """What is to be done.
+    """What is to be done."""
 
-    Attributes:
-        label: what messages call the work.
-        set_up: a module's function; called once in each worker.
-        arguments: the set-up's arguments, plain data and paths.
-        task: a module's function of the state, an item and a `Count`; its result is plain data.
-    """
-
-    label: str
-    set_up: Callable[..., SetUp[State]]
-    arguments: tuple[Any, ...]
+    label: str  # what messages call the work
+    set_up: Callable[..., SetUp[State]]  # a module's function; called once in each worker
+    arguments: tuple[Any, ...]  # the set-up's arguments, plain data and paths
+    # a module's function of the state, an item and a `Count`; its result is plain data
     task: Callable[[State, Item, Count], Result]
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What every worker must have in common with the process that hands out the work.
+    """What every worker must have in common with the process that hands out the work."""
 
-    Attributes:
-        identity: gives the entries of the `SetUp`'s identity that this process knows; called only where there are workers.
-        shared: folders that must be the same for all (a network file system where workers are on other machines).
-    """
-
+    # gives the entries of the `SetUp`'s identity that this process knows; called only where there are workers
     identity: Callable[[], Mapping[str, Any]] = dict
+    # folders that must be the same for all (a network file system where workers are on other machines)
     shared: Sequence[Path] = ()
 
 
@@ -108,10 +95,7 @@ class Engine(ABC):
     ) -> AbstractContextManager[Crew[Item, Result]]:
         """Workers for a work, dismissed at the end of the block.
 
-        Args:
-            work: what the workers are set up for.
-            items: about how many items there will be; no more workers than that are started.
-            terms: what the workers must have in common; None: nothing.
+        About so many ``items`` there will be; no more workers than that are started.
 
         Raises:
             ComputeError: if there can be no workers.

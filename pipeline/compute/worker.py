@@ -37,36 +37,23 @@ class TaskError(Exception):
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a worker is told.
+    """What a worker is told."""
 
-    Attributes:
-        work: what to do.
-        folder: where relative paths begin.
-        markers: files in the shared folders, which the worker must see.
-    """
-
-    work: Work[Any, Any, Any]
-    folder: str
-    markers: tuple[str, ...]
+    work: Work[Any, Any, Any]  # what to do
+    folder: str  # where relative paths begin
+    markers: tuple[str, ...]  # files in the shared folders, which the worker must see
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker is set up.
+    """A worker is set up."""
 
-    Attributes:
-        software: softalign's version and content and the libraries' versions, which must be equal everywhere.
-        machine: the kind of processor and GPU, which may make a difference in the last bits.
-        identity: the identity that the set-up gave.
-        where: the host's name.
-        process: the worker's process id on that host.
-    """
-
+    # softalign's version and content and the libraries' versions, which must be equal everywhere
     software: Mapping[str, str]
-    machine: Mapping[str, str]
-    identity: Mapping[str, Any]
-    where: str
-    process: int
+    machine: Mapping[str, str]  # the kind of processor and GPU, which may make a difference in the last bits
+    identity: Mapping[str, Any]  # the identity that the set-up gave
+    where: str  # the host's name
+    process: int  # the worker's process id on that host
 
 
 @dataclass(frozen=True)

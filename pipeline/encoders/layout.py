@@ -64,19 +64,12 @@ DEFAULT_LENGTH = 512
 
 @dataclass(frozen=True)
 class Module:
-    """One module of a model.
+    """One module of a model."""
 
-    Attributes:
-        kind: the name of the module's class, without its package.
-        folder: where its configuration and weights are.
-        config: its configuration, checked.
-        file: where that configuration stands, for messages.
-    """
-
-    kind: str
-    folder: Path
-    config: Mapping[str, Any]
-    file: Path
+    kind: str  # the name of the module's class, without its package
+    folder: Path  # where its configuration and weights are
+    config: Mapping[str, Any]  # its configuration, checked
+    file: Path  # where that configuration stands, for messages
 
     def typed(self, key: str, kind: Any, default: Any) -> Any:
         """A key of its configuration; see `_typed`."""
@@ -85,19 +78,12 @@ class Module:
 
 @dataclass(frozen=True)
 class ModelLayout:
-    """What a model's folder says.
+    """What a model's folder says."""
 
-    Attributes:
-        folder: the model's folder.
-        modules: the modules, in their order.
-        settings: config_sentence_transformers.json, checked.
-        library: why sentence-transformers itself has to compute the model; empty if we do.
-    """
-
-    folder: Path
-    modules: tuple[Module, ...]
-    settings: Mapping[str, Any]
-    library: tuple[str, ...]
+    folder: Path  # the model's folder
+    modules: tuple[Module, ...]  # the modules, in their order
+    settings: Mapping[str, Any]  # config_sentence_transformers.json, checked
+    library: tuple[str, ...]  # why sentence-transformers itself has to compute the model; empty if we do
 
     @property
     def inputs(self) -> Module:

@@ -23,17 +23,11 @@ PLAIN_TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
 
 @dataclass(frozen=True)
 class Key:
-    """What becomes of one key.
+    """What becomes of one key."""
 
-    Attributes:
-        rule: see the module.
-        why: what the key does, for messages and readers.
-        silent: values by which the key says nothing; they are harmless under any rule.
-    """
-
-    rule: Rule
-    why: str
-    silent: tuple[Any, ...] = ()
+    rule: Rule  # see the module
+    why: str  # what the key does, for messages and readers
+    silent: tuple[Any, ...] = ()  # values by which the key says nothing; they are harmless under any rule
 
 
 KEYS: Mapping[str, Mapping[str, Key]] = {

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import pipeline
 from pipeline.console.plain_text import visible
-from pipeline.encoders.described import UNLIMITED
+from pipeline.encoders.layout import UNLIMITED
 from pipeline.exporting.front_matter import HUB_NAME, base_model, front_matter
 from pipeline.exporting.known import KnownOrigin
 from pipeline.exporting.scores import NONE, cell, score_tables, value_text

@@ -22,12 +22,12 @@ def parameters_now(model: nn.Module) -> dict[str, Tensor]:
 
 
 def move_to_start(model: nn.Module, start: Mapping[str, Tensor], weight: float) -> None:
-    """Replace a trained model's parameters by their weighted mean with those of its start, in place.
+    """Replace a trained, whole model's parameters by their mean with those of its start, in place.
 
     Args:
-        model: after training, whole.
-        start: its `parameters_now` before.
-        weight: w, of the start.
+        model: the model after training.
+        start: the model's `parameters_now` before training.
+        weight: w, the weight of the start.
     """
     mean = {
         name: torch.lerp(value, start[name].to(value.device), weight) if value.is_floating_point() else value

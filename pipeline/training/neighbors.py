@@ -12,28 +12,26 @@ from pipeline.ground.hashing import Keys, locate
 
 
 class StoredNeighborhoods:
-    """The neighbourhoods of one language pair, by point number.
-
-    Holds 12 bytes a neighbour in memory.
+    """The neighbourhoods of one language pair, by point number; holds 12 bytes a neighbour.
 
     Attributes:
-        point: number of each neighbour [p, k], -1 where there is none.
-        weight: its soft-label weight [p, k].
+        point: the point number of each neighbour [p, k], -1 where there is none.
+        weight: the soft-label weight of each neighbour [p, k].
     """
 
     def __init__(self, shards: Sequence[Shard], points: Keys) -> None:
-        keys = np.concatenate([fixed_list_view(shard.table.column("neighbor"), KEY_DTYPE) for shard in shards])
-        self.weight: NDArray[np.float32] = np.concatenate(
-            [fixed_list_view(shard.table.column("weight"), np.dtype(np.float32)) for shard in shards]
-        )
+        tables, float32 = [shard.table for shard in shards], np.dtype(np.float32)
+        keys = np.concatenate([fixed_list_view(table.column("neighbor"), KEY_DTYPE) for table in tables])
+        weights = [fixed_list_view(table.column("weight"), float32) for table in tables]
+        self.weight: NDArray[np.float32] = np.concatenate(weights)
         self.point: NDArray[np.int64] = locate(points, keys.reshape(-1)).reshape(keys.shape)
 
     def coverage(self, points: NDArray[np.int64], among: NDArray[np.int64] | None = None) -> tuple[float, float]:
         """How much of the teacher's corpus-wide soft-label weight a batch covers.
 
         Args:
-            points: of the batch's pairs [n].
-            among: the points that they are compared with [m]; those of the batch, if not given.
+            points: the points of the batch's pairs [n].
+            among: the points that the pairs are compared with [m]; None: those of the batch.
 
         Returns:
             The weight on neighbours that are among them, and the weight on all neighbours, each summed over the batch's

@@ -1,7 +1,8 @@
-"""The optimiser: AdamW over what is trained, fused where the device has it."""
+"""The optimiser: AdamW over what is trained, fused where the device has it, and its learning rate by step."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,12 +23,31 @@ def adamw(module: nn.Module, train: Train) -> torch.optim.AdamW:
     0.08 s and 0.2 GB.
 
     Args:
-        module: on its device already.
+        module: the module, on its device already.
         train: the learning rate and the weight decay.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     fused = bool(parameters) and has_fused_kernel(parameters[0].device)
     return torch.optim.AdamW(parameters, lr=train.learning_rate, weight_decay=train.weight_decay, fused=fused)
+
+
+def learning_rate(step: int, train: Train) -> float:
+    """The learning rate of a step (from 0): linear warm-up to the peak, then the schedule's decay to zero.
+
+    >>> from pipeline.config.train import Train
+    >>> train = Train(steps=10, learning_rate=1.0, warmup_steps=2, schedule="linear")
+    >>> [learning_rate(step, train) for step in (0, 1, 2, 9)]
+    [0.5, 1.0, 1.0, 0.125]
+    """
+    if step < train.warmup_steps:
+        return train.learning_rate * (step + 1) / train.warmup_steps
+    left = (train.steps - step) / max(train.steps - train.warmup_steps, 1)
+    left = min(max(left, 0.0), 1.0)
+    if train.schedule == "linear":
+        return train.learning_rate * left
+    if train.schedule == "cosine":
+        return train.learning_rate * 0.5 * (1 - math.cos(math.pi * left))
+    return train.learning_rate
 
 
 def add_parameters(optimizer: torch.optim.Optimizer, module: nn.Module) -> None:

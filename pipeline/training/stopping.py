@@ -18,8 +18,8 @@ def refuse_bad_loss(losses: Tensor, step: int, checkpoints: str) -> None:
     """Stop at a loss that is no number.
 
     Args:
-        losses: of the last steps [n].
-        step: the last one's.
+        losses: the losses of the last steps [n].
+        step: the number of the last step.
         checkpoints: where the last good checkpoint is, for the message.
 
     Raises:
