@@ -45,7 +45,7 @@ def run(project: Project) -> None:
     for language in params.used_languages:
         folders.append(folder("student", layout.sentences, "student", language))
         folders.append(folder("student", layout.monolingual, "monolingual", language))
-    work, shards = tokenizing_work(tokenizers), count_shards(each.sentences for each in folders)
+    work, shards = tokenizing_work(tokenizers), count_shards(each.source for each in folders)
     known = {name: tokenizer.content for name, tokenizer in tokenizers.items()}
     with engine.crew(work, shards, Terms(lambda: known, layout.shared)) as crew:
         counts = tokenize_folders(crew, folders, "tokenize")

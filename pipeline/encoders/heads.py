@@ -68,13 +68,9 @@ class Head(nn.Module):
 def build_head(
     width: int, modules: Sequence[Module], truncate_dim: int | None, fill: Callable[[Module, HeadModule], None]
 ) -> Head:
-    """The head that a model's folder describes.
+    """The head that a model's folder describes, for pooled vectors [n, width].
 
-    Args:
-        width: the numbers of each pooled vector.
-        modules: the folder's modules of kinds in `pipeline.encoders.layout.HEADS`.
-        truncate_dim: how many of a vector's first numbers are kept; None: all.
-        fill: gives a module the weights that its folder holds.
+    Its modules are of the kinds in `pipeline.encoders.layout.HEADS`; ``fill`` gives each the weights that its folder holds.
 
     Raises:
         InputError: if a layer's width isn't that of what it is given.

@@ -271,11 +271,7 @@ def _read_json(path: Path, default: Any) -> Any:
 
 
 def _read_pooling(module: Module) -> str:
-    """The pooling that a module's configuration asks for, in our words (``cls+mean``).
-
-    Raises:
-        InputError: for poolings that don't exist.
-    """
+    """The pooling that a module's configuration asks for, in our words (``cls+mean``)."""
     config = module.config
     if "pooling_mode" in config:
         found = config["pooling_mode"]
@@ -329,11 +325,7 @@ def _module(kind: str, folder: Path) -> Module:
 
 
 def _default_pooling(folder: Path) -> str:
-    """What sentence-transformers pools by where nothing is said.
-
-    Raises:
-        InputError: if modules.json lists a pooling: then its configuration is lost.
-    """
+    """What sentence-transformers pools by where nothing is said; if modules.json lists a pooling, something was lost."""
     if (folder / MODULES).exists():
         raise InputError(
             folder / MODULES, "lists a Pooling whose folder has no config.json; expected the model's whole folder"
@@ -345,11 +337,7 @@ def _default_pooling(folder: Path) -> str:
 
 
 def _looked_at(module: Module) -> list[str]:
-    """Why the configuration of one of our own modules makes sentence-transformers compute the model.
-
-    Raises:
-        InputError: if a key is refused.
-    """
+    """Why the configuration of one of our own modules makes sentence-transformers compute the model."""
     table = "model2vec" if module.kind == "StaticEmbedding" else module.kind
     reasons = check_keys(table, module.config, module.file)
     if module.kind == "Pooling":
@@ -395,11 +383,7 @@ def _order(modules: list[Module]) -> list[str]:
 
 
 def _typed(config: Mapping[str, Any], key: str, kind: Any, file: Path, default: Any) -> Any:
-    """A key's value; the default where it is missing or null.
-
-    Raises:
-        InputError: if it is of another type.
-    """
+    """A key's value of the type that it must have; the default where it is missing or null."""
     found = config.get(key)
     if found is None:
         return default

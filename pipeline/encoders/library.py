@@ -89,13 +89,7 @@ class LibraryModel(SentenceModel):
 
 
 def load_library(layout: ModelLayout, prompt: str, max_length: int, dtype: torch.dtype) -> LibraryModel:
-    """Let sentence-transformers load a model.
-
-    Args:
-        layout: what the model's folder says.
-        prompt: put before every sentence.
-        max_length: tokens kept of a sentence, where the model's first module counts them.
-        dtype: the precision of weights and activations.
+    """Let sentence-transformers load a model; ``max_length`` holds where the model's first module counts tokens.
 
     Raises:
         UserError: if sentence-transformers isn't installed, or is too old to be trusted with a folder.

@@ -91,12 +91,9 @@ def transplant(folder: Path, settings: EncoderSettings, tokenizer: TextTokenizer
 
 
 def token_vectors(weight: Tensor, sources: list[list[int]], seed: int) -> Tensor:
-    """A start for the new tokenizer's token vectors [v', e], from the old ones.
+    """A start for new token vectors [v', e], each the mean of those of its ``sources`` among the old ones [v, e].
 
-    Args:
-        weight: the old token vectors [v, e].
-        sources: for each new token, the old tokens that it starts from; none: at random.
-        seed: the seed of random vectors.
+    A token without sources starts at random.
     """
     size, generator = len(sources), torch.Generator().manual_seed(seed)
     vectors = torch.randn(size, weight.shape[1], generator=generator) * weight.std(dim=0) + weight.mean(dim=0)

@@ -55,10 +55,7 @@ class AtChance:
 def above_chance(accuracy: float, pairs: int, looks: int = 1) -> bool:
     """Whether retrieval finds more of n aligned pairs than it would of pairs that don't belong together.
 
-    Args:
-        accuracy: the accuracy, the mean of both directions.
-        pairs: how many pairs there are, which are the candidates too.
-        looks: the number of evaluations that this is the best of.
+    The pairs are the candidates too; the accuracy is the mean of both directions, the best of ``looks`` evaluations.
 
     >>> above_chance(1 / 90, 90), above_chance(5 / 90, 90), above_chance(5 / 90, 90, looks=6)
     (False, True, False)
@@ -97,14 +94,9 @@ def find_at_chance(
     pairs: Sequence[TrainingPairs],
     score: Callable[[Sequence[DevSet]], Mapping[str, DevScore]],
 ) -> list[AtChance]:
-    """The language pairs whose dev pairs the student doesn't find.
+    """The language pairs whose dev pairs the student doesn't find, by the best of ``looks`` evaluations.
 
-    Args:
-        dev: the dev set.
-        accuracies: the best evaluation's accuracies, by language pair.
-        looks: how many evaluations there were.
-        pairs: the training pairs.
-        score: scores a set of pairs with the student.
+    What the student knows of its training pairs is seen by scoring as many of them as there are dev pairs.
     """
     suspects = {part.name: part for part in dev if no_better_than_chance(accuracies[part.name], len(part.a), looks)}
     if not suspects:
@@ -138,13 +130,7 @@ def _apart(score: DevScore, pairs: int) -> float:
 def refuse_chance(found: Sequence[AtChance], parts: int, steps: int) -> list[str]:
     """Stop where no language pair's translations are found although its training pairs are; else say what there is to say.
 
-    Args:
-        found: the language pairs at chance.
-        parts: how many language pairs have a dev set.
-        steps: how many steps were trained.
-
-    Returns:
-        A line for each language pair at chance.
+    Of ``parts`` language pairs with a dev set, ``found`` are at chance after ``steps``; returns a line for each of these.
 
     Raises:
         UserError: asking whether the files are aligned.

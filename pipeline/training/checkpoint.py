@@ -76,15 +76,10 @@ def save_checkpoint(
     best: Mapping[str, Tensor],
     writes: bool = True,
 ) -> None:
-    """Replace the checkpoint in a folder, atomically; all processes must call it, one writes.
+    """Replace the checkpoint in a folder, atomically; all processes must call it, the one that ``writes`` does.
 
-    Args:
-        folder: the folder of this training's checkpoint.
-        progress: where training stands.
-        model: the model whose trained parameters and buffers are saved.
-        optimizer: the optimiser whose state tensors are saved.
-        best: the trained parameters of the best step, whole.
-        writes: whether this process is the one that writes.
+    Saved are the trained parameters and buffers of the model, as they are now and (whole) at the best step, the optimiser's
+    state tensors, and where training stands.
     """
     tensors = {f"model.{name}": value for name, value in trained_state(model).items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -122,10 +117,8 @@ def load_checkpoint(
 ) -> tuple[TrainingProgress, dict[str, Tensor]] | None:
     """Put model and optimiser back to a checkpoint of this identity; one that has ended leaves them as they are.
 
+    Returns the progress and the best trained parameters, whole; None if there is no checkpoint, or only another training's.
     All processes must call it.
-
-    Returns:
-        The progress and the best trained parameters, whole; None if there is no checkpoint, or only another training's.
 
     Raises:
         ArtifactError: if the checkpoint is damaged.

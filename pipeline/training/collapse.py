@@ -87,12 +87,7 @@ def looks_collapsed(record: Mapping[str, float], train: Train) -> bool:
 
 
 def refuse_collapse(history: Sequence[Mapping[str, float]], train: Train, checkpoints: str) -> None:
-    """Stop a training whose student has collapsed.
-
-    Args:
-        history: the evaluations so far.
-        train: the parameters, with ``steps``.
-        checkpoints: where the last good checkpoint is, for the message.
+    """Stop a training whose student has collapsed; the message names the folder of the last good checkpoint.
 
     Raises:
         UserError: if the last `IN_A_ROW` evaluations look collapsed.

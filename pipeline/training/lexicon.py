@@ -64,14 +64,8 @@ def start_from_lexicon(
 ) -> None:
     """Move a student's token vectors to where the lexicon says, in place; all processes must call it.
 
+    The student has the teacher's layers and its own tokenizer, and is not yet trained; ``teacher`` is the teacher's folder.
     Holds a static student while it trains (`train_static`), and the token vectors.
-
-    Args:
-        student: the student with the teacher's layers, before training.
-        teacher: the teacher's folder.
-        tokenizer: the student's tokenizer.
-        text: the parallel text.
-        lexicon: the parameters.
 
     Raises:
         ValueError: if the student is static.
