@@ -14,7 +14,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -141,11 +140,6 @@ class _Actor(Worker):
         return self.run(item, lambda _: None)
 
 
-@dataclass(frozen=True, eq=False)
-class _Member:
-    actor: Any
-
-
 class _Team:
     def __init__(self, assignment: Assignment, cpus: int, gpus: float) -> None:
         # Nothing is done again by Ray itself: the dispatcher counts attempts.
@@ -153,29 +147,29 @@ class _Team:
             num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
         )
         self._assignment, self._cpus, self._gpus = assignment, cpus, gpus
-        self._said: dict[Any, _Member] = {}
-        self._ready: set[_Member] = set()
+        self._said: dict[Any, Any] = {}  # by the reference of what it is asked for, each worker's actor
+        self._ready: set[Any] = set()
         self._head = str(ray.get_runtime_context().gcs_address)
         self._checked, self._misses, self._without = time.monotonic(), 0, 0.0
 
-    def start(self) -> _Member:
-        """See `Team.start`; it waits for a node with room."""
-        member = _Member(self._actor.remote(self._cpus, self._gpus))
-        self._said[member.actor.set_up.remote(self._assignment)] = member
-        return member
+    def start(self) -> Any:
+        """See `Team.start`; the worker waits for a node with room."""
+        actor = self._actor.remote(self._cpus, self._gpus)
+        self._said[actor.set_up.remote(self._assignment)] = actor
+        return actor
 
-    def send(self, worker: _Member, item: Any) -> None:
+    def send(self, worker: Any, item: Any) -> None:
         """See `Team.send`."""
-        self._said[worker.actor.run_quietly.remote(item)] = worker
+        self._said[worker.run_quietly.remote(item)] = worker
 
-    def wait(self, seconds: float) -> list[tuple[_Member, Message]]:
+    def wait(self, seconds: float) -> list[tuple[Any, Message]]:
         """See `Team.wait`."""
         self._check()
         done, _ = ray.wait(list(self._said), num_returns=1, timeout=seconds)
         return [(self._said[reference], self._fetch(reference)) for reference in done]
 
     def _fetch(self, reference: Any) -> Message:
-        member = self._said.pop(reference)
+        actor = self._said.pop(reference)
         try:
             message: Message = ray.get(reference, timeout=60)
         except RayTaskError as error:
@@ -186,10 +180,10 @@ class _Team:
                 raise ComputeError(
                     "compute: a node of the Ray cluster has no softalign (or another one); install the same version there"
                 ) from error
-            self._ready.discard(member)
+            self._ready.discard(actor)
             return Lost(f"its Ray actor died ({_line(error)[:120]})")
         if isinstance(message, Ready):
-            self._ready.add(member)
+            self._ready.add(actor)
         return message
 
     def _check(self) -> None:
@@ -217,15 +211,15 @@ class _Team:
         if now - self._without > ROOM_SECONDS and places(self._cpus, self._gpus) == 0:
             raise _no_room("the Ray cluster that is left", self._cpus, self._gpus)
 
-    def stop(self, worker: _Member) -> None:
+    def stop(self, worker: Any) -> None:
         """See `Team.stop`."""
         self._ready.discard(worker)
-        self._said = {reference: member for reference, member in self._said.items() if member is not worker}
+        self._said = {reference: actor for reference, actor in self._said.items() if actor != worker}
         if self._misses == 0:
             with suppress(RayError):
-                ray.kill(worker.actor)
+                ray.kill(worker)
 
     def close(self) -> None:
         """End all workers."""
-        for member in {*self._said.values(), *self._ready}:
-            self.stop(member)
+        for actor in {*self._said.values(), *self._ready}:
+            self.stop(actor)

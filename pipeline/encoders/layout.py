@@ -54,6 +54,8 @@ ENCODER_HALVES = frozenset(
     {"t5", "mt5", "umt5", "longt5", "switch_transformers", "m2m_100", "pegasus", "pegasus_x", "marian"}
 )
 """Models of two halves, of which sentence-transformers takes the encoder alone, as we do."""
+COUNT_FROM_PADDING = ("roberta", "camembert", "mpnet", "longformer")
+"""Kinds of models that count positions from behind the padding token's id."""
 SANE_LENGTH = 1_000_000
 """Tokenizers without a limit say 10**30."""
 UNLIMITED = 1 << 20
@@ -197,8 +199,8 @@ class ModelLayout:
         found = config.get("max_position_embeddings")
         if not isinstance(found, int) or found < 1:
             return None
-        # RoBERTa's kind counts positions from the padding token's id on.
-        return found - ((config.get("pad_token_id") or 0) + 1 if "roberta" in str(config.get("model_type", "")) else 0)
+        counts = any(kind in str(config.get("model_type", "")) for kind in COUNT_FROM_PADDING)
+        return found - ((config.get("pad_token_id") or 0) + 1 if counts else 0)
 
     @property
     def length(self) -> int:

@@ -259,6 +259,14 @@ def test_the_length_is_where_sentence_transformers_finds_it(file: str, values: d
     assert SentenceTransformer(str(folder), device="cpu").max_seq_length == expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("bert", 514), ("xlm-roberta", 512), ("camembert", 512), ("mpnet", 512), ("longformer", 512)]
+)
+def test_positions_that_are_counted_from_the_padding_are_fewer(kind: str, expected: int, tmp_path: Path):
+    write_json(tmp_path / "config.json", {"model_type": kind, "max_position_embeddings": 514, "pad_token_id": 1})
+    assert read_layout(tmp_path).positions == expected
+
+
 @pytest.mark.parametrize("name", ["labse", "residual", "static"])
 def test_a_shorter_length_holds_for_every_kind_and_a_longer_one_is_said(
     name: str, models: Path, caplog: pytest.LogCaptureFixture
