@@ -35,13 +35,7 @@ class UnitLength(nn.Module):
 
 
 class Head(nn.Module):
-    """All that follows the pooling, in order; empty: nothing does.
-
-    Args:
-        width: the numbers of each vector that comes out of the modules.
-        modules: the modules, in order.
-        truncate_dim: how many of a vector's first numbers are kept; None: all.
-    """
+    """The modules behind the pooling, in order; of their vectors [n, width] the first ``truncate_dim`` numbers are kept."""
 
     def __init__(self, width: int, modules: Sequence[HeadModule] = (), truncate_dim: int | None = None) -> None:
         super().__init__()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.neighbors import StoredNeighborhoods
-
-if TYPE_CHECKING:
-    from pipeline.config.train import Train
+from pipeline.config.train import Train
+from pipeline.training.data import StoredNeighborhoods
 
 
 @dataclass(frozen=True)

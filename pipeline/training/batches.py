@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.labels.points import LabelPoints
 from pipeline.training.anchors import AnchorPlan
-from pipeline.training.neighbors import StoredNeighborhoods
+from pipeline.training.data import StoredNeighborhoods
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.train import Train
 from pipeline.console.errors import UserError
-
-if TYPE_CHECKING:
-    from pipeline.config.train import Train
 
 MIN_DEVIATION = 0.01
 """Collapsed: a smaller standard deviation, with translations less than this above the mean."""

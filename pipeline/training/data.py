@@ -1,15 +1,50 @@
-"""What training reads of a language pair."""
+"""What training reads of a language pair: its pairs, their tokens and label points, and the points' neighbourhoods."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifacts.folders import TokenFolder
+from pipeline.artifacts.shards import KEY_DTYPE, Shard, fixed_list_view
+from pipeline.ground.hashing import Keys, locate
 from pipeline.labels.points import LabelPoints
-from pipeline.training.neighbors import StoredNeighborhoods
+
+
+class StoredNeighborhoods:
+    """The neighbourhoods of one language pair, by point number; holds 12 bytes a neighbour.
+
+    Attributes:
+        point: the point number of each neighbour [p, k], -1 where there is none.
+        weight: the soft-label weight of each neighbour [p, k].
+    """
+
+    def __init__(self, shards: Sequence[Shard], points: Keys) -> None:
+        tables, float32 = [shard.table for shard in shards], np.dtype(np.float32)
+        keys = np.concatenate([fixed_list_view(table.column("neighbor"), KEY_DTYPE) for table in tables])
+        weights = [fixed_list_view(table.column("weight"), float32) for table in tables]
+        self.weight: NDArray[np.float32] = np.concatenate(weights)
+        self.point: NDArray[np.int64] = locate(points, keys.reshape(-1)).reshape(keys.shape)
+
+    def coverage(self, points: NDArray[np.int64], among: NDArray[np.int64] | None = None) -> tuple[float, float]:
+        """How much of the teacher's corpus-wide soft-label weight a batch covers.
+
+        Args:
+            points: the points of the batch's pairs [n].
+            among: the points that the pairs are compared with [m]; None: those of the batch.
+
+        Returns:
+            The weight on neighbours that are among them, and the weight on all neighbours, each summed over the batch's
+            distinct points; their ratio is the covered share.
+        """
+        unique = np.unique(points)
+        near = self.point[unique]
+        inside = np.isin(near, unique if among is None else among) & (near >= 0)
+        weights = self.weight[unique]
+        return float(weights[inside].sum()), float(weights.sum())
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from accelerate import Accelerator
 from torch import nn
 
-if TYPE_CHECKING:
-    from pipeline.config.train import Train
+from pipeline.config.train import Train
 
 
 def adamw(module: nn.Module, train: Train) -> torch.optim.AdamW:

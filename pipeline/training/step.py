@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.config.train import Train
 from pipeline.encoders.model import SentenceModel
 from pipeline.ground.transfer import on_device
 from pipeline.labels.points import LabelPoints
@@ -25,9 +25,6 @@ from pipeline.training.data import TrainingPairs
 from pipeline.training.devices import parts_of
 from pipeline.training.gradients import backward, piece_count, seed_batch
 from pipeline.training.optimizer import average_gradients, learning_rate
-
-if TYPE_CHECKING:
-    from pipeline.config.train import Train
 
 COVERAGE_EVERY = 10
 """Batches between looks at how much label weight a batch covers."""
