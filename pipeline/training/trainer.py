@@ -134,6 +134,7 @@ class Trainer:
         # FSDP spreads the student's parameters for good: what is saved in the end is another of the same shape.
         spread = self.accelerator.distributed_type == DistributedType.FSDP
         result = copy.deepcopy(self.model) if spread and self._is_first else self.model
+        # On the device before the optimiser is made for it; the loss' parameters join once both are prepared.
         self._trained.to(self.accelerator.device).train()
         model, optimizer = self.accelerator.prepare(self.model, adamw(self.model, self.config))
         add_parameters(optimizer, self.loss)
@@ -141,6 +142,7 @@ class Trainer:
         if not progress.ended:
             steps = Steps(self.accelerator, model, self.model, self.loss, self.pairs, self.plan, optimizer, self.config)
             best = self._take_steps(steps, progress, best, optimizer)
+        # The first process has the best parameters, whole, and judges the student that they make.
         if self._is_first:
             load_trained_state(result, best)
         self.accelerator.wait_for_everyone()
@@ -152,11 +154,8 @@ class Trainer:
     ) -> dict[str, Tensor]:
         """All steps that are left; returns the best parameters, which are saved as well."""
         losses = [torch.tensor(value, device=self.accelerator.device) for value in progress.pending]
-        shown = (
-            show_progress(self.name, self.config.steps, "steps")
-            if self._is_first
-            else nullcontext(lambda *_, **__: None)
-        )
+        unseen = nullcontext(lambda *_, **__: None)
+        shown = show_progress(self.name, self.config.steps, "steps") if self._is_first else unseen
         with shown as advance, noted_interrupts() as request:
             advance(progress.step)
             while progress.step < self.config.steps and not progress.stopped_early:
