@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import pipeline
 from pipeline.console.plain_text import visible
-from pipeline.encoders.described import UNLIMITED
+from pipeline.encoders.layout import UNLIMITED
 from pipeline.exporting.known import KnownOrigin
 from pipeline.exporting.scores import cell, score_tables, value_text
 from pipeline.ground.hashing import identity_hash

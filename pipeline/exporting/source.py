@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from pipeline.console.errors import InputError
-from pipeline.encoders.described import own_length, positions
 from pipeline.encoders.layout import ModelLayout, read_layout
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder
 from pipeline.encoders.resolve import WANTED_FILES, ModelFolder, resolve_model
@@ -59,8 +58,6 @@ def open_source(path: Path) -> ExportSource:
         raise InputError(path, "no encoder's folder: it has no modules.json; expected sentence-transformers' layout")
     folder = resolve_model("--model", str(path.resolve()), None, Path())
     layout = read_layout(path)
-    length = own_length(path, layout.static)
-    if not layout.static:
-        length = min(length, positions(path) or length)
+    length = layout.length if layout.static else min(layout.length, layout.positions or layout.length)
     settings = EncoderSettings("auto", layout.prompt(None, "--model"), length)
     return ExportSource(folder, load_encoder(folder, settings, torch.device("cpu")), layout)

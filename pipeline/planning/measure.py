@@ -209,7 +209,7 @@ def _train_rate(params: Params, student: SentenceModel, tokens: TokenBatch, teac
     def step() -> None:
         rows = generator.integers(0, len(tokens), (2, train.batch_size))
         optimizer.zero_grad(set_to_none=True)
-        backward(accelerator, model, (tokens.select(rows[0]), tokens.select(rows[1])), objective, None, pieces=pieces)
+        backward(accelerator, model, (tokens.select(rows[0]), tokens.select(rows[1])), objective, pieces)
         optimizer.step()
 
     return _rate(step, train.batch_size)

@@ -66,7 +66,7 @@ def tokenize(options: dict[str, Any]) -> Work:
 
     folder = Path(options["folder"])
     tokenizer = load_tokenizer(Path(options["path"]), "", options["max_length"], special_tokens=True)
-    item = FolderToTokenize("teacher", folder / "sentences", folder / "tokens", {"language": "en"})
+    item = FolderToTokenize(folder / "sentences", folder / "tokens", "teacher", {"language": "en"})
 
     def work(clock: Clock) -> Any:
         tokenize_folders(here(tokenize_shard, {"teacher": tokenizer}), [item], "bench")
