@@ -38,7 +38,7 @@ from stages.running.declared import check_declared
 from stages.running.launching import launch_again
 from stages.running.named_inputs import named_inputs
 
-CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "labels/points.py", "config/train.py", "ground/matmul.py")
+CODE = ("training/*.py", "losses/**/*.py", "encoders/*.py", "labels/points.py", "config/train.py", "ground/matmul.py")
 """The code of `pipeline` that a step of training depends on; only a change of what it does discards a checkpoint."""
 
 

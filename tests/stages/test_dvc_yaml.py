@@ -35,7 +35,7 @@ RERUNS = [
     ("pipeline/search/tiles.py", {"neighborhoods", "mine", "evaluate", "report"}),
     ("pipeline/search/translation_retrieval.py", {"neighborhoods", "train", "mine", "evaluate", "report"}),
     ("pipeline/labels/neighborhoods.py", {"neighborhoods"}),
-    ("pipeline/losses/hard.py", {"train"}),
+    ("pipeline/losses/terms/hard.py", {"train"}),
     ("pipeline/training/dev.py", {"train"}),
     ("pipeline/training/step.py", {"train"}),
     ("pipeline/mining/linking.py", {"mine", "evaluate", "report"}),
