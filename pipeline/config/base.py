@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pipeline.ground.languages import canonical_language
-from pipeline.ground.registry import Registry, RegistryError
+from pipeline.ground.registry import Origin, Registry, RegistryError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -62,7 +62,7 @@ class Choice(Section):
     """A section whose keys depend on the thing that it names: its class is found in a registry, and has them as fields.
 
     Attributes:
-        things: where it is found; its ``base`` is the one class that stands for all of them in params.yaml's types.
+        things: where it is found; set on the one class that stands for all of them in params.yaml's types.
     """
 
     things: ClassVar[Registry[Any]]
@@ -74,8 +74,15 @@ class Choice(Section):
         Raises:
             RegistryError: if the thing can't be used.
         """
-        name = value.get(cls.things.key) if isinstance(value, dict) else None
-        return cls.things.find(name) if cls is cls.things.base and isinstance(name, str) else cls
+        if "things" not in vars(cls) or not isinstance(value, dict):
+            return cls
+        name = value.get(cls.things.key, cls.model_fields[cls.things.key].default)
+        return cls.section_of(cls.things.find(name)) if isinstance(name, str) else cls
+
+    @classmethod
+    def section_of(cls, thing: type[Section]) -> type[Section]:
+        """The section that stands for a thing in params.yaml: as a rule itself."""
+        return thing
 
     @model_validator(mode="wrap")
     @classmethod
@@ -88,7 +95,7 @@ class Choice(Section):
             key = cls.things.key
             problem = PydanticCustomError("value_error", "{problem}", {"problem": str(error)})
             raise ValidationError.from_exception_data(
-                cls.__name__, [{"type": problem, "loc": (key,), "input": value[key]}]
+                cls.__name__, [{"type": problem, "loc": (key,), "input": value.get(key)}]
             ) from None
         if chosen is cls:
             return handler(value)
@@ -96,3 +103,18 @@ class Choice(Section):
         lacking = {key for key, one in value.items() if one is None and key not in chosen.model_fields}
         spare = {key for key in lacking if any(key in thing.model_fields for thing in cls.things.all().values())}
         return cast(Self, chosen.model_validate({key: one for key, one in value.items() if key not in spare}))
+
+    @property
+    def origin(self) -> Origin | None:
+        """The installed package that brings it; None if it is softalign's own."""
+        return self.things.origin(getattr(self, self.things.key))
+
+
+def plugins(*chosen: Choice) -> dict[str, dict[str, str]]:
+    """What installed packages bring of some things, by its name: the package with its version, and a hash of its code."""
+    found = {getattr(one, one.things.key): one.origin for one in chosen}
+    return {
+        name: {"package": str(origin), "code": origin.source}
+        for name, origin in sorted(found.items())
+        if origin is not None
+    }

@@ -105,7 +105,7 @@ class Train(Section):
     """How the student is trained (stage train).
 
     Attributes:
-        loss: the terms of the loss, each name once (docs/sweeps.md has a table of them); ``soft`` alone if not given.
+        loss: the terms of the loss, each name once (docs/choices.md has all); ``soft`` alone if not given.
         temperature: τ of labels and of similarities.
         batches: ``random`` pairs, or ``neighbors``: random pairs with ``neighbors_per_pair`` of their neighbours each.
         neighbors_per_pair: see ``batches``.

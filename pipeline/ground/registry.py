@@ -10,7 +10,7 @@ a change here. Nothing is imported before it is asked for by name: the file of `
 
         name = "shout"
 
-    OUTPUTS = Registry("output format", "pipeline.mining.outputs", Output)
+    OUTPUTS = Registry("output format", "pipeline.mining.formats", Output)
     OUTPUTS.find("shout")
 """
 
@@ -46,11 +46,16 @@ class Origin:
         version: its version.
         source: a hash of what the code of the whole package does, so that an edit of an editable install is seen too;
             empty if there is no source to read.
+        place: the package's folder, or the module's file; of an unknown one, an empty path.
     """
 
     distribution: str
     version: str
     source: str
+    place: Path
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
 
 
 class Registry(Generic[T]):
@@ -106,7 +111,8 @@ class Registry(Generic[T]):
             return None
         distribution = plugins[0].dist
         name, version = (distribution.name, distribution.version) if distribution else ("unknown", "")
-        return Origin(name, version, _source_hash(plugins[0].module))
+        place = _place(plugins[0].module)
+        return Origin(name, version, _source_hash(place), place)
 
     def _stems(self) -> list[str]:
         spec = importlib.util.find_spec(self.package)
@@ -181,13 +187,16 @@ def _full_name(kind: type[Any]) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _source_hash(module: str) -> str:
-    """What the code of a module's top-level package does (of the module, if it lies in none); empty without source."""
+def _place(module: str) -> Path:
+    """The folder of a module's top-level package; the module's file, if it lies in none."""
+    spec = importlib.util.find_spec(module.partition(".")[0])
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    return Path(folders[0]) if folders else Path((spec and spec.origin) or "")
+
+
+def _source_hash(place: Path) -> str:
     from pipeline.ground.hashing import code_hash  # imported here: it brings NumPy, and plugins are few
 
-    spec = importlib.util.find_spec(module.partition(".")[0])
-    if spec is not None and spec.submodule_search_locations:
-        return code_hash(Path(next(iter(spec.submodule_search_locations))), ["**/*.py"])
-    if spec is not None and spec.origin and Path(spec.origin).is_file():
-        return code_hash(Path(spec.origin).parent, [Path(spec.origin).name])
-    return ""
+    if place.is_dir():
+        return code_hash(place, ["**/*.py"]) if place.name else ""
+    return code_hash(place.parent, [place.name]) if place.is_file() else ""

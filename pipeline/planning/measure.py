@@ -178,7 +178,7 @@ def _prepare_lines(params: Params, folder: Path) -> float:
     pairs = [made_up_texts(PREPARE_LINES, seed) for seed in (1, 2)]
     for language, texts in zip(("en", "fr"), pairs, strict=True):
         (folder / f"text.{language}").write_text("\n".join(texts) + "\n", encoding="utf-8")
-    corpus = Corpus(name="measured", format="moses", path="text.{lang}")
+    corpus = Corpus.model_validate({"name": "measured", "format": "moses", "path": "text.{lang}"})
     section = params.prepare.model_copy(
         update={"corpora": [corpus], "text": [], "heldout": HeldOut(share=0.0), "max_bad_share": 1.0}
     )

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.artifacts.folders import TokenFolder
-from pipeline.config.train import Lexicon, Temperatures, Train
+from pipeline.config.train import Lexicon, LossTerm, Temperatures, Train
 from pipeline.encoders.model import SentenceModel, TransformerModel, fresh_static
 from pipeline.encoders.tokenization import SPECIAL_TOKENS, TextTokenizer, load_tokenizer
 from pipeline.encoders.transplant import token_sources
@@ -39,7 +39,7 @@ from pipeline.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
-LOSS = [
+LOSS: list[LossTerm] = [
     Soft(temperature=Temperatures(teacher=0.07, student=0.1)),
     CorpusLoss(anchors=1024, temperature=Temperatures(teacher=0.05, student=0.05)),
 ]
