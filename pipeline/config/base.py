@@ -11,7 +11,9 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -103,6 +105,11 @@ class Choice(Section):
         lacking = {key for key, one in value.items() if one is None and key not in chosen.model_fields}
         spare = {key for key in lacking if any(key in thing.model_fields for thing in cls.things.all().values())}
         return cast(Self, chosen.model_validate({key: one for key, one in value.items() if key not in spare}))
+
+    @model_serializer(mode="wrap")
+    def _with_its_name(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A class' own name is a default, which a dump without defaults must have all the same.
+        return {self.things.key: getattr(self, self.things.key), **dump(self)}
 
     @property
     def origin(self) -> Origin | None:

@@ -61,8 +61,14 @@ def _of_format(section: type[Section], thing: type[CorpusFormat]) -> type[Sectio
 
 
 class FormattedFiles(Choice):
-    """Files of some format: the keys of that format are keys here too."""
+    """Files of some format: the keys of that format are keys here too.
 
+    Attributes:
+        name: what provenance, metrics and rejects call them.
+        format: how they are read.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     format: str
 
     @classmethod
@@ -81,8 +87,6 @@ class Corpus(FormattedFiles):
     """A source of parallel text.
 
     Attributes:
-        name: what provenance, metrics and rejects call it.
-        format: how it is read (see docs/corpora.md).
         path: a file, folder or glob, relative to params.yaml. ``{a}`` and ``{b}`` stand for a pair's languages in whatever
             order and spelling the files have them, ``{lang}`` for one of them. For formats with a file per language the path
             is a template that holds ``{lang}``.
@@ -97,7 +101,6 @@ class Corpus(FormattedFiles):
         weight: how much more often than others its pairs are drawn in training.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     path: str | None = None
     languages: list[Language] = []
     columns: dict[Language, str | int] = {}
@@ -126,7 +129,6 @@ class TextFile(FormattedFiles):
     """One-sided text to be mined: a file, folder or glob of sentences of one language.
 
     Attributes:
-        name: what provenance calls it.
         language: its language.
         format: ``text`` (one sentence a line) or another one.
         path: where it is, relative to params.yaml.
@@ -135,7 +137,6 @@ class TextFile(FormattedFiles):
         rename: see `Corpus`.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     language: Language
     format: str = "text"
     path: str
@@ -145,6 +146,10 @@ class TextFile(FormattedFiles):
 
     @model_validator(mode="after")
     def _one_sided(self) -> Self:
+        if elsewhere := [
+            place for place in self.how.places if place != "path" and getattr(self, place) not in (None, {})
+        ]:
+            raise ValueError(f"{elsewhere[0]!r} is only for prepare.corpora; one-sided text has a 'path'")
         if not self.how.one_sided:
             raise ValueError(
                 f"format {self.format!r} is for parallel text; for one side of it use another, such as 'text'"

@@ -161,6 +161,10 @@ class Unit:
 class Reader(CorpusFormat):
     """A format: what a new one derives from. Its fields are its own keys in params.yaml."""
 
+    def asked(self, request: ReadRequest) -> ReadRequest:
+        """A request with what its options change of it; before anything is found."""
+        return request
+
     def units(self, request: ReadRequest) -> list[Unit]:
         """Find what is to be read, without reading it.
 

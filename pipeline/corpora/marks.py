@@ -101,7 +101,7 @@ class Marked(Reader):
     leave_out: list[Mark] = list(LEFT_OUT)
 
     def asked(self, request: ReadRequest) -> ReadRequest:
-        """The request with the marks for which units are left out."""
+        """See `Reader.asked`: the marks for which units are left out."""
         return replace(request, leave_out=tuple(self.leave_out))
 
 

@@ -46,7 +46,7 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
             f"corpus {corpus.name}: none of the pairs {', '.join(pair.name for pair in pairs)} is between its languages "
             f"({', '.join(languages)})"
         )
-    return ReadRequest(
+    request = ReadRequest(
         name=corpus.name,
         root=root,
         groups=groups,
@@ -56,6 +56,7 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
         encoding=corpus.encoding,
         rename=tuple(corpus.rename.items()),
     )
+    return reader_of(corpus).asked(request)
 
 
 def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> ReadRequest:
@@ -74,7 +75,7 @@ def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> ReadRe
         cure = f"correct its language or its path, {UNLESS}"
         refuse_swapped({text.language: text.path}, wanted, f"text {text.name}", cure)
     columns = () if text.column is None else ((text.language, text.column),)
-    return ReadRequest(
+    request = ReadRequest(
         name=text.name,
         root=root,
         groups=((text.language,),),
@@ -84,3 +85,4 @@ def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> ReadRe
         encoding=text.encoding,
         rename=tuple(text.rename.items()),
     )
+    return reader_of(text).asked(request)

@@ -24,7 +24,9 @@ def ask(root: Path, path: str | None, *pairs: str, **more) -> ReadRequest:
 
 def read(kind: str, request: ReadRequest) -> list[dict]:
     """All rows, each with its languages as ``pair``."""
-    reader = FORMATS.find(kind)(**request.options)
+    options = {key: list(value) if isinstance(value, tuple) else value for key, value in request.options.items()}
+    reader = FORMATS.find(kind)(**options)
+    request = reader.asked(request)
     rows = []
     for unit in reader.units(request):
         for chunk in reader.read(unit, request):

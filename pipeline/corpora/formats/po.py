@@ -64,7 +64,7 @@ class PoReader(Marked):
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        yield from chunked_groups(self._rows(unit, self.asked(request)))
+        yield from chunked_groups(self._rows(unit, request))
 
     def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[Row]:
         source, message = unit.sources[0], unit.columns[0][0]

@@ -48,7 +48,7 @@ class TmxReader(Marked):
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        yield from chunked_groups(self._rows(unit, self.asked(request)))
+        yield from chunked_groups(self._rows(unit, request))
 
     def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[Row]:
         for event, element in elements(unit.sources[0], ("tu",), request):

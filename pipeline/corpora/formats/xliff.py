@@ -82,7 +82,7 @@ class XliffReader(Marked):
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        yield from chunked_groups(self._rows(unit, self.asked(request)))
+        yield from chunked_groups(self._rows(unit, request))
 
     def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[Row]:
         root, here = _File(), _File()
