@@ -49,13 +49,13 @@ import torch  # noqa: E402
 from contents import Contents, Scored, widen_model  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from peers import PlainSteps, encoded, searchers, sentence_transformer  # noqa: E402
+from pipeline.evaluation.correlation import weighted_pearson, weighted_ranks  # noqa: E402
 
 from pipeline.artifacts.tokens import TokenBatch  # noqa: E402
 from pipeline.console.errors import UserError  # noqa: E402
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder, load_model  # noqa: E402
 from pipeline.encoders.model import SentenceModel, embed  # noqa: E402
 from pipeline.encoders.resolve import ModelFolder  # noqa: E402
-from pipeline.evaluation.correlation import weighted_pearson, weighted_ranks  # noqa: E402
 from pipeline.ground.atomic import write_text  # noqa: E402
 from pipeline.labels.points import LabelPoints  # noqa: E402
 from pipeline.search.neighbors import mutual_neighbors  # noqa: E402

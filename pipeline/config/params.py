@@ -7,11 +7,12 @@ what was found and what is allowed. Defaults live here; params.yaml of the repos
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.config.base import (
+    Choice,
     Language,
     Section,
 )
@@ -28,6 +29,7 @@ from pipeline.config.train import Train
 from pipeline.console.errors import ParamsError
 from pipeline.console.plain_text import clip
 from pipeline.ground.languages import LanguagePair, parse_pair
+from pipeline.ground.registry import RegistryError
 from pipeline.ground.yaml_file import read_yaml
 
 MAX_PROBLEMS = 50
@@ -60,7 +62,7 @@ class Params(Section):
     student: Student = Student()
     labels: Labels = Labels()
     neighborhoods: Neighborhoods = Neighborhoods()
-    train: Train = Train()
+    train: Annotated[Train, Field(default_factory=Train)]
     embed: Embed = Embed()
     mine: Mine = Mine()
     evaluate: Evaluate = Evaluate()
@@ -130,20 +132,20 @@ def check_params(raw: Any, path: Path | str = "params.yaml") -> Params:
         return Params.model_validate(raw)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False)
-        lines = [_explain(path, problem) for problem in problems[:MAX_PROBLEMS]]
+        lines = [_explain(path, problem, raw) for problem in problems[:MAX_PROBLEMS]]
         if len(problems) > MAX_PROBLEMS:
             lines.append(f"{path}: and {len(problems) - MAX_PROBLEMS:,} more problems")
         raise ParamsError("\n".join(lines)) from None
 
 
-def _explain(path: Path | str, problem: Any) -> str:
+def _explain(path: Path | str, problem: Any, raw: Any) -> str:
     # One problem is one line, whatever stands in the file.
     key = clip(".".join(str(part) for part in problem["loc"]), SHOWN_CHARS).replace("\n", "\\n") or "top level"
     found = problem["input"]
     message = clip(problem["msg"].removeprefix("Value error, "), 3 * SHOWN_CHARS).replace("\n", "\\n")
     if problem["type"] == "extra_forbidden":
-        allowed = ", ".join(_allowed_keys(problem["loc"]))
-        return f"{path}: {key}: unknown key; allowed here: {allowed}"
+        model = _section_at(problem["loc"], raw)
+        return f"{path}: {key}: {_stranger(model, problem['loc'][-1])}; allowed here: {', '.join(model.model_fields)}"
     if problem["type"] == "missing":
         return f"{path}: {key}: missing; it has no default"
     if isinstance(found, dict | list):
@@ -151,13 +153,27 @@ def _explain(path: Path | str, problem: Any) -> str:
     return f"{path}: {key}: found {clip(repr(found), SHOWN_CHARS)}; {message[0].lower()}{message[1:]}"
 
 
-def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
+def _section_at(location: tuple[str | int, ...], raw: Any) -> type[Section]:
     model: Any = Params
     for part in location[:-1]:
+        raw = raw[part]
         if isinstance(part, str):
-            field = model.model_fields[part]
-            model = _section_of(field.annotation)
-    return list(model.model_fields)
+            model = _section_of(model.model_fields[part].annotation)
+        model = model.for_value(raw)
+    return cast(type[Section], model)
+
+
+def _stranger(model: type[Section], key: str | int) -> str:
+    """What is said of an unknown key: of what else it is one, where its section names a thing among several."""
+    try:
+        others = (
+            [name for name, thing in model.things.all().items() if key in thing.model_fields]
+            if issubclass(model, Choice)
+            else []
+        )
+    except RegistryError:  # of a package that nobody names here
+        others = []
+    return f"unknown key (it is one of {', '.join(others)})" if others else "unknown key"
 
 
 def _section_of(annotation: Any) -> Any:

@@ -6,13 +6,23 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, Literal, Self, TypeVar, get_args
 
 import polars as pl
+from pydantic import model_validator
 
-from pipeline.config.prepare import LEFT_OUT, MARKS
+from pipeline.config.prepare import CorpusFormat
 from pipeline.console.errors import InputError, UserError
 from pipeline.ground.languages import WantedLanguages, other_languages
+
+Mark = Literal[
+    "untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate", "unapproved", "machine"
+]  # fmt: skip
+MARKS: tuple[Mark, ...] = get_args(Mark)
+"""What the marks of TMX, XLIFF and PO say of a translation: docs/corpora.md has a table of them."""
+
+LEFT_OUT: tuple[Mark, ...] = ("untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate")
+"""Marks that say that a text is no translation of its source, or not yet."""
 
 Held = TypeVar("Held")
 
@@ -98,19 +108,17 @@ class Notes:
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """What is asked of a reader; what isn't explained here is as in `pipeline.config.prepare.Corpus`.
+    """What is asked of a reader; ``path`` is as in `pipeline.config.prepare.Corpus`.
 
     Attributes:
         name: the corpus' name in params.yaml.
         root: the folder that paths are relative to.
         groups: the language pairs wanted, each in the project's order; for one-sided text, its one language.
-        files: the file of each language; empty: ``path`` says where they are.
         languages: the languages that the user listed for this corpus, in his order; empty: all.
         columns: the column of each language.
-        delimiter: what is between columns of TSV and CSV; None: the format's own.
-        score: the column of each pair's score; None: there is none.
-        min_score: the least score of a pair that isn't rejected.
+        encoding: the encoding of text files.
         rename: from the corpus' own language codes to the project's.
+        leave_out: the marks for which units are left out.
         notes: what the reader did that no row's reason tells; filled while it reads.
     """
 
@@ -118,16 +126,9 @@ class ReadRequest:
     root: Path
     groups: tuple[tuple[str, ...], ...]
     path: str | None = None
-    files: tuple[tuple[str, str], ...] = ()
-    package: str | None = None
-    dataset: str | None = None
-    revision: str | None = None
     languages: tuple[str, ...] = ()
     columns: tuple[tuple[str, str | int], ...] = ()
     encoding: str = "utf-8"
-    delimiter: str | None = None
-    score: str | int | None = None
-    min_score: float = float("-inf")
     rename: tuple[tuple[str, str], ...] = ()
     leave_out: tuple[str, ...] = LEFT_OUT
     notes: Notes = field(default_factory=Notes, compare=False)
@@ -155,8 +156,12 @@ class Unit:
     kind: str = ""
 
 
-class Reader(Protocol):
-    """A format."""
+class Reader(CorpusFormat):
+    """A format: what a new one derives from. Its fields are its own keys in params.yaml."""
+
+    def asked(self, request: ReadRequest) -> ReadRequest:
+        """A request with what its options change of it; before anything is found."""
+        return request
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """Find what is to be read, without reading it.
@@ -164,7 +169,7 @@ class Reader(Protocol):
         Raises:
             UserError: if there is nothing, or something that can't be what was meant.
         """
-        ...
+        raise NotImplementedError
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """Read a unit; holds one chunk at a time.
@@ -172,7 +177,7 @@ class Reader(Protocol):
         Raises:
             InputError: if a file is damaged in a way that leaves the rest unreadable.
         """
-        ...
+        raise NotImplementedError
 
 
 def file_source(path: Path, name: str) -> CorpusSource:
@@ -239,15 +244,34 @@ def coalesced(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         yield from (Chunk(languages, pl.concat(frames)) for languages, frames in batch.items())
 
 
-def score_reasons(score: pl.Expr, min_score: float) -> tuple[pl.Expr, pl.Expr]:
+class Scored(Reader):
+    """A format that may have a column of scores.
+
+    Attributes:
+        score: the column (name, or number from 0) of each pair's score, as ``softalign align``, ``mine`` and ``score``
+            write it.
+        min_score: pairs whose score is lower, or NaN, are rejected (``low-score``).
+    """
+
+    score: str | int | None = None
+    min_score: float | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.score is None) != (self.min_score is None):
+            raise ValueError("'score' names a column and 'min_score' the least score in it; give both or neither")
+        return self
+
+
+def score_reasons(score: pl.Expr, min_score: float | None) -> tuple[pl.Expr, pl.Expr]:
     """The reason and detail of rows whose score is no number, or too low; null for the others.
 
     Args:
         score: the column, of numbers or of text.
-        min_score: the least score; NaN is lower.
+        min_score: the least score; NaN is lower. None: any.
     """
     number = score.cast(pl.Float64, strict=False)
-    low = number.is_nan() | (number < min_score)
+    low = number.is_nan() | (number < (float("-inf") if min_score is None else min_score))
     reason = pl.when(number.is_null()).then(pl.lit("no-score")).when(low).then(pl.lit("low-score"))
     shown = pl.coalesce(score.cast(pl.String).str.head(40), pl.lit("none"))
     return reason, pl.when(reason.is_not_null()).then(pl.format("score {}", shown))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import polars as pl
 import pyarrow as pa
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import SCORE, Chunk, CorpusSource, ReadRequest, Unit, complete, score_reasons
+from pipeline.corpora.base import SCORE, Chunk, CorpusSource, ReadRequest, Scored, Unit, complete, score_reasons
 from pipeline.corpora.lines import MAX_LINE_BYTES, SHOWN_BYTES
 from pipeline.corpora.places import Found, file_units
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO
@@ -39,24 +39,23 @@ DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexErro
 PAIRED_NAMES = (("sentence1", "sentence2"), ("source", "target"), ("src", "tgt"))
 
 
-class ColumnarReader:
-    """Formats ``parquet`` and ``arrow``, of which ``kind`` is one."""
+class ColumnarReader(Scored):
+    """Parquet and Arrow files alike."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    by_language: ClassVar[bool] = False
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
 
         def make(found: Found, request: ReadRequest) -> Unit | None:
             order = (found.languages["a"], found.languages["b"]) if {"a", "b"} <= found.languages.keys() else ()
-            return columnar_unit(found.source, self.kind, request, order)
+            return columnar_unit(found.source, self.format, request, order)
 
         return file_units(request, make)
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        yield from read_columns(unit, self.kind, request.score, request.min_score)
+        yield from read_columns(unit, self.format, self.score, self.min_score)
 
 
 def columnar_unit(source: CorpusSource, kind: str, request: ReadRequest, order: tuple[str, ...]) -> Unit | None:
@@ -142,7 +141,7 @@ def _guess(schema: pa.Schema, wanted: WantedLanguages, order: tuple[str, ...]) -
 
 
 def read_columns(
-    unit: Unit, kind: str, score: str | int | None = None, min_score: float = float("-inf")
+    unit: Unit, kind: str, score: str | int | None = None, min_score: float | None = None
 ) -> Iterator[Chunk]:
     """Read a unit's columns in batches; pairs whose ``score`` (its column; None: there is none) is lower are rejected.
 
@@ -284,7 +283,7 @@ def _decoded(array: pa.Array) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int, min_score: float) -> pl.DataFrame:
+def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int, min_score: float | None) -> pl.DataFrame:
     """A batch's rows of one language pair (or language), the first of which is row ``line`` of the file."""
     frame = pl.DataFrame(batch)
     lacks = pl.coalesce(pl.when(pl.col(language).is_null()).then(pl.lit(language)) for language in group)

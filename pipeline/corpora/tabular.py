@@ -15,7 +15,7 @@ import polars as pl
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import SCORE, Chunk, CorpusSource, ReadRequest, Unit, batched, complete, score_reasons
 from pipeline.corpora.lines import LINES, MAX_LINE_BYTES, read_lines
-from pipeline.corpora.places import Found, file_units
+from pipeline.corpora.places import Found
 
 DELIMITERS = (" ||| ", "|||", "\t", ";", "|", ",")
 """What is found between columns, the surest first."""
@@ -27,35 +27,17 @@ RECORDS = pl.Schema({**LINES, "fields": pl.List(pl.String)})
 """A record: the line where it starts, its text, why it can't be used (null: it can), and its fields."""
 
 
-class TsvReader:
-    """Format ``tsv``."""
+def check_delimiter(delimiter: str | None) -> None:
+    """Refuse what can stand between no columns.
 
-    def units(self, request: ReadRequest) -> list[Unit]:
-        """See `pipeline.corpora.base.Reader`."""
-        return file_units(request, _column_unit)
-
-    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
-        """See `pipeline.corpora.base.Reader`."""
-        delimiter = request.delimiter or "\t"
-        frames = read_lines(unit.sources[0], request.encoding)
-        split = (frame.with_columns(fields=pl.col("text").str.split(delimiter)) for frame in frames)
-        yield from _read_records(split, unit, request, delimiter)
+    Raises:
+        ValueError: saying what can.
+    """
+    if delimiter is not None and (not delimiter or "\n" in delimiter or "\r" in delimiter):
+        raise ValueError(f"delimiter: found {delimiter!r}, expected at least one character, and no line end")
 
 
-class CsvReader:
-    """Format ``csv``."""
-
-    def units(self, request: ReadRequest) -> list[Unit]:
-        """See `pipeline.corpora.base.Reader`."""
-        return file_units(request, _column_unit)
-
-    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
-        """See `pipeline.corpora.base.Reader`."""
-        delimiter = request.delimiter or ","
-        yield from _read_records(_csv_frames(unit.sources[0], request.encoding, delimiter), unit, request, delimiter)
-
-
-def _column_unit(found: Found, request: ReadRequest) -> Unit | None:
+def column_unit(found: Found, request: ReadRequest) -> Unit | None:
     """A file with the columns that params.yaml or its name promises; None if they are of no wanted pair.
 
     Raises:
@@ -76,14 +58,27 @@ def _column_unit(found: Found, request: ReadRequest) -> Unit | None:
     return Unit((found.source,), groups, tuple(columns.items())) if groups else None
 
 
-def _read_records(frames: Iterator[pl.DataFrame], unit: Unit, request: ReadRequest, delimiter: str) -> Iterator[Chunk]:
-    """The rows of each of a file's language pairs, from its records (frames of `RECORDS`).
+def read_records(
+    frames: Iterator[pl.DataFrame],
+    unit: Unit,
+    delimiter: str,
+    score: str | int | None = None,
+    min_score: float | None = None,
+) -> Iterator[Chunk]:
+    """The rows of each of a file's language pairs, from its records.
+
+    Args:
+        frames: the file's records, frames of `RECORDS`.
+        unit: the file, with the column of each language.
+        delimiter: what is between its columns.
+        score: the column of each pair's score; None: there is none.
+        min_score: the least score of a pair that isn't rejected; None: any.
 
     Raises:
         InputError: if columns are named, and the first record doesn't name them.
     """
     name = unit.sources[0].name
-    columns = dict(unit.columns) if request.score is None else {**dict(unit.columns), SCORE: request.score}
+    columns = dict(unit.columns) if score is None else {**dict(unit.columns), SCORE: score}
     if any(isinstance(column, str) for column in columns.values()):
         first = next(frames, None)
         if first is None:
@@ -95,7 +90,7 @@ def _read_records(frames: Iterator[pl.DataFrame], unit: Unit, request: ReadReque
     needed = 1 + max(positions[key] for key in {SCORE}.union(*unit.groups) & positions.keys())
     for frame in frames:
         for group in unit.groups:
-            yield Chunk(group, _rows(frame, group, positions, needed, delimiter, request.min_score, name))
+            yield Chunk(group, _rows(frame, group, positions, needed, delimiter, min_score, name))
 
 
 def _header_positions(name: str, header: list[str], columns: dict[str, str | int]) -> dict[str, int]:
@@ -107,14 +102,16 @@ def _header_positions(name: str, header: list[str], columns: dict[str, str | int
     for column in columns.values():
         if isinstance(column, str) and column not in header:
             shown = ", ".join(field[:40] for field in header[:10])
-            likely = next((_advice(other) for other in DELIMITERS if len(header) == 1 and other in header[0]), "")
+            likely = next(
+                (delimiter_advice(other) for other in DELIMITERS if len(header) == 1 and other in header[0]), ""
+            )
             raise InputError(name, f"has no column {column!r}; its columns are {shown}{likely}", 1)
     return {key: header.index(column) if isinstance(column, str) else column for key, column in columns.items()}
 
 
 def _rows(
     frame: pl.DataFrame, group: tuple[str, ...], positions: dict[str, int], needed: int, delimiter: str,
-    min_score: float, name: str,
+    min_score: float | None, name: str,
 ) -> pl.DataFrame:  # fmt: skip
     """One language pair's rows of some records; of those that can't be used side a shows the whole text."""
     fields = {key: pl.col("fields").list.get(position, null_on_oob=True) for key, position in positions.items()}
@@ -139,17 +136,19 @@ def _likely(text: pl.Expr, count: pl.Expr, delimiter: str) -> pl.Expr:
     """What is to be said of a line of one column that holds what other files have between columns."""
     others = [other for other in DELIMITERS if other not in delimiter]
     cases = [
-        pl.when((count == 1) & text.str.contains(other, literal=True)).then(pl.lit(_advice(other))) for other in others
+        pl.when((count == 1) & text.str.contains(other, literal=True)).then(pl.lit(delimiter_advice(other)))
+        for other in others
     ]
     return pl.coalesce([*cases, pl.lit("")])
 
 
-def _advice(delimiter: str) -> str:
+def delimiter_advice(delimiter: str) -> str:
+    """What to try where columns lack and a line holds this."""
     shown = "\\t" if delimiter == "\t" else delimiter
     return f"; is it separated by '{shown}'? then give the corpus 'delimiter: \"{shown}\"'"
 
 
-def _csv_frames(source: CorpusSource, encoding: str, delimiter: str) -> Iterator[pl.DataFrame]:
+def csv_frames(source: CorpusSource, encoding: str, delimiter: str) -> Iterator[pl.DataFrame]:
     """The records of a CSV file as frames of `RECORDS`; blank lines are none, and a bad line spoils its record.
 
     Raises:

@@ -92,6 +92,7 @@ def front_matter(known: KnownOrigin | None, licence: str | None, onnx: bool) -> 
     params = None if known is None else known.params
     # The hub knows languages, not their scripts and regions.
     languages = dict.fromkeys(code.partition("-")[0] for code in (params.used_languages if params else ()))
+    corpora = params.prepare.corpora if params else ()
     data = ModelCardData(
         language=list(languages) or None,
         license=(licence or "unknown").lower(),
@@ -99,7 +100,7 @@ def front_matter(known: KnownOrigin | None, licence: str | None, onnx: bool) -> 
         pipeline_tag="sentence-similarity",
         tags=[*TAGS, *(["onnx"] if onnx else [])],
         base_model=base_model(known),
-        datasets=[corpus.dataset for corpus in (params.prepare.corpora if params else ()) if corpus.dataset] or None,
+        datasets=[name for corpus in corpora if (name := getattr(corpus, "dataset", None))] or None,
     )
     return f"---\n{data.to_yaml()}\n---\n"
 

@@ -34,7 +34,7 @@ from pipeline.compute.work import Crew, Engine, Terms, Work
 from pipeline.config.params import Params
 from pipeline.config.prepare import Prepare
 from pipeline.console.progress import progress
-from pipeline.corpora.registry import corpus_request, text_request
+from pipeline.corpora.registry import corpus_request, reader_of, text_request
 from pipeline.ground.atomic import atomic_folder
 from pipeline.prepare.account import Account
 from pipeline.prepare.benchmarks import Benchmarks
@@ -109,10 +109,14 @@ def _run(
     config = params.prepare
     works = plan(
         [
-            (one.format, corpus_request(one, params.language_pairs, root), config.heldout if one.heldout else None)
-            for one in config.corpora
+            (
+                reader_of(corpus),
+                corpus_request(corpus, params.language_pairs, root),
+                config.heldout if corpus.heldout else None,
+            )
+            for corpus in config.corpora
         ]
-        + [(text.format, text_request(text, root, params.languages), None) for text in config.text]
+        + [(reader_of(text), text_request(text, root, params.languages), None) for text in config.text]
     )
     with ExitStack() as stack:
         made = {field.name: atomic_folder(getattr(out, field.name)) for field in fields(PrepareOutputs)}

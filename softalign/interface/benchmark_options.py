@@ -49,8 +49,9 @@ def read_benchmarks(specs: Sequence[str], languages: str | None, split: str) -> 
     Raises:
         UserError: if a spec has another form, a name stands twice, or a benchmark can't be read.
     """
+    from pipeline.config.evaluate import BENCHMARKS
     from pipeline.console.errors import UserError
-    from pipeline.evaluation.reading import KINDS, read_benchmark
+    from pipeline.evaluation.reading import read_benchmark
     from pipeline.ground.languages import canonical_language
 
     try:
@@ -59,17 +60,17 @@ def read_benchmarks(specs: Sequence[str], languages: str | None, split: str) -> 
         raise UserError(f"--languages: {error}") from None
     if split not in ("dev", "test"):
         raise UserError(f"--split: found {split!r}, expected dev or test")
-    kinds = {str(kind): kind for kind in KINDS}
+    kinds = BENCHMARKS.names()
     found: dict[str, Benchmark] = {}
     for spec in specs:
         left, equals, folder = spec.partition("=")
         name, colon, kind = left.rpartition(":")
         if not equals or not folder or kind not in kinds:
-            raise UserError(f"--benchmark: found {spec!r}, expected KIND=DIR with KIND one of {', '.join(KINDS)}")
+            raise UserError(f"--benchmark: found {spec!r}, expected KIND=DIR with KIND one of {', '.join(kinds)}")
         name = name if colon else kind
         if name in found:
             raise UserError(f"--benchmark: two are named {name!r}; name them as NAME:KIND=DIR")
-        found[name] = read_benchmark(name, kinds[kind], Path(folder), wanted, split)
+        found[name] = read_benchmark(name, kind, Path(folder), wanted, split)
     return tuple(found.values())
 
 

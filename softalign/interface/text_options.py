@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pipeline.mining.files.text import TextInput
     from pipeline.mining.files.vectors import EmbeddedText
 
-Formats = Literal["auto", "text", "bucc", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xliff", "po"]
-
 SrcOption = Annotated[str | None, typer.Option("--src", help="Text of the first language: a file, folder or glob.")]
 TrgOption = Annotated[str | None, typer.Option("--trg", help="Text of the second language.")]
 ModelOption = Annotated[
@@ -28,7 +26,9 @@ RevisionOption = Annotated[str | None, typer.Option("--revision", help="Of a mod
 LanguagesOption = Annotated[
     str | None, typer.Option("--languages", help="Both languages (en,fr); else what the files' names say.")
 ]
-FormatOption = Annotated[Formats, typer.Option("--format", help="Of both texts; auto goes by the names.")]
+FormatOption = Annotated[
+    str, typer.Option("--format", help="Of both texts: a corpus format, bucc, or auto, which goes by the names.")
+]
 ColumnOption = Annotated[
     str | None,
     typer.Option("--column", help="The column of the text, by name or number from 0; two with a comma if they differ."),
@@ -149,7 +149,7 @@ def known_inputs(
     from dataclasses import replace
 
     from pipeline.console.errors import UserError
-    from pipeline.mining.files.text import LANGUAGE_INSIDE, TextInput
+    from pipeline.mining.files.text import TextInput
 
     if not known:
         if column is not None:
@@ -169,7 +169,7 @@ def known_inputs(
         if len(parts) != 2:
             raise UserError(f"--known-column: found {columns!r}, expected two columns with a comma, like 0,1")
         sides = [replace(side, column=_column(part)) for side, part in zip(sides, parts, strict=True)]
-    elif len(known) == 1 and sides[0].kind not in LANGUAGE_INSIDE:
+    elif len(known) == 1 and not sides[0].by_language:
         raise UserError(f"--known: {known[0]} is {sides[0].kind}; give --known-column, or a file for each side")
     for side in sides:
         side.check()
@@ -185,7 +185,7 @@ def document_inputs(documents: str | None, inputs: tuple[TextInput, TextInput]) 
     from dataclasses import replace
 
     from pipeline.console.errors import UserError
-    from pipeline.mining.files.text import LANGUAGE_INSIDE, TextInput
+    from pipeline.mining.files.text import TextInput
 
     if documents is None:
         return None
@@ -196,7 +196,7 @@ def document_inputs(documents: str | None, inputs: tuple[TextInput, TextInput]) 
         )
         return one, other
     for side in inputs:
-        if side.kind in LANGUAGE_INSIDE or side.kind in {"text", "bucc"}:
+        if side.by_language or side.kind in {"text", "bucc"}:
             raise UserError(
                 f"--documents: {side.path} is {side.kind}, which has no columns; expected two files with a comma, each with "
                 "a line for each of its rows"

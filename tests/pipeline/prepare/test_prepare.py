@@ -362,13 +362,23 @@ def test_real_text_if_it_is_there(tmp_path):
 @pytest.mark.parametrize(
     ("corpus", "message"),
     [
-        ({"path": "x", "package": "y"}, "give exactly one of 'path', 'files', 'package' and 'dataset'"),
-        ({}, "give exactly one of"),
-        ({"package": "y"}, "'package' is only for the format node-docs"),
-        ({"dataset": "y"}, "'dataset' is only for the format huggingface"),
-        ({"path": "x", "revision": "y"}, "'revision' is only for a 'dataset'"),
+        ({"format": "node-docs", "path": "x", "package": "y"}, "give exactly one of 'path' and 'package'"),
+        ({"format": "moses"}, "give exactly one of 'path' and 'files'"),
+        ({"format": "moses", "files": {"en": "x"}}, "names the files of two or more languages"),
+        ({}, "give exactly one of 'path'"),
+        ({"package": "y"}, "package: unknown key (it is one of node-docs); allowed here: name, format, path"),
+        ({"dataset": "y"}, "dataset: unknown key (it is one of huggingface)"),
+        ({"path": "x", "revision": "y"}, "revision: unknown key (it is one of huggingface)"),
+        ({"path": "x", "leave_out": []}, "leave_out: unknown key (it is one of po, tmx, xliff)"),
+        ({"path": "x", "format": "tmx", "score": 1}, "score: unknown key (it is one of arrow, parquet, tsv)"),
+        ({"path": "x", "format": "huggingface", "revision": "y"}, "'revision' is only for a 'dataset'"),
+        (
+            {"path": "x", "format": "csv", "delimiter": "::"},
+            "expected one character that is no quote; tsv takes several",
+        ),
+        ({"path": "x", "delimiter": ""}, "expected at least one character, and no line end"),
         ({"path": "x", "format": "text"}, "format 'text' is one-sided"),
-        ({"path": "x", "format": "doc"}, "found 'doc'"),
+        ({"path": "x", "format": "doc"}, "format: found 'doc'; there is no corpus format 'doc'"),
         ({"path": "x", "encoding": "klingon"}, "'klingon' is not an encoding"),
         ({"path": "x", "languages": ["en", "xx"]}, "'xx' is not a language code"),
         ({"path": "x", "colums": {}}, "colums: unknown key; allowed here: name, format, path"),
@@ -382,17 +392,11 @@ def test_bad_params_name_the_key(corpus, message):
 
 
 def test_two_sided_formats_are_refused_for_text():
+    with pytest.raises(ParamsError, match=r"'dataset' is only for prepare.corpora; one-sided text has a 'path'"):
+        text = {"name": "t", "language": "fr", "path": "x", "format": "huggingface", "dataset": "d"}
+        params([tsv("x")], text=[text])
     with pytest.raises(ParamsError, match="format 'moses' is for parallel text"):
         params([tsv("x")], text=[{"name": "t", "language": "fr", "path": "x", "format": "moses"}])
-
-
-def test_every_format_has_a_reader():
-    from typing import get_args
-
-    from pipeline.config.prepare import Format
-    from pipeline.corpora.registry import READERS
-
-    assert set(get_args(Format)) == set(READERS)
 
 
 @pytest.mark.parametrize(

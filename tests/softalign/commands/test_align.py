@@ -218,7 +218,10 @@ def test_no_output_is_refused(here: Path, model: Path):
     write("a.en", LINES), write("b.fr", LINES)
     assert "nothing to write" in align(model, "--src", "a.en", "--trg", "b.fr")[2]
     assert "is an input" in align(model, "--src", "a.en", "--trg", "b.fr", "--ladder", "a.en")[2]
-    assert "expected one of .parquet" in align(model, "--src", "a.en", "--trg", "b.fr", "--out", "p.xml")[2]
+    assert (
+        "expected one of .ids, .parquet, .tmx, .tsv"
+        in align(model, "--src", "a.en", "--trg", "b.fr", "--out", "p.xml")[2]
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from ruamel.yaml import YAML
 from tiny_project import write_project
 from typer.testing import CliRunner
 
+from pipeline.config.base import Choice
 from pipeline.config.params import Params
+from pipeline.config.prepare import TextFile
 from pipeline.console.errors import UserError
 from softalign.cli import app
 from stages.running.command import Project, reported_errors
@@ -391,6 +393,7 @@ FILES = {
     *("teacher.model", "student.model", "evaluate.benchmarks.path", "evaluate.peers.model", "evaluate.peers.vectors"),
     *("compute.accelerate_config", "report.judgements"),
 }
+KEYS = ("name", "encoding", "rename", "delimiter", "dataset", "revision", "score")
 NO_FILES = {
     *(
         "softalign",
@@ -398,16 +401,14 @@ NO_FILES = {
         "pairs",
         "prepare.text.language",
         "prepare.text.column",
+        "prepare.decontaminate.benchmarks.format",
         "prepare.clean.placeholders",
         *("teacher.prompt_name", "student.prompt_name", "evaluate.peers.prompt_name"),
         "report.title",
         "student.lora.targets",
     ),
-    *(
-        f"prepare.corpora.{key}"
-        for key in ("package", "dataset", "revision", "languages", "columns", "encoding", "licence", "score")
-    ),
-    *(f"prepare.{kind}.{key}" for kind in ("corpora", "text") for key in ("name", "encoding", "rename", "delimiter")),
+    *(f"prepare.corpora.{key}" for key in ("package", "languages", "columns", "encoding", "licence")),
+    *(f"prepare.{kind}.{key}" for kind in ("corpora", "text") for key in KEYS),
     *(f"prepare.decontaminate.benchmarks.{key}" for key in ("name", "columns", "encoding")),
     *("prepare.heldout.near", "prepare.clean.length_ratios", "teacher.revision", "teacher.prefix", "teacher.sha256"),
     *("student.revision", "student.prefix", "neighborhoods.index", "mine.index", "compute.ray_address"),
@@ -425,6 +426,11 @@ def texts(model: type[BaseModel], prefix: str = "") -> set[str]:
             kind = waiting.pop()
             if kind is str:
                 found.add(f"{prefix}{name}")
+            elif isinstance(kind, type) and issubclass(kind, Choice):
+                for thing in kind.things.names():
+                    if kind is TextFile and not kind.things.find(thing).one_sided:
+                        continue
+                    found |= texts(kind.for_value({kind.things.key: thing}), f"{prefix}{name}.")
             elif isinstance(kind, type) and issubclass(kind, BaseModel):
                 found |= texts(kind, f"{prefix}{name}.")
             elif get_origin(kind) is not Literal:

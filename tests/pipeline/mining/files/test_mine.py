@@ -541,7 +541,11 @@ def test_indexes_are_kept_with_the_vectors_and_used_again(tmp_path, work, encode
     ("outputs", "languages", "message"),
     [
         (PairOutputs(()), ("en", "fr"), "--out: nothing to write"),
-        (PairOutputs(("p.xlsx",)), ("en", "fr"), r"p.xlsx: found suffix '.xlsx', expected one of .parquet, .tsv"),
+        (
+            PairOutputs(("p.xlsx",)),
+            ("en", "fr"),
+            r"p.xlsx: found suffix '.xlsx', expected one of .ids, .parquet, .tmx, .tsv",
+        ),
         (PairOutputs(("p.tmx",)), ("en", "und"), r"--languages: .tmx needs them, and the name .*b.fr does not tell"),
         (PairOutputs((), "p"), ("und", "fr"), r"--languages: --moses needs them"),
         (PairOutputs((), "p"), ("en", "en"), "--moses: both sides are en"),

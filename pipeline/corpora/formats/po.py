@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 import polib
 
@@ -14,7 +15,7 @@ from pipeline.config.base import known_encoding
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Row, Unit, chunked_groups
 from pipeline.corpora.inline import without_breaks
-from pipeline.corpora.marks import left_out
+from pipeline.corpora.marks import Marked, left_out
 from pipeline.corpora.places import Found, file_units
 from pipeline.corpora.plurals import PluralForms, choose_form, read_plural_forms, usual_plural_forms
 from pipeline.corpora.streams import marked_encoding, read_blocks
@@ -33,12 +34,16 @@ Text = tuple[str, str, str | None, str | None]
 """A message, its translation, and the reason and the detail why it is none."""
 
 
-class PoReader:
-    """Format ``po``.
+class PoReader(Marked):
+    """Catalogues of gettext: messages and their translations.
 
     Messages are in the first of the corpus' ``languages``, translations in what the file's name (``{lang}``) or its header
     says, or in the only other language listed.
     """
+
+    format: Literal["po"] = "po"
+    one_sided: ClassVar[bool] = False
+    suffixes: ClassVar[tuple[str, ...]] = ("po",)
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from pipeline.corpora.base import Chunk, ReadRequest, Row, Unit, chunked_groups
 from pipeline.corpora.inline import damage, segment_text
-from pipeline.corpora.marks import left_out, tmx_marks
+from pipeline.corpora.marks import Marked, left_out, tmx_marks
 from pipeline.corpora.places import file_units, named_unit
 from pipeline.corpora.xml import XML_LANG, elements
 from pipeline.ground.languages import match_language
@@ -23,8 +23,11 @@ Variant = tuple[Any, str]
 """A ``tuv`` that has a segment, and the segment's text."""
 
 
-class TmxReader:
-    """Format ``tmx``: every pair of a wanted language pair's variants in a unit is a pair."""
+class TmxReader(Marked):
+    """TMX 1.4: every pair of a wanted language pair's variants in a unit is a pair."""
+
+    format: Literal["tmx"] = "tmx"
+    suffixes: ClassVar[tuple[str, ...]] = ("tmx",)
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
