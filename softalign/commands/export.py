@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
-import typer
+from typer import Option
 
-from softalign.interface.options import command
+from softalign.interface.options import command, options
 
 if TYPE_CHECKING:
     from pipeline.encoders.tokenization import TextTokenizer
@@ -28,23 +27,14 @@ class Targets(StrEnum):
     CARD = "card"
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Student")
 class StudentOptions:
-    """Which student is exported.
+    """Which student is exported."""
 
-    Attributes:
-        model: the student's folder; None: that of the project.
-        project: the folder of its params.yaml; None: found from the model, or here.
-    """
-
-    PANEL: ClassVar[str] = "Student"
-
-    model: Annotated[
-        Path | None, typer.Option("--model", help="A student's folder; else models/student of the project.")
-    ] = None
-    project: Annotated[
-        Path | None, typer.Option("--project", help="The folder of its params.yaml; else found from --model, or here.")
-    ] = None
+    model: Annotated[Path | None, Option(help="A student's folder; else models/student of the project.")] = None
+    project: Annotated[Path | None, Option(help="The folder of its params.yaml; else found from --model, or here.")] = (
+        None
+    )
 
     def layout(self) -> Layout | None:
         """The project that it was trained in: the one named, else the one whose student it is; None if it is of none."""
@@ -58,21 +48,14 @@ class StudentOptions:
         return found
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Hugging Face hub")
 class HubOptions:
-    """Whether the export also goes to the Hugging Face hub.
+    """Whether the export also goes to the Hugging Face hub."""
 
-    Attributes:
-        push_to_hub: the repository's name; None: it doesn't.
-        public: whether the repository is public.
-    """
-
-    PANEL: ClassVar[str] = "Hugging Face hub"
-
-    push_to_hub: Annotated[
-        str | None, typer.Option("--push-to-hub", metavar="NAME", help="Also upload to the Hugging Face hub, private.")
-    ] = None
-    public: Annotated[bool, typer.Option("--public", help="Push to a public repository.")] = False
+    push_to_hub: Annotated[str | None, Option(metavar="NAME", help="Also upload to the Hugging Face hub, private.")] = (
+        None
+    )
+    public: Annotated[bool, Option("--public", help="Push to a public repository.")] = False
 
     def repository(self, targets: frozenset[str]) -> str | None:
         """The repository's name; None if nothing is pushed.
@@ -91,20 +74,16 @@ class HubOptions:
 
 @command
 def export(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder, or an earlier export.")],
+    out: Annotated[Path, Option(metavar="DIR", help="A new folder, or an earlier export.")],
     student: StudentOptions,
     hub: HubOptions,
     to: Annotated[
         list[Targets] | None,
-        typer.Option("--to", help="May be repeated: sentence-transformers (the default), onnx (both), card alone."),
+        Option(help="May be repeated: sentence-transformers (the default), onnx (both), card alone."),
     ] = None,
-    licence: Annotated[str | None, typer.Option("--licence", help="Of the model, for its card (apache-2.0).")] = None,
-    sample: Annotated[
-        Path | None, typer.Option("--sample", help="Sentences, one a line, to compare ONNX with the original on.")
-    ] = None,
-    min_cosine: Annotated[
-        float, typer.Option("--min-cosine", min=-1, max=1, help="Refuse an int8 graph with a vector below.")
-    ] = 0.97,
+    licence: Annotated[str | None, Option(help="Of the model, for its card (apache-2.0).")] = None,
+    sample: Annotated[Path | None, Option(help="Sentences, one a line, to compare ONNX with the original on.")] = None,
+    min_cosine: Annotated[float, Option(min=-1, max=1, help="Refuse an int8 graph with a vector below.")] = 0.97,
 ) -> None:
     """Write a student for sentence-transformers or ONNX Runtime, with a model card, ready to push."""
     from pipeline.exporting.export import ExportRequest, check_out

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
 from softalign.interface.mining_view import summary
-from softalign.interface.options import command, runs_stage
+from softalign.interface.options import command, options, runs_stage
 from softalign.interface.text_options import (
     KnownOptions,
     ModelReading,
@@ -23,44 +23,25 @@ from softalign.interface.text_options import (
 Within = Literal["corpus", "document", "window"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("The stage (dvc repro runs what has changed)")
 class MineStage:
-    """The stage of one language pair.
+    """The stage of one language pair."""
 
-    Attributes:
-        pair: the pair's name in params.yaml; None: texts are mined, not a project's vectors.
-        project: the folder that holds params.yaml.
-    """
-
-    PANEL: ClassVar[str] = "The stage (dvc repro runs what has changed)"
-
-    pair: Annotated[str | None, typer.Option("--pair", help="The language pair, as params.yaml names it.")] = None
-    project: Annotated[Path, typer.Option("--project", help="The folder of params.yaml.")] = Path()
+    pair: Annotated[str | None, Option(help="The language pair, as params.yaml names it.")] = None
+    project: Annotated[Path, Option(help="The folder of params.yaml.")] = Path()
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Documents")
 class DocumentOptions:
-    """What may be paired with what, by the documents that sentences stand in.
-
-    Attributes:
-        documents: a column (or two) that names each row's document, or two files with a line for each row.
-        within: in what both sides of a pair have to stand; None: what the other two options imply.
-        window: the most days between the documents of a pair, which are dates then.
-    """
-
-    PANEL: ClassVar[str] = "Documents"
+    """What may be paired with what, by the documents that sentences stand in."""
 
     documents: Annotated[
-        str | None,
-        typer.Option("--documents", help="What names each row's document: a column (or two), or two files, A,B."),
+        str | None, Option(help="What names each row's document: a column (or two), or two files, A,B.")
     ] = None
     within: Annotated[
-        Within | None,
-        typer.Option(
-            "--within", help="Pair only inside documents (so with --documents), or days at most --window apart."
-        ),
+        Within | None, Option(help="Pair only inside documents (so with --documents), or days at most --window apart.")
     ] = None
-    window: Annotated[int | None, typer.Option("--window", min=0, help="Days; documents are dates then.")] = None
+    window: Annotated[int | None, Option(min=0, help="Days; documents are dates then.")] = None
 
     def kind(self) -> Within:
         """In what both sides of a pair have to stand.
@@ -79,62 +60,31 @@ class DocumentOptions:
         return "window" if self.window is not None else "document" if self.documents is not None else "corpus"
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Text")
 class MineTexts:
-    """Two texts that are mined, with what model and how, and where the pairs go.
+    """Two texts that are mined, with what model and how, and where the pairs go."""
 
-    Attributes:
-        src: the first language's text: a file, folder or glob.
-        trg: the second language's.
-        texts: the form of both.
-        model: a folder, or a name on the hub.
-        reading: how the model reads a sentence.
-        searched: how neighbours are searched and pairs are scored.
-        retrieval: whose best candidates are proposed.
-        threshold: the least score of a pair that is written.
-        gold: BUCC's gold pairs, to measure against.
-        tune_gold: whether the threshold is tuned on them.
-        known: known pairs, to estimate a threshold.
-        within: what may be paired with what.
-        output: where the pairs go.
-    """
-
-    PANEL: ClassVar[str] = "Text"
-
-    src: Annotated[str | None, typer.Option("--src", help="Text of the first language: a file, folder or glob.")] = None
-    trg: Annotated[str | None, typer.Option("--trg", help="Text of the second language.")] = None
+    src: Annotated[str | None, Option(help="Text of the first language: a file, folder or glob.")] = None
+    trg: Annotated[str | None, Option(help="Text of the second language.")] = None
     texts: TextOptions
     model: Annotated[
         str | None,
-        typer.Option(
-            "--model",
-            help="A sentence-transformers folder, or a name on the Hugging Face hub.",
-            rich_help_panel="Model",
-        ),
+        Option(help="A sentence-transformers folder, or a name on the Hugging Face hub.", rich_help_panel="Model"),
     ] = None
     reading: ModelReading
     searched: SearchOptions
     retrieval: Annotated[
         Literal["union", "intersection", "forward", "backward"],
-        typer.Option(
-            "--retrieval",
-            help="Whose best candidates are proposed; union is LASER's max.",
-            rich_help_panel=SearchOptions.PANEL,
-        ),
+        Option(help="Whose best candidates are proposed; union is LASER's max.", rich_help_panel="Search"),
     ] = "union"
     threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", help="Only pairs of at least this score.", rich_help_panel=KnownOptions.PANEL),
+        float | None, Option(help="Only pairs of at least this score.", rich_help_panel="Thresholds")
     ] = None
     gold: Annotated[
-        Path | None,
-        typer.Option(
-            "--gold", help="BUCC's gold pairs of ids, to measure against.", rich_help_panel=KnownOptions.PANEL
-        ),
+        Path | None, Option(help="BUCC's gold pairs of ids, to measure against.", rich_help_panel="Thresholds")
     ] = None
     tune_gold: Annotated[
-        bool,
-        typer.Option("--tune-gold", help="Tune the threshold on --gold.", rich_help_panel=KnownOptions.PANEL),
+        bool, Option("--tune-gold", help="Tune the threshold on --gold.", rich_help_panel="Thresholds")
     ] = False
     known: KnownOptions
     within: DocumentOptions

@@ -28,8 +28,7 @@ def score(
     known: KnownOptions,
     output: OutputOptions,
     min_score: Annotated[
-        float | None,
-        typer.Option("--min-score", help="Only pairs of at least this score.", rich_help_panel="Output"),
+        float | None, typer.Option("--min-score", help="Only pairs of at least this score.", rich_help_panel="Output")
     ] = None,
 ) -> None:
     """Score every pair of an aligned bitext against the neighbourhoods of both sides, in the order of its lines."""

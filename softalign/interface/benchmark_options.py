@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
+from softalign.interface.options import options
 from softalign.interface.text_options import language_codes
 
 if TYPE_CHECKING:
@@ -15,32 +15,23 @@ if TYPE_CHECKING:
     from pipeline.inspecting.view import Table
 
 TaskLanguagesOption = Annotated[
-    str | None, typer.Option("--languages", help="Only tasks in these languages (en,fr,ja); else all that are there.")
+    str | None, Option("--languages", help="Only tasks in these languages (en,fr,ja); else all that are there.")
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Benchmarks")
 class BenchmarkOptions:
-    """Which benchmarks are read.
-
-    Attributes:
-        benchmark: ``KIND=DIR`` or ``NAME:KIND=DIR`` of each.
-        languages: the codes of the languages whose tasks are read, with commas; None: all that are there.
-        split: ``dev`` or ``test``, of benchmarks that have both.
-    """
-
-    PANEL: ClassVar[str] = "Benchmarks"
+    """Which benchmarks are read."""
 
     benchmark: Annotated[
         list[str] | None,
-        typer.Option(
-            "--benchmark",
+        Option(
             metavar="KIND=DIR",
             help="A benchmark's folder (tatoeba=DIR; NAME:KIND=DIR gives it a name); may be repeated.",
         ),
     ] = None
     languages: TaskLanguagesOption = None
-    split: Annotated[str, typer.Option("--split", help="dev or test, of benchmarks that have both.")] = "test"
+    split: Annotated[str, Option(help="dev or test, of benchmarks that have both.")] = "test"
 
     def read(self) -> tuple[Benchmark, ...]:
         """The benchmarks.
@@ -68,25 +59,14 @@ class BenchmarkOptions:
         return tuple(found.values())
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Measuring")
 class MeasuringOptions:
-    """How scores get their intervals, and where vectors are kept.
+    """How scores get their intervals, and where vectors are kept."""
 
-    Attributes:
-        resamples: of the bootstrap; 0: no intervals.
-        seed: the bootstrap's seed.
-        store: a vector store, in which each sentence is embedded once.
-    """
-
-    PANEL: ClassVar[str] = "Measuring"
-
-    resamples: Annotated[int, typer.Option("--bootstrap", min=0, help="Resamples for intervals; 0: none.")] = 1_000
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")] = 0
+    resamples: Annotated[int, Option("--bootstrap", min=0, help="Resamples for intervals; 0: none.")] = 1_000
+    seed: Annotated[int, Option(min=0, help="Of the bootstrap.")] = 0
     store: Annotated[
-        Path | None,
-        typer.Option(
-            "--store", metavar="DIR", envvar="SOFTALIGN_STORE", help="A vector store: embed each sentence once."
-        ),
+        Path | None, Option(metavar="DIR", envvar="SOFTALIGN_STORE", help="A vector store: embed each sentence once.")
     ] = None
 
 

@@ -2,7 +2,7 @@
 
 typer reads a function's signature, and every option has to be a parameter there. `command` writes that signature: a parameter
 whose type is a dataclass stands for an option for each of its fields (of a field that is a dataclass again, for each of
-its own). A dataclass' ``PANEL`` is the heading under which ``--help`` lists its options.
+its own). What a field means stands in its option's ``help``, once, for whoever reads the code as for whoever asks.
 """
 
 from __future__ import annotations
@@ -10,16 +10,33 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
+Kind = TypeVar("Kind")
+
 ProjectOption = Annotated[Path, typer.Option("--project", help="The folder that holds params.yaml.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")]
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def options(panel: str) -> Callable[[type[Kind]], type[Kind]]:
+    """Make a class a frozen dataclass of options.
+
+    Args:
+        panel: the heading under which ``--help`` lists them.
+    """
+
+    def made(kind: type[Kind]) -> type[Kind]:
+        kind.PANEL = panel  # type: ignore[attr-defined]
+        return dataclass(frozen=True, kw_only=True)(kind)
+
+    return made
 
 
 def command(body: Callable[..., None]) -> Callable[..., None]:
@@ -35,8 +52,8 @@ def command(body: Callable[..., None]) -> Callable[..., None]:
     """
     hints = get_type_hints(body, include_extras=True)
     taken = inspect.signature(body).parameters.values()
-    options = [each for one in taken for each in _options(one.name, hints[one.name], one.default)]
-    options.append(Parameter("debug", Parameter.KEYWORD_ONLY, default=False, annotation=DebugOption))
+    params = [each for one in taken for each in _params(one.name, hints[one.name], one.default)]
+    params.append(Parameter("debug", Parameter.KEYWORD_ONLY, default=False, annotation=DebugOption))
 
     def run(*, debug: bool, **values: Any) -> None:
         from stages.running.command import reported_errors
@@ -45,12 +62,12 @@ def command(body: Callable[..., None]) -> Callable[..., None]:
             body(**{one.name: _value(one.name, hints[one.name], values) for one in taken})
 
     run.__name__, run.__doc__, run.__module__ = body.__name__, body.__doc__, body.__module__
-    run.__annotations__ = {option.name: option.annotation for option in options}
-    run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    run.__annotations__ = {param.name: param.annotation for param in params}
+    run.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]
     return run
 
 
-def _options(name: str, hint: Any, default: Any, panel: str | None = None) -> Iterator[Parameter]:
+def _params(name: str, hint: Any, default: Any, panel: str | None = None) -> Iterator[Parameter]:
     """The parameters that typer sees for one of a command's."""
     if not is_dataclass(hint):
         if panel is not None:
@@ -63,7 +80,7 @@ def _options(name: str, hint: Any, default: Any, panel: str | None = None) -> It
     hints = get_type_hints(hint, include_extras=True)
     for field in fields(hint):
         own = Parameter.empty if field.default is MISSING else field.default
-        yield from _options(field.name, hints[field.name], own, getattr(hint, "PANEL", panel))
+        yield from _params(field.name, hints[field.name], own, getattr(hint, "PANEL", panel))
 
 
 def _value(name: str, hint: Any, values: Mapping[str, Any]) -> Any:

@@ -9,11 +9,12 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from typer import Option
+
+from softalign.interface.options import options
 
 if TYPE_CHECKING:
     from pipeline.config.mine import Mine
@@ -24,25 +25,16 @@ if TYPE_CHECKING:
 Formats = Literal["auto", "text", "bucc", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xliff", "po"]
 
 ModelOption = Annotated[
-    str, typer.Option("--model", help="A sentence-transformers folder, or a name on the hub.", rich_help_panel="Model")
+    str, Option("--model", help="A sentence-transformers folder, or a name on the hub.", rich_help_panel="Model")
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Text")
 class LanguagePairOptions:
-    """Of which languages two texts are, and how their files are encoded.
+    """Of which languages two texts are, and how their files are encoded."""
 
-    Attributes:
-        languages: both sides' codes, joined by a comma; None: those that the files' names say.
-        encoding: the encoding of text files, by a name that Python knows.
-    """
-
-    PANEL: ClassVar[str] = "Text"
-
-    languages: Annotated[
-        str | None, typer.Option("--languages", help="Both languages (en,fr); else what the files' names say.")
-    ] = None
-    encoding: Annotated[str, typer.Option("--encoding", help="Of text files.")] = "utf-8"
+    languages: Annotated[str | None, Option(help="Both languages (en,fr); else what the files' names say.")] = None
+    encoding: Annotated[str, Option(help="Of text files.")] = "utf-8"
 
     def inputs(
         self, src: str, trg: str, form: str = "text", columns: tuple[str | int | None, str | int | None] = (None, None)
@@ -90,21 +82,13 @@ class LanguagePairOptions:
         return codes[0], codes[1]
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Text")
 class TextOptions(LanguagePairOptions):
-    """In which form two texts are given.
+    """In which form two texts are given."""
 
-    Attributes:
-        format: the format of both; ``auto`` goes by their names.
-        column: the column that holds the text, by name or number from 0; two with a comma if the sides differ.
-    """
-
-    format: Annotated[Formats, typer.Option("--format", help="Of both texts; auto goes by the names.")] = "auto"
+    format: Annotated[Formats, Option(help="Of both texts; auto goes by the names.")] = "auto"
     column: Annotated[
-        str | None,
-        typer.Option(
-            "--column", help="The column of the text, by name or number from 0; two with a comma if they differ."
-        ),
+        str | None, Option(help="The column of the text, by name or number from 0; two with a comma if they differ.")
     ] = None
 
     def read(self, src: str, trg: str) -> tuple[TextInput, TextInput]:
@@ -117,20 +101,12 @@ class TextOptions(LanguagePairOptions):
         return self.inputs(src, trg, self.format, (columns[0], columns[-1]))
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Text")
 class AlignedTexts:
-    """Two texts whose rows belong together.
+    """Two texts whose rows belong together."""
 
-    Attributes:
-        src: the first language's text: a file, folder or glob.
-        trg: its translation.
-        form: the form of both.
-    """
-
-    PANEL: ClassVar[str] = "Text"
-
-    src: Annotated[str, typer.Option("--src", help="Text of the first language.")]
-    trg: Annotated[str, typer.Option("--trg", help="Its translation, line by line; may be the same file.")]
+    src: Annotated[str, Option(help="Text of the first language.")]
+    trg: Annotated[str, Option(help="Its translation, line by line; may be the same file.")]
     form: TextOptions
 
     def read(self) -> tuple[TextInput, TextInput]:
@@ -138,48 +114,26 @@ class AlignedTexts:
         return self.form.read(self.src, self.trg)
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Model")
 class PromptOptions:
-    """How a model reads a sentence; None leaves it to the model's own configuration.
+    """How a model reads a sentence; None leaves it to the model's own configuration."""
 
-    Attributes:
-        revision: the branch, tag or commit of a model on the hub.
-        prefix: the text before every sentence.
-        prompt_name: the name of one of the model's own prompts.
-        max_length: tokens kept of a sentence.
-    """
-
-    PANEL: ClassVar[str] = "Model"
-
-    revision: Annotated[str | None, typer.Option("--revision", help="Of a model on the hub.")] = None
+    revision: Annotated[str | None, Option(help="Of a model on the hub.")] = None
     prefix: Annotated[
-        str | None,
-        typer.Option("--prefix", help='Before every sentence ("query: "); else the model\'s default prompt.'),
+        str | None, Option(help='Before every sentence ("query: "); else the model\'s default prompt.')
     ] = None
     prompt_name: Annotated[
-        str | None,
-        typer.Option("--prompt-name", help="One of the model's own prompts before every sentence, by its name."),
+        str | None, Option(help="One of the model's own prompts before every sentence, by its name.")
     ] = None
-    max_length: Annotated[
-        int | None, typer.Option("--max-length", min=1, help="Tokens kept of a sentence; else what the model says.")
-    ] = None
+    max_length: Annotated[int | None, Option(min=1, help="Tokens kept of a sentence; else what the model says.")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Model")
 class ModelReading(PromptOptions):
-    """How a model is loaded and reads a sentence.
+    """How a model is loaded and reads a sentence."""
 
-    Attributes:
-        pooling: how token vectors become a sentence's; ``auto``: as the model says.
-        dtype: the type of a transformer's weights.
-    """
-
-    pooling: Annotated[
-        Literal["auto", "mean", "cls", "last"], typer.Option("--pooling", help="auto is the model's own.")
-    ] = "auto"
-    dtype: Annotated[
-        Literal["float32", "bfloat16", "float16"], typer.Option("--dtype", help="Of a transformer's weights.")
-    ] = "float32"
+    pooling: Annotated[Literal["auto", "mean", "cls", "last"], Option(help="auto is the model's own.")] = "auto"
+    dtype: Annotated[Literal["float32", "bfloat16", "float16"], Option(help="Of a transformer's weights.")] = "float32"
 
     def open(self, model: str) -> ModelEncoder:
         """The model that the user named.
@@ -192,47 +146,26 @@ class ModelReading(PromptOptions):
         return open_model(ModelOptions(model, **vars(self), store=own_store()), Path())
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Search")
 class SearchOptions:
-    """How neighbours are searched and pairs are scored: the options of the same names in ``mine`` of params.yaml.
+    """How neighbours are searched and pairs are scored: the options of the same names in ``mine`` of params.yaml."""
 
-    Attributes:
-        k: neighbours that a margin looks at.
-        score: what pairs are scored by.
-        keep: rules that text and pairs may break; None: they pass all.
-        search: exactly, or approximately with a report of what that cost.
-        index: a FAISS factory string or ``auto``; None: an approximate search goes through clusters.
-        recall: the share of the neighbours that an approximate search has to find.
-        memory: a size for similarities at work (``512M``).
-    """
-
-    PANEL: ClassVar[str] = "Search"
-
-    k: Annotated[int, typer.Option("--k", min=1, help="Neighbours that a margin looks at.")] = 4
-    score: Annotated[
-        Literal["ratio", "distance", "cosine"], typer.Option("--score", help="What pairs are scored by.")
-    ] = "ratio"
+    k: Annotated[int, Option(min=1, help="Neighbours that a margin looks at.")] = 4
+    score: Annotated[Literal["ratio", "distance", "cosine"], Option(help="What pairs are scored by.")] = "ratio"
     keep: Annotated[
         list[str] | None,
-        typer.Option(
-            "--keep",
+        Option(
             help="A rule that text and pairs may break: copy, length-ratio, urls, numbers, letters, script, too-short, "
-            "too-long, or all; may be repeated.",
+            "too-long, or all; may be repeated."
         ),
     ] = None
-    search: Annotated[
-        Literal["exact", "approximate"], typer.Option("--search", help="approximate says what it cost.")
-    ] = "exact"
+    search: Annotated[Literal["exact", "approximate"], Option(help="approximate says what it cost.")] = "exact"
     index: Annotated[
-        str | None,
-        typer.Option("--index", help="For approximate search: auto or a FAISS factory string; else clusters."),
+        str | None, Option(help="For approximate search: auto or a FAISS factory string; else clusters.")
     ] = None
-    recall: Annotated[
-        float, typer.Option("--recall", help="Share of the neighbours that an approximate search has to find.")
-    ] = 0.99
+    recall: Annotated[float, Option(help="Share of the neighbours that an approximate search has to find.")] = 0.99
     memory: Annotated[
-        str,
-        typer.Option("--memory", help="For similarities at work, besides results (512M, 4G). No result depends on it."),
+        str, Option(help="For similarities at work, besides results (512M, 4G). No result depends on it.")
     ] = "512M"
 
     def mine(self, **others: Any) -> Mine:
@@ -271,29 +204,18 @@ class SearchOptions:
         return sorted(OFF if "all" in names else set(names))
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Thresholds")
 class KnownOptions:
-    """Known translations, of which some are planted in the text to estimate a threshold.
-
-    Attributes:
-        known: one file with both sides, or a file for each.
-        known_column: both sides' columns, with a comma.
-    """
-
-    PANEL: ClassVar[str] = "Thresholds"
+    """Known translations, of which some are planted in the text to estimate a threshold."""
 
     known: Annotated[
         list[str] | None,
-        typer.Option(
-            "--known",
-            help="Known translations that are not in the text, to estimate a threshold: one file with both sides, or twice.",
+        Option(
+            help="Known translations that are not in the text, to estimate a threshold: one file with both sides, or twice."
         ),
     ] = None
     known_column: Annotated[
-        str | None,
-        typer.Option(
-            "--known-column", help="Both columns of the known pairs' file, with a comma; of TSV and CSV, 0,1."
-        ),
+        str | None, Option(help="Both columns of the known pairs' file, with a comma; of TSV and CSV, 0,1.")
     ] = None
 
     def read(self, inputs: tuple[TextInput, TextInput]) -> tuple[TextInput, TextInput] | None:
@@ -330,29 +252,17 @@ class KnownOptions:
         return a, b
 
 
-@dataclass(frozen=True, kw_only=True)
+@options("Output")
 class OutputOptions:
-    """Where pairs of a user's own text go, and where its vectors are kept.
-
-    Attributes:
-        out: files, each of the form that its suffix says.
-        moses: the stem of two Moses files.
-        vectors: a folder of vectors and indexes that are used again.
-    """
-
-    PANEL: ClassVar[str] = "Output"
+    """Where pairs of a user's own text go, and where its vectors are kept."""
 
     out: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--out",
-            help="The pairs: .parquet (everything), .tsv (LASER's), .tmx, .ids (of BUCC's files); may be repeated.",
-        ),
+        Option(help="The pairs: .parquet (everything), .tsv (LASER's), .tmx, .ids (of BUCC's files); may be repeated."),
     ] = None
-    moses: Annotated[Path | None, typer.Option("--moses", metavar="PREFIX", help="Also PREFIX.en, PREFIX.fr.")] = None
+    moses: Annotated[Path | None, Option(metavar="PREFIX", help="Also PREFIX.en, PREFIX.fr.")] = None
     vectors: Annotated[
-        Path | None,
-        typer.Option("--vectors", metavar="DIR", help="Keep the vectors (and FAISS indexes) here, and use them again."),
+        Path | None, Option(metavar="DIR", help="Keep the vectors (and FAISS indexes) here, and use them again.")
     ] = None
 
     def checked(self, inputs: tuple[TextInput, TextInput]) -> PairOutputs:
@@ -437,10 +347,7 @@ def document_inputs(documents: str | None, inputs: tuple[TextInput, TextInput]) 
     if len(parts) > 2:
         raise UserError(f"--documents: found {documents!r}, expected a column, or two with a comma")
     columns = _columns(documents)
-    return (
-        replace(a, option="--documents", column=columns[0]),
-        replace(b, option="--documents", column=columns[-1]),
-    )
+    return (replace(a, option="--documents", column=columns[0]), replace(b, option="--documents", column=columns[-1]))
 
 
 def _columns(text: str) -> list[str | int]:
