@@ -63,7 +63,7 @@ class MiningRun:
         options: the section ``mine`` of params.yaml.
         rules: the rules that pairs have to pass; None: all pass.
         seed: the seed of everything that is drawn.
-        label: what progress is shown as.
+        label: the name under which progress is shown.
         indexes: the folder in which FAISS indexes are kept to be used again; None: they are thrown away.
         workers: who searches, where the search goes over all rows; None: this process.
         scratch: a folder of this run's own for what doesn't fit into ``options.memory_bytes``, not there yet or empty; what
@@ -85,7 +85,7 @@ class LeftOut:
 
     Attributes:
         copies_a: sentences of side a whose text stands on side b: never paired with it.
-        copies_b: the same of side b.
+        copies_b: sentences of side b whose text stands on side a.
         broken: best candidates of a sentence that broke a rule, or given lines that do, by rule.
         gold: gold pairs that break a rule, so that none of them can be found, by rule.
     """

@@ -53,7 +53,7 @@ class TextSide:
 
     Attributes:
         texts: sentences (the artifact ``monolingual``).
-        vectors: the student's.
+        vectors: the student's vectors of them.
     """
 
     texts: TextFolder
@@ -70,8 +70,8 @@ class MiningSet:
 
     Attributes:
         name: dev, test or mine.
-        rows_a: of side a [n], in order.
-        rows_b: of side b [m], in order.
+        rows_a: the rows of side a [n], in order.
+        rows_b: the rows of side b [m], in order.
         gold: pairs of positions in ``rows_a`` and ``rows_b`` [g, 2], or None where nobody knows.
     """
 

@@ -24,10 +24,10 @@ class KnownPairs:
     """Known pairs with their vectors.
 
     Attributes:
-        a: vectors of their first sides [q, d].
-        b: of their second sides [q, d].
-        texts_a: their first sides [q].
-        texts_b: their second sides [q].
+        a: the vectors of their first sides [q, d].
+        b: the vectors of their second sides [q, d].
+        texts_a: the texts of their first sides [q].
+        texts_b: the texts of their second sides [q].
         left_out: pairs that can't be planted: a side is empty, has no vector, stands in the text already or in an earlier
             known pair; or they break a rule, as copies do.
     """

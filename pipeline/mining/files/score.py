@@ -113,10 +113,10 @@ def given_pairs(
     Args:
         x: side a's vectors [n, d].
         y: side b's vectors [m, d].
-        neighbors: of both.
-        vector_a: of each pair, the row of x [p]; -1: none.
-        vector_b: the row of y [p]; -1: none.
-        options: ``score``.
+        neighbors: the neighbours of both.
+        vector_a: the row of x of each pair [p]; -1: none.
+        vector_b: the row of y of each pair [p]; -1: none.
+        options: the options, of which ``score`` is used.
 
     Returns:
         The pairs [p], numbered: ``row_a`` and ``row_b`` are 0 … p - 1. Where a side has no vector all scores are NaN.

@@ -28,8 +28,8 @@ class Keys:
     """Documents' keys of a text.
 
     Attributes:
-        text: what was read as keys, row by row, for messages.
-        names: of each row of the sentences [n]; empty where there is none.
+        text: the keys as they were read, row by row, for messages.
+        names: the key of each row of the sentences [n]; empty where there is none.
     """
 
     text: OwnText

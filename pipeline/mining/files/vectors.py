@@ -30,8 +30,8 @@ class EmbeddedText:
     """A side with its vectors.
 
     Attributes:
-        text: as read [n rows].
-        vectors: of its different sentences, in the order of their first rows; float16, memory-mapped [u, d].
+        text: the side as read [n rows].
+        vectors: the vectors of its different sentences, in the order of their first rows; float16, memory-mapped [u, d].
         first: each vector's first row [u].
         vector_of: each row's vector [n]; -1 for rows without one.
         without_tokens: different sentences of which the model makes nothing.
