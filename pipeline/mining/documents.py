@@ -110,7 +110,7 @@ def _restriction(keys_a: Rows, keys_b: Rows, window: int, usable: NDArray[np.boo
     sizes = np.diff(np.append(starts, len(order_a)))
     matched = high > low
     kept = np.repeat(matched, sizes)
-    # 3. Rows of side b that are in no run: runs may overlap (windows of days), so starts and ends are counted along the order.
+    # 3. Rows of side b that are in no run; runs of days may overlap, so starts and ends are counted along the order.
     covered = np.zeros(len(order_b) + 1, dtype=np.int64)
     np.add.at(covered, low[matched], 1)
     np.add.at(covered, high[matched], -1)
