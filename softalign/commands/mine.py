@@ -64,14 +64,14 @@ class DocumentOptions:
 class MineTexts:
     """Two texts that are mined, with what model and how, and where the pairs go."""
 
-    src: Annotated[str | None, Option(help="Text of the first language: a file, folder or glob.")] = None
-    trg: Annotated[str | None, Option(help="Text of the second language.")] = None
-    texts: TextOptions
     model: Annotated[
         str | None,
         Option(help="A sentence-transformers folder, or a name on the Hugging Face hub.", rich_help_panel="Model"),
     ] = None
     reading: ModelReading
+    src: Annotated[str | None, Option(help="Text of the first language: a file, folder or glob.")] = None
+    trg: Annotated[str | None, Option(help="Text of the second language.")] = None
+    texts: TextOptions
     searched: SearchOptions
     retrieval: Annotated[
         Literal["union", "intersection", "forward", "backward"],
