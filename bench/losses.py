@@ -23,6 +23,9 @@ from pipeline.artifacts.folders import TokenFolder
 from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.config.train import LossTerm, Temperatures, Train
 from pipeline.encoders.model import SentenceModel
+from pipeline.losses.terms.corpus import CorpusLoss
+from pipeline.losses.terms.hard import Hard
+from pipeline.losses.terms.soft import Soft
 from pipeline.search.translation_retrieval import retrieve
 from pipeline.training.build import build_student
 from pipeline.training.objective import training_loss
@@ -34,10 +37,10 @@ from stages.running.command import Project
 EVAL_TOKENS = 65_536
 SHARP = Temperatures(teacher=0.05, student=0.05)
 GRIDS: dict[str, tuple[list[LossTerm], list[tuple[float, float]]]] = {
-    "hard": ([LossTerm(name="hard")], [(0.1, 0.07), (0.1, 0.1), (0.1, 0.15), (0.1, 0.2)]),
-    "soft": ([LossTerm(name="soft")], [(0.05, 0.1), (0.05, 0.15), (0.07, 0.15), (0.1, 0.15), (0.1, 0.2)]),
+    "hard": ([Hard()], [(0.1, 0.07), (0.1, 0.1), (0.1, 0.15), (0.1, 0.2)]),
+    "soft": ([Soft()], [(0.05, 0.1), (0.05, 0.15), (0.07, 0.15), (0.1, 0.15), (0.1, 0.2)]),
     "soft + corpus": (
-        [LossTerm(name="soft"), LossTerm(name="corpus", temperature=SHARP, anchors=2048, neighbors=2)],
+        [Soft(), CorpusLoss(temperature=SHARP, anchors=2048, neighbors=2)],
         [(0.07, 0.1), (0.07, 0.15), (0.1, 0.15)],
     ),
 }

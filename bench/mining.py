@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.config.mine import Mine
 from pipeline.mining.mine import mine
-from pipeline.mining.outputs import OutputSide, write_tsv
+from pipeline.mining.outputs import OutputSide, PairsToWrite, format_of
 from pipeline.search.neighbors import mutual_neighbors
 
 DIMENSION = 384
@@ -77,7 +77,7 @@ def run_softalign(folder: Path, out: Path) -> None:
     """Our mining, as the command line does it."""
     pairs = mine(load(folder, "a"), load(folder, "b"), Mine(k=K))
     texts = [(folder / f"{name}.txt").read_text().splitlines() for name in "ab"]
-    write_tsv(out, pairs, OutputSide.of("en", texts[0]), OutputSide.of("fr", texts[1]))
+    format_of(out).write(out, PairsToWrite(pairs, OutputSide.of("en", texts[0]), OutputSide.of("fr", texts[1])))
 
 
 def run_laser(folder: Path, out: Path, source: Path) -> None:

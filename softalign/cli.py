@@ -16,6 +16,7 @@ from pipeline.console.streams import show_what_can_be_shown
 from softalign.commands.align import align
 from softalign.commands.benchmarks import benchmarks_app
 from softalign.commands.bucc import bucc_app
+from softalign.commands.choices import choices
 from softalign.commands.compare import compare
 from softalign.commands.evaluate import evaluate
 from softalign.commands.export import export
@@ -24,6 +25,7 @@ from softalign.commands.mine import mine
 from softalign.commands.plan import plan
 from softalign.commands.score import score
 from softalign.interface.options import PanelCommand, ProjectOption, command
+from softalign.projects.stages import stage_help
 
 app = typer.Typer(
     help="Train a multilingual sentence encoder by soft alignment to a teacher, and mine translation pairs with it.",
@@ -36,18 +38,10 @@ store_app = typer.Typer(help="The vector store: what it holds, and clearing it."
 app.add_typer(store_app, name="store")
 app.add_typer(judge_app, name="judge")
 
-STAGES = {
-    "prepare": "Read the corpora, clean them, split off held-out documents: data/sentences, data/pairs, data/heldout.",
-    "tokenize": "Sentences to token ids of teacher and student, training the student's tokenizer: data/tokens.",
-    "teach": "Embed the training sentences with the teacher, each unique one once, ever: data/teacher.",
-    "neighborhoods": "Find every label point's nearest points over the whole corpus: data/neighborhoods.",
-    "train": "Train the student on the teacher's soft labels: models/student.",
-    "embed": "Embed the text to be mined with the student: data/embeddings.",
-    "report": "Write the report: reports/index.html.",
-}
-"""Stages that are run as they are; ``mine`` and ``evaluate`` have options of their own."""
-
+STAGES = stage_help()
 STAGE_HELP = "(One stage, outside DVC; `dvc repro` runs what has changed.)"
+OWN_OPTIONS = ("prepare", "mine", "evaluate")
+"""Stages with options of their own; the others are run as they are."""
 
 
 def _stage_command(name: str) -> Callable[..., None]:
@@ -81,7 +75,7 @@ def _prepare(
 
 
 for _name, _help in STAGES.items():
-    if _name != "prepare":
+    if _name not in OWN_OPTIONS:
         app.command(_name, help=f"{_help} {STAGE_HELP}")(_stage_command(_name))
 
 
@@ -89,6 +83,7 @@ app.command("mine", cls=PanelCommand)(mine)
 app.command("score", cls=PanelCommand)(score)
 app.command("align", cls=PanelCommand)(align)
 app.command("plan")(plan)
+app.command("choices")(choices)
 app.command("evaluate", cls=PanelCommand)(evaluate)
 app.command("compare", cls=PanelCommand)(compare)
 app.command("export", cls=PanelCommand)(export)

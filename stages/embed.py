@@ -1,4 +1,4 @@
-"""Embed the text to be mined with the trained student."""
+"""Embed the text to be mined with the trained student: data/embeddings."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.artifacts.folders import VectorFolder
 from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.artifacts.parquet import read_made_by
+from pipeline.config.base import plugins
 from pipeline.evaluation.heldout import heldout_retrieval, mining_metrics, retrieval_metrics
 from pipeline.ground.atomic import atomic_folder
 from stages.running.command import Project, stage_main, write_metrics
@@ -54,6 +55,8 @@ def run(project: Project) -> None:
             "evaluate: nothing is measured: no pair is held out for the test, and evaluate.benchmarks names none"
         )
     write_metrics(layout.metrics / "heldout.json", metrics)
+    if brought := plugins(*params.evaluate.benchmarks):
+        benchmarks["plugins"] = brought
     write_metrics(layout.metrics / "evaluate.json", _main(metrics) | benchmarks)
 
 

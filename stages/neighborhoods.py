@@ -1,4 +1,4 @@
-"""Find the nearest label points of every label point over the whole corpus, with their soft-label weights."""
+"""Find every label point's nearest points over the whole corpus, with their soft-label weights: data/neighborhoods."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Read the corpora, clean them, split off held-out documents, and write sentences and pairs as Arrow shards."""
+"""Read the corpora, clean them, split off held-out documents: data/sentences, data/pairs, data/heldout."""
 
 from __future__ import annotations
 
 import logging
 
 from pipeline.compute.engines import open_engine
+from pipeline.config.base import plugins
 from pipeline.prepare.prepare import PrepareOutputs, prepare
 from stages.running.command import Project, stage_main, write_metrics
 from stages.running.corpus_inputs import corpus_inputs
@@ -28,6 +29,8 @@ def run(project: Project) -> None:
     metrics = prepare(project.params, layout.root, outputs, engine, layout.shared)
     for note in metrics["notes"]:
         log.warning("prepare: %s", note)
+    if brought := plugins(*project.params.prepare.corpora, *project.params.prepare.text):
+        metrics["plugins"] = brought
     write_metrics(layout.metrics / "prepare.json", metrics)
 
 

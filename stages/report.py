@@ -1,4 +1,4 @@
-"""Write the report: one page with the verdict, the scores, the space, the mined pairs, the training and the text."""
+"""Write the report, one page with the verdict, the scores, the mined pairs and the text: reports/index.html."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embed the training sentences with the teacher, each unique sentence once, ever."""
+"""Embed the training sentences with the teacher, each unique one once, ever: data/teacher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn sentences into token ids, for the teacher and for the student, and train the student's tokenizer where it has none."""
+"""Turn sentences into token ids of teacher and student, and train the student's tokenizer where it has none: data/tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train the student on the teacher's soft labels, and keep the checkpoint that is best on the dev set."""
+"""Train the student on the teacher's soft labels, and keep the checkpoint that is best on the dev set: models/student."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from scmrepo.exceptions import SCMError
 
 import pipeline
 from pipeline.artifacts.folders import TokenFolder
+from pipeline.config.base import plugins
 from pipeline.console.errors import ArtifactError
 from pipeline.encoders.layout import read_layout
 from pipeline.encoders.lora import merge_adapters
@@ -38,7 +39,7 @@ from stages.running.declared import check_declared
 from stages.running.launching import launch_again
 from stages.running.named_inputs import named_inputs
 
-CODE = ("training/*.py", "losses/*.py", "encoders/*.py", "labels/points.py", "config/train.py", "ground/matmul.py")
+CODE = ("training/*.py", "losses/**/*.py", "encoders/*.py", "labels/points.py", "config/train.py", "ground/matmul.py")
 """The code of `pipeline` that a step of training depends on; only a change of what it does discards a checkpoint."""
 
 
@@ -93,7 +94,8 @@ def run(project: Project) -> None:
             prompts = {} if own is None else read_layout(own.path).prompts
             save_encoder(trained.model, tokenizer, folder, prompts)
             write_checksums(folder)
-        write_metrics(layout.metrics / "train.json", _metrics(trained))
+        brought = plugins(*params.train.loss)
+        write_metrics(layout.metrics / "train.json", _metrics(trained) | ({"plugins": brought} if brought else {}))
 
 
 def _check_tokenizer(tokens: dict[str, TokenFolder], tokenizer: TextTokenizer) -> None:
@@ -162,6 +164,7 @@ def _identity(project: Project, start: ModelFolder | None) -> str:
             "weights": {corpus.name: corpus.weight for corpus in params.prepare.corpora},
             "heldout": folder_hash(layout.heldout),
             "neighborhoods": folder_hash(layout.neighborhoods),
+            "plugins": plugins(*params.train.loss),
             "code": code_hash(Path(pipeline.__file__).parent, CODE),
         }
     )

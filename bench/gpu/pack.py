@@ -12,7 +12,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +24,12 @@ from contents import Contents, Scored, shrink_model  # noqa: E402
 from pipeline.artifacts.folders import TextFolder, TokenFolder  # noqa: E402
 from pipeline.artifacts.pairs import PairFolder  # noqa: E402
 from pipeline.artifacts.tokens import TokenBatch  # noqa: E402
+from pipeline.config.evaluate import BENCHMARKS  # noqa: E402
 from pipeline.console.errors import UserError  # noqa: E402
 from pipeline.encoders.load import save_encoder  # noqa: E402
 from pipeline.encoders.model import TransformerModel  # noqa: E402
 from pipeline.encoders.tokenization import TextTokenizer  # noqa: E402
-from pipeline.evaluation.benchmark import Benchmark, Bitext, Kind, Similarity  # noqa: E402
+from pipeline.evaluation.benchmark import Benchmark, Bitext, Similarity  # noqa: E402
 from pipeline.evaluation.reading import read_benchmark  # noqa: E402
 from pipeline.ground.atomic import atomic_folder  # noqa: E402
 from pipeline.training.build import build_student  # noqa: E402
@@ -40,9 +40,7 @@ from stages.running.command import Project, reported_errors  # noqa: E402
 MIB = 1 << 20
 
 
-def make_pack(
-    project: Project, out: Path, pairs: int, texts: int, more: Sequence[tuple[Kind, Path]], mib: int
-) -> float:
+def make_pack(project: Project, out: Path, pairs: int, texts: int, more: Sequence[tuple[str, Path]], mib: int) -> float:
     """Write the pack, and return how many MiB it has.
 
     Holds the student, the pairs that are taken and their tokens.
@@ -124,7 +122,7 @@ def _training(
     return sentences, pairs_of, sampled
 
 
-def _scored(project: Project, tokenizer: TextTokenizer, more: Sequence[tuple[Kind, Path]]) -> list[Scored]:
+def _scored(project: Project, tokenizer: TextTokenizer, more: Sequence[tuple[str, Path]]) -> list[Scored]:
     """Tasks of retrieval and of similarity, tokenized; how many others there are is said."""
     params, root = project.params, project.layout.root
     languages = params.used_languages
@@ -152,11 +150,11 @@ def _scored(project: Project, tokenizer: TextTokenizer, more: Sequence[tuple[Kin
     return found
 
 
-def _benchmark(value: str) -> tuple[Kind, Path]:
+def _benchmark(value: str) -> tuple[str, Path]:
     kind, _, folder = value.partition("=")
-    if kind not in get_args(Kind) or not folder:
+    if kind not in BENCHMARKS.names() or not folder:
         raise argparse.ArgumentTypeError(
-            f"found {value!r}, expected KIND=FOLDER with one of {', '.join(get_args(Kind))}"
+            f"found {value!r}, expected KIND=FOLDER with one of {', '.join(BENCHMARKS.names())}"
         )
     return kind, Path(folder)
 

@@ -25,11 +25,10 @@ from pipeline.console.errors import UserError
 from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.ground.atomic import atomic_file, write_text
 from pipeline.ground.hashing import canonical_json
-from pipeline.mining.outputs import OutputSide, one_line, write_moses, write_tmx, write_tsv
+from pipeline.mining.outputs import OutputSide, PairsToWrite, format_of, one_line, write_moses
 from pipeline.mining.retrieval import Candidates
 from pipeline.text.rules import UNKNOWN
 
-SUFFIXES = (".parquet", ".tsv", ".tmx")
 LADDER = ".ladder"
 
 ALIGNED = pa.schema(
@@ -47,7 +46,7 @@ class AlignOutputs:
     """Where alignments go.
 
     Attributes:
-        files: pairs; the form of each follows from its suffix, one of `SUFFIXES`.
+        files: pairs; the form of each follows from its suffix, one of `pipeline.mining.formats`.
         moses: the stem of two Moses files, ``<stem>.<language>``, or None.
         ladder: of one pair of documents a file, of several a folder; or None.
         threshold: pairs of a lower score are not written, but ladders have them; None: all are.
@@ -71,10 +70,11 @@ class AlignOutputs:
         """
         if not self.files and self.moses is None and self.ladder is None:
             raise UserError("--out: nothing to write; give --out FILE, --moses PREFIX or --ladder PATH")
-        for path in self.files:
-            if path.suffix not in SUFFIXES:
-                raise UserError(f"--out: {path}: found suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
-        needing = ".tmx" if any(path.suffix == ".tmx" for path in self.files) else "--moses" if self.moses else None
+        forms = [format_of(path) for path in self.files]
+        if with_ids := [form.name for form in forms if form.needs_ids]:
+            raise UserError(f"--out: .{with_ids[0]} needs sentences with ids, which documents have not")
+        named = [f".{form.name}" for form in forms if form.needs_languages] + (["--moses"] if self.moses else [])
+        needing = named[0] if named else None
         if needing and UNKNOWN in languages:
             raise UserError(f"--languages: {needing} needs them, and the names don't tell them; give --languages en,fr")
         if self.moses and languages[0] == languages[1]:
@@ -154,7 +154,7 @@ def write_pairs(
             identity = {"kind": "aligned", "languages": list(languages), "threshold": threshold, **made_by}
             _write_parquet(path, table, rows, identity)
         else:
-            {".tsv": write_tsv, ".tmx": write_tmx}[path.suffix](path, pairs, a, b)
+            format_of(path).write(path, PairsToWrite(pairs, a, b, dict(made_by)))
     stems = write_moses(outputs.moses, pairs, a, b) if outputs.moses else ()
     return [*outputs.files, *stems], len(rows)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from pipeline.config.base import (
+    Choice,
     Language,
     Section,
     Share,
 )
+from pipeline.ground.registry import Registry
 
 
-class EvaluationBenchmark(Section):
+class EvaluationBenchmark(Choice):
     """A benchmark that models are measured on, from its files as published (docs/benchmarks.md).
 
     Attributes:
@@ -26,12 +28,16 @@ class EvaluationBenchmark(Section):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    kind: Literal[
-        "tatoeba", "flores", "ntrex", "bucc", "bucc-retrieval", "stsb", "korsts", "jsts", "sts", "sts22"
-    ]  # fmt: skip
+    kind: str
     path: str
     languages: list[Language] = []
     split: Literal["dev", "test"] = "test"
+
+
+BENCHMARKS = Registry(
+    "kind of benchmark", "pipeline.evaluation.benchmarks", EvaluationBenchmark, "softalign.benchmarks", key="kind"
+)
+EvaluationBenchmark.things = BENCHMARKS
 
 
 class Peer(Section):
@@ -87,7 +93,7 @@ class Evaluate(Section):
     """
 
     bootstrap: Annotated[int, Field(ge=100)] = 1_000
-    benchmarks: list[EvaluationBenchmark] = []
+    benchmarks: list[SerializeAsAny[EvaluationBenchmark]] = []
     peers: list[Peer] = []
     near: Share = 0.8
 

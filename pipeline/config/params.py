@@ -60,7 +60,7 @@ class Params(Section):
     student: Student = Student()
     labels: Labels = Labels()
     neighborhoods: Neighborhoods = Neighborhoods()
-    train: Train = Train()
+    train: Annotated[Train, Field(default_factory=Train)]
     embed: Embed = Embed()
     mine: Mine = Mine()
     evaluate: Evaluate = Evaluate()
@@ -130,19 +130,19 @@ def check_params(raw: Any, path: Path | str = "params.yaml") -> Params:
         return Params.model_validate(raw)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False)
-        lines = [_explain(path, problem) for problem in problems[:MAX_PROBLEMS]]
+        lines = [_explain(path, problem, raw) for problem in problems[:MAX_PROBLEMS]]
         if len(problems) > MAX_PROBLEMS:
             lines.append(f"{path}: and {len(problems) - MAX_PROBLEMS:,} more problems")
         raise ParamsError("\n".join(lines)) from None
 
 
-def _explain(path: Path | str, problem: Any) -> str:
+def _explain(path: Path | str, problem: Any, raw: Any) -> str:
     # One problem is one line, whatever stands in the file.
     key = clip(".".join(str(part) for part in problem["loc"]), SHOWN_CHARS).replace("\n", "\\n") or "top level"
     found = problem["input"]
     message = clip(problem["msg"].removeprefix("Value error, "), 3 * SHOWN_CHARS).replace("\n", "\\n")
     if problem["type"] == "extra_forbidden":
-        allowed = ", ".join(_allowed_keys(problem["loc"]))
+        allowed = ", ".join(_allowed_keys(problem["loc"], raw))
         return f"{path}: {key}: unknown key; allowed here: {allowed}"
     if problem["type"] == "missing":
         return f"{path}: {key}: missing; it has no default"
@@ -151,12 +151,13 @@ def _explain(path: Path | str, problem: Any) -> str:
     return f"{path}: {key}: found {clip(repr(found), SHOWN_CHARS)}; {message[0].lower()}{message[1:]}"
 
 
-def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
+def _allowed_keys(location: tuple[str | int, ...], raw: Any) -> list[str]:
     model: Any = Params
     for part in location[:-1]:
+        raw = raw[part]
         if isinstance(part, str):
-            field = model.model_fields[part]
-            model = _section_of(field.annotation)
+            model = _section_of(model.model_fields[part].annotation)
+        model = model.for_value(raw)
     return list(model.model_fields)
 
 

@@ -3,64 +3,81 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any, Literal, Self, get_args
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, create_model, model_validator
 
 from pipeline.config.base import (
+    Choice,
     Encoding,
     Language,
     Positive,
     Section,
     Share,
 )
+from pipeline.ground.registry import Registry
 
 PLACEHOLDERS = ("__NULL__", "[NULL]", "<NULL>", "NULL", "null", "\\N", "N/A", "#N/A", "<NA>", "NaN", "nan")
 """What wide files, database dumps and data frames write for nothing."""
 
-Mark = Literal[
-    "untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate", "unapproved", "machine"
-]  # fmt: skip
-MARKS: tuple[str, ...] = get_args(Mark)
-"""What the marks of TMX, XLIFF and PO say of a translation: docs/corpora.md has a table of them."""
 
-LEFT_OUT: tuple[Mark, ...] = ("untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate")
-"""Marks that say that a text is no translation of its source, or not yet."""
+class CorpusFormat(Section):
+    """How files hold sentences: a file of `pipeline.corpora.formats`, or a class that a package brings.
 
-Format = Literal[
-    "moses",
-    "tsv",
-    "csv",
-    "jsonl",
-    "parquet",
-    "arrow",
-    "tmx",
-    "xliff",
-    "po",
-    "opus-zip",
-    "huggingface",
-    "node-docs",
-    "text",
-]
+    Its fields are keys of a corpus (or text) of that format, besides those that all have.
 
-
-def check_delimiter(delimiter: str | None, format_name: str) -> None:
-    """Refuse a delimiter that the format can't have.
-
-    Raises:
-        ValueError: saying what it can have.
+    Attributes:
+        format: its name; a class says its own as a default.
+        places: the keys of which one says where the corpus is.
+        parallel: whether it holds pairs.
+        one_sided: whether text of one language can be read from it.
+        by_language: whether a side is found by its language, so that one without a known language can't be read.
+        whole_folder: whether its path is a folder that it goes through itself.
+        suffixes: ends of file names, without the dot, that are of this format for the commands that read files.
     """
-    if delimiter is None:
-        return
-    if format_name not in {"tsv", "csv", "huggingface"}:
-        raise ValueError(f"'delimiter' is only for the formats tsv and csv, not {format_name}")
-    if not delimiter or "\n" in delimiter or "\r" in delimiter:
-        raise ValueError(f"delimiter: found {delimiter!r}, expected at least one character, and no line end")
-    if format_name == "csv" and (len(delimiter) != 1 or delimiter == '"'):
-        raise ValueError(f"delimiter: found {delimiter!r}, expected one character that is no quote; tsv takes several")
+
+    format: str
+    places: ClassVar[tuple[str, ...]] = ("path",)
+    parallel: ClassVar[bool] = True
+    one_sided: ClassVar[bool] = True
+    by_language: ClassVar[bool] = True
+    whole_folder: ClassVar[bool] = False
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def named_files(self) -> dict[str, str]:
+        """The file of each language that its own keys name, relative to params.yaml."""
+        return {}
 
 
-class Corpus(Section):
+FORMATS = Registry("corpus format", "pipeline.corpora.formats", CorpusFormat, "softalign.corpora", key="format")
+
+
+@cache
+def _of_format(section: type[Section], thing: type[CorpusFormat]) -> type[Section]:
+    """A section that also has the keys of a format."""
+    return create_model(f"{thing.__name__}{section.__name__}", __base__=(thing, section), __module__=__name__)
+
+
+class FormattedFiles(Choice):
+    """Files of some format: the keys of that format are keys here too."""
+
+    format: str
+
+    @classmethod
+    def section_of(cls, thing: type[Section]) -> type[Section]:
+        """See `Choice.section_of`."""
+        return _of_format(cls, cast(type[CorpusFormat], thing))
+
+    @property
+    def how(self) -> CorpusFormat:
+        """The format, with its options."""
+        thing = FORMATS.find(self.format)
+        return thing.model_validate({key: getattr(self, key) for key in thing.model_fields})
+
+
+class Corpus(FormattedFiles):
     """A source of parallel text.
 
     Attributes:
@@ -69,72 +86,43 @@ class Corpus(Section):
         path: a file, folder or glob, relative to params.yaml. ``{a}`` and ``{b}`` stand for a pair's languages in whatever
             order and spelling the files have them, ``{lang}`` for one of them. For formats with a file per language the path
             is a template that holds ``{lang}``.
-        files: instead of a path, the file of each language (``moses``), whatever their names.
-        package: instead of a path, an installed Python package whose files are read (``node-docs``).
-        dataset: instead of a path, the name of a dataset on the Hugging Face hub (``huggingface``).
-        revision: of ``dataset``: a branch, tag or commit.
         languages: the languages in it that are used; all of params.yaml's if empty. For TSV and CSV without
             ``columns``, the languages of its columns in order.
         columns: for formats with columns, the column (name, or number from 0) of each language.
         encoding: of text files, if it isn't UTF-8 (a byte order mark is understood without it).
-        delimiter: what is between the columns of TSV (``" ||| "``; a tab if not given) and CSV (one character; a comma).
-        score: for Parquet, Arrow and TSV, the column (name, or number from 0) of each pair's score, as ``softalign align``,
-            ``mine`` and ``score`` write it.
-        min_score: pairs whose score is lower, or NaN, are rejected (``low-score``).
         rename: the corpus' own language codes (in file names, columns and documents) and the project's languages that they
             mean there: ``{sr: sr-Latn, jp: ja}``.
-        leave_out: which units of TMX, XLIFF and PO are left out for the format's own marks of quality (docs/corpora.md). A
-            unit without a translation is left out whatever stands here. Units with a mark that isn't listed are taken, and
-            counted.
         heldout: whether documents of it are held out.
         licence: an SPDX expression, for the report and the model card.
         weight: how much more often than others its pairs are drawn in training.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    format: Format
     path: str | None = None
-    files: dict[Language, str] = {}
-    package: str | None = None
-    dataset: str | None = None
-    revision: str | None = None
     languages: list[Language] = []
     columns: dict[Language, str | int] = {}
     encoding: Encoding = "utf-8"
-    delimiter: str | None = None
-    score: str | int | None = None
-    min_score: float | None = None
     rename: dict[str, Language] = {}
-    leave_out: list[Mark] = list(LEFT_OUT)
     heldout: bool = True
     licence: str = "unknown"
     weight: Annotated[float, Field(gt=0)] = 1.0
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if sum(place is not None for place in (self.path, self.files or None, self.package, self.dataset)) != 1:
-            raise ValueError("give exactly one of 'path', 'files', 'package' and 'dataset'")
-        if self.files and (self.format != "moses" or len(self.files) < 2):
-            raise ValueError("'files' names the files of two or more languages, and is only for the format moses")
-        if self.package is not None and self.format != "node-docs":
-            raise ValueError("'package' is only for the format node-docs")
-        if self.dataset is not None and self.format != "huggingface":
-            raise ValueError("'dataset' is only for the format huggingface")
-        if self.revision is not None and self.dataset is None:
-            raise ValueError("'revision' is only for a 'dataset'")
-        if self.format == "text":
-            raise ValueError("format 'text' is one-sided; for two aligned files use 'moses'")
-        check_delimiter(self.delimiter, self.format)
-        if (self.score is None) != (self.min_score is None):
-            raise ValueError("'score' names a column and 'min_score' the least score in it; give both or neither")
-        if self.score is not None and self.format not in {"tsv", "parquet", "arrow"}:
-            raise ValueError(f"'score' is only for the formats tsv, parquet and arrow, not {self.format}")
-        if "leave_out" in self.model_fields_set and self.format not in {"tmx", "xliff", "po"}:
-            raise ValueError(f"'leave_out' is only for the formats tmx, xliff and po, not {self.format}")
+        places = self.how.places
+        if not self.how.parallel:
+            raise ValueError(f"format {self.format!r} is one-sided; for two aligned files use 'moses'")
+        if sum(getattr(self, place) not in (None, {}) for place in places) != 1 or (
+            "path" not in places and self.path is not None
+        ):
+            raise ValueError(f"give exactly one of {' and '.join(map(repr, places))}")
         return self
 
 
-class TextFile(Section):
+Corpus.things = FORMATS
+
+
+class TextFile(FormattedFiles):
     """One-sided text to be mined: a file, folder or glob of sentences of one language.
 
     Attributes:
@@ -144,27 +132,35 @@ class TextFile(Section):
         path: where it is, relative to params.yaml.
         column: for formats with columns, the column (name, or number from 0) that holds the text.
         encoding: of text files, if it isn't UTF-8.
-        delimiter: see `Corpus`.
         rename: see `Corpus`.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     language: Language
-    format: Format = "text"
+    format: str = "text"
     path: str
     column: str | int | None = None
     encoding: Encoding = "utf-8"
-    delimiter: str | None = None
     rename: dict[str, Language] = {}
 
     @model_validator(mode="after")
     def _one_sided(self) -> Self:
-        check_delimiter(self.delimiter, self.format)
-        if self.format in {"moses", "po", "node-docs"}:
+        if not self.how.one_sided:
             raise ValueError(
                 f"format {self.format!r} is for parallel text; for one side of it use another, such as 'text'"
             )
         return self
+
+
+TextFile.things = FORMATS
+
+
+def _plain(name: str) -> str:
+    if FORMATS.find(name).by_language:
+        raise ValueError(
+            f"the format {name} tells sides by their languages; expected one of lines or columns, as 'text'"
+        )
+    return name
 
 
 class ForbiddenText(Section):
@@ -173,14 +169,14 @@ class ForbiddenText(Section):
     Attributes:
         name: what metrics and rejects call it.
         path: files or a glob, relative to params.yaml.
-        format: ``text`` (a sentence a line), or a tabular one.
+        format: ``text`` (a sentence a line), or one of lines or columns.
         columns: for formats with columns, those that hold sentences (names, or numbers from 0).
         encoding: of text files, if it isn't UTF-8.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     path: str
-    format: Literal["text", "tsv", "csv", "jsonl", "parquet", "arrow"] = "text"
+    format: Annotated[str, AfterValidator(_plain)] = "text"
     columns: list[str | int] = []
     encoding: Encoding = "utf-8"
 
@@ -298,8 +294,8 @@ class Prepare(Section):
         memory_bytes: for the rows that are sorted at a time; no result depends on it.
     """
 
-    corpora: Annotated[list[Corpus], Field(min_length=1)]
-    text: list[TextFile] = []
+    corpora: Annotated[list[SerializeAsAny[Corpus]], Field(min_length=1)]
+    text: list[SerializeAsAny[TextFile]] = []
     heldout: HeldOut = HeldOut()
     clean: Clean = Clean()
     duplicates: Duplicates = Duplicates()

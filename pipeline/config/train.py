@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from pipeline.config.base import (
+    Choice,
     Positive,
     Section,
     Share,
     Temperature,
 )
+from pipeline.ground.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Temperatures(Section):
@@ -21,43 +27,56 @@ class Temperatures(Section):
     student: Temperature = 0.1
 
 
-class LossTerm(Section):
-    """One term of the loss.
+class LossTerm(Choice):
+    """One term of the loss: a file of `pipeline.losses.terms`, or a class that a package brings.
 
     Attributes:
-        name: of the loss (see `pipeline.losses`).
+        name: of the loss; a class says its own as a default.
         weight: its factor in the sum.
+    """
+
+    name: str
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+    def build(self, student_dimension: int, teacher_dimension: int, seed: int) -> nn.Module:
+        """A `pipeline.losses.objective.Loss`; `pipeline.losses.base` has classes that need no module of their own.
+
+        Args:
+            student_dimension: of the student's vectors.
+            teacher_dimension: of the teacher's.
+            seed: of what it draws at random.
+        """
+        raise NotImplementedError
+
+
+LossTerm.things = Registry("loss", "pipeline.losses.terms", LossTerm, "softalign.losses")
+
+
+class Tempered(LossTerm):
+    """A loss with temperatures.
+
+    Attributes:
         temperature: τ of this term, where it differs from ``train.temperature``.
-        tcm: λ of TCM, which adds the same objective inside each language; without it only L_cross is taken.
-        margin: the additive margin of ``hard``.
-        mask_duplicates: whether ``hard`` leaves other pairs of the same label point out of its negatives.
-        anchors: label points of the whole corpus, drawn at random, that ``corpus`` compares each batch with.
+    """
+
+    temperature: Temperatures | None = None
+
+    @property
+    def tau(self) -> Temperatures:
+        """Both temperatures, once they are known."""
+        return self.temperature or Temperatures()
+
+
+class Anchored(LossTerm):
+    """A loss that compares a batch with label points of the whole corpus.
+
+    Attributes:
+        anchors: so many, drawn at random, for each batch.
         neighbors: besides, so many stored neighbours of each pair's label point.
     """
 
-    name: Literal["soft", "hard", "mse", "similarity_mse", "kl", "corpus"]
-    weight: Annotated[float, Field(gt=0)] = 1.0
-    temperature: Temperatures | None = None
-    tcm: Annotated[float, Field(gt=0)] | None = None
-    margin: Annotated[float, Field(ge=0)] = 0.0
-    mask_duplicates: bool = False
     anchors: Annotated[int, Field(ge=0)] = 2048
     neighbors: Annotated[int, Field(ge=0)] = 0
-
-    @model_validator(mode="after")
-    def _options_of_this_loss(self) -> Self:
-        of = {
-            "temperature": ("soft", "hard", "kl", "corpus"),
-            "tcm": ("soft", "hard", "kl", "similarity_mse"),
-            "margin": ("hard",),
-            "mask_duplicates": ("hard",),
-            "anchors": ("corpus",),
-            "neighbors": ("corpus",),
-        }
-        for option, names in of.items():
-            if option in self.model_fields_set and getattr(self, option) is not None and self.name not in names:
-                raise ValueError(f"{option!r} is no option of the loss {self.name}, only of {', '.join(names)}")
-        return self
 
 
 class Lexicon(Section):
@@ -86,8 +105,7 @@ class Train(Section):
     """How the student is trained (stage train).
 
     Attributes:
-        loss: the terms of the loss, each name once: ``soft`` (the teacher's labels), ``hard`` (InfoNCE), ``corpus`` (the
-            teacher's labels over points of the whole corpus), ``mse`` (distillation), ``similarity_mse``, ``kl``.
+        loss: the terms of the loss, each name once (docs/choices.md has all); ``soft`` alone if not given.
         temperature: τ of labels and of similarities.
         batches: ``random`` pairs, or ``neighbors``: random pairs with ``neighbors_per_pair`` of their neighbours each.
         neighbors_per_pair: see ``batches``.
@@ -117,7 +135,10 @@ class Train(Section):
         checkpoint_every: steps between checkpoints to resume from.
     """
 
-    loss: Annotated[list[LossTerm], Field(min_length=1)] = [LossTerm(name="soft")]
+    loss: Annotated[
+        list[SerializeAsAny[LossTerm]],
+        Field(min_length=1, default_factory=lambda: [LossTerm.model_validate({"name": "soft"})]),
+    ]
     temperature: Temperatures = Temperatures()
     batches: Literal["random", "neighbors"] = "random"
     neighbors_per_pair: Positive = 7
@@ -146,4 +167,6 @@ class Train(Section):
     def _one_length(self) -> Self:
         if self.epochs is not None and "steps" in self.model_fields_set:
             raise ValueError("give 'steps' or 'epochs', not both")
+        if twice := [name for name, count in Counter(term.name for term in self.loss).items() if count > 1]:
+            raise ValueError(f"loss: {twice[0]} stands there twice, expected each term once")
         return self

@@ -6,13 +6,23 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Literal, Self, get_args
 
 import polars as pl
+from pydantic import model_validator
 
-from pipeline.config.prepare import LEFT_OUT, MARKS
+from pipeline.config.prepare import CorpusFormat
 from pipeline.console.errors import InputError, UserError
 from pipeline.ground.languages import WantedLanguages, other_languages
+
+Mark = Literal[
+    "untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate", "unapproved", "machine"
+]  # fmt: skip
+MARKS: tuple[Mark, ...] = get_args(Mark)
+"""What the marks of TMX, XLIFF and PO say of a translation: docs/corpora.md has a table of them."""
+
+LEFT_OUT: tuple[Mark, ...] = ("untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate")
+"""Marks that say that a text is no translation of its source, or not yet."""
 
 SCHEMA = pl.Schema(
     {
@@ -105,19 +115,12 @@ class ReadRequest:
         name: the corpus.
         root: the folder that paths are relative to.
         path: as in params.yaml.
-        files: see `pipeline.config.prepare.Corpus`; empty: ``path`` says where they are.
-        package: see `pipeline.config.prepare.Corpus`.
-        dataset: see `pipeline.config.prepare.Corpus`.
-        revision: see `pipeline.config.prepare.Corpus`.
         languages: the languages that the user listed for this corpus, in his order; empty: all.
         groups: the language pairs wanted, each in the project's order; of one-sided text, its one language.
         columns: the column of each language.
         encoding: of text files.
-        delimiter: what is between columns of TSV and CSV; None: the format's own.
-        score: the column of each pair's score; None: there is none.
-        min_score: pairs of a lower score are rejected.
         rename: from the corpus' own language codes to the project's.
-        leave_out: see `pipeline.config.prepare.Corpus`.
+        leave_out: the marks for which units are left out.
         notes: what the reader did that no row's reason tells; filled while it reads.
     """
 
@@ -125,16 +128,9 @@ class ReadRequest:
     root: Path
     groups: tuple[tuple[str, ...], ...]
     path: str | None = None
-    files: tuple[tuple[str, str], ...] = ()
-    package: str | None = None
-    dataset: str | None = None
-    revision: str | None = None
     languages: tuple[str, ...] = ()
     columns: tuple[tuple[str, str | int], ...] = ()
     encoding: str = "utf-8"
-    delimiter: str | None = None
-    score: str | int | None = None
-    min_score: float = float("-inf")
     rename: tuple[tuple[str, str], ...] = ()
     leave_out: tuple[str, ...] = LEFT_OUT
     notes: Notes = field(default_factory=Notes, compare=False)
@@ -162,8 +158,8 @@ class Unit:
     kind: str = ""
 
 
-class Reader(Protocol):
-    """A format."""
+class Reader(CorpusFormat):
+    """A format: what a new one derives from. Its fields are its own keys in params.yaml."""
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """Find what is to be read, without reading it.
@@ -171,7 +167,7 @@ class Reader(Protocol):
         Raises:
             UserError: if there is nothing, or something that can't be what was meant.
         """
-        ...
+        raise NotImplementedError
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """Read a unit; holds one chunk at a time.
@@ -179,7 +175,7 @@ class Reader(Protocol):
         Raises:
             InputError: if a file is damaged in a way that leaves the rest unreadable.
         """
-        ...
+        raise NotImplementedError
 
 
 def file_source(path: Path, name: str) -> CorpusSource:
@@ -250,18 +246,37 @@ def coalesced(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     yield from (Chunk(languages, pl.concat(frames)) for languages, frames in held.items())
 
 
-def score_reasons(score: pl.Expr, min_score: float) -> tuple[pl.Expr, pl.Expr]:
+class Scored(Reader):
+    """A format that may have a column of scores.
+
+    Attributes:
+        score: the column (name, or number from 0) of each pair's score, as ``softalign align``, ``mine`` and ``score``
+            write it.
+        min_score: pairs whose score is lower, or NaN, are rejected (``low-score``).
+    """
+
+    score: str | int | None = None
+    min_score: float | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.score is None) != (self.min_score is None):
+            raise ValueError("'score' names a column and 'min_score' the least score in it; give both or neither")
+        return self
+
+
+def score_reasons(score: pl.Expr, min_score: float | None) -> tuple[pl.Expr, pl.Expr]:
     """The reason and detail of rows whose score is no number, or too low; null for the others.
 
     Args:
         score: the column, of numbers or of text.
-        min_score: the least score; NaN is lower.
+        min_score: the least score; NaN is lower. None: any.
     """
     number = score.cast(pl.Float64, strict=False)
     reason = (
         pl.when(number.is_null())
         .then(pl.lit("no-score"))
-        .when(number.is_nan() | (number < min_score))
+        .when(number.is_nan() | (number < (float("-inf") if min_score is None else min_score)))
         .then(pl.lit("low-score"))
     )
     shown = pl.coalesce(score.cast(pl.String).str.head(40), pl.lit("none"))

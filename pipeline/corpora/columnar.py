@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import polars as pl
 import pyarrow as pa
@@ -25,6 +25,7 @@ from pipeline.corpora.base import (
     Chunk,
     CorpusSource,
     ReadRequest,
+    Scored,
     Unit,
     complete,
     require_languages,
@@ -48,29 +49,24 @@ DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexErro
 PAIRED_NAMES = (("sentence1", "sentence2"), ("source", "target"), ("src", "tgt"))
 
 
-class ColumnarReader:
-    """Formats ``parquet`` and ``arrow``.
+class ColumnarReader(Scored):
+    """Parquet and Arrow files alike."""
 
-    Args:
-        kind: which of the two.
-    """
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    by_language: ClassVar[bool] = False
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         units = []
         for found in find_files(request):
             order = (found.languages["a"], found.languages["b"]) if {"a", "b"} <= found.languages.keys() else ()
-            unit = columnar_unit(found.source, self.kind, request, order)
+            unit = columnar_unit(found.source, self.format, request, order)
             if unit is not None:
                 units.append(unit)
         return require_languages(request, units, str(request.path))
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        yield from read_columns(unit, self.kind, request.score, request.min_score)
+        yield from read_columns(unit, self.format, self.score, self.min_score)
 
 
 def columnar_unit(source: CorpusSource, kind: str, request: ReadRequest, order: tuple[str, ...]) -> Unit | None:
@@ -156,7 +152,7 @@ def _guess(schema: pa.Schema, wanted: WantedLanguages, order: tuple[str, ...]) -
 
 
 def read_columns(
-    unit: Unit, kind: str, score: str | int | None = None, min_score: float = float("-inf")
+    unit: Unit, kind: str, score: str | int | None = None, min_score: float | None = None
 ) -> Iterator[Chunk]:
     """Read a unit's columns in batches.
 
@@ -304,7 +300,7 @@ def _decoded(array: pa.Array) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int, min_score: float) -> pl.DataFrame:
+def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int, min_score: float | None) -> pl.DataFrame:
     frame = pl.from_arrow(pa.Table.from_batches([batch]))
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
     lacks = pl.coalesce(pl.when(pl.col(language).is_null()).then(pl.lit(language)) for language in group)

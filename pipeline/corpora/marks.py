@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from pipeline.corpora.base import ReadRequest
+from pipeline.corpora.base import LEFT_OUT, Mark, Reader, ReadRequest
 
 GOOD, APPROVED = "good", "approved"
 """Someone stands for the translation: what it was made from counts no more; and someone else has looked at it."""
@@ -87,6 +88,21 @@ def marks_of(found: Iterable[Said]) -> tuple[tuple[str, str], ...]:
     outdone = {"fuzzy", "machine"} if marks.keys() & {GOOD, APPROVED} else set[str]()
     outdone |= {"unapproved"} if APPROVED in marks else set()
     return tuple((mark, marks[mark]) for mark in ORDER if mark in marks and mark not in outdone)
+
+
+class Marked(Reader):
+    """A format with marks of quality.
+
+    Attributes:
+        leave_out: which units are left out for them (docs/corpora.md). A unit without a translation is left out whatever
+            stands here. Units with a mark that isn't listed are taken, and counted.
+    """
+
+    leave_out: list[Mark] = list(LEFT_OUT)
+
+    def asked(self, request: ReadRequest) -> ReadRequest:
+        """The request with the marks for which units are left out."""
+        return replace(request, leave_out=tuple(self.leave_out))
 
 
 def left_out(marks: Iterable[tuple[str, str]], request: ReadRequest, where: str) -> tuple[str | None, str | None]:

@@ -116,8 +116,6 @@ def check_names(request: ReadRequest, units: Sequence[Unit]) -> None:
         UserError: see `refuse_swapped` and `refuse_same`.
     """
     where = f"corpus {request.name}"
-    if request.files:
-        refuse_swapped(dict(request.files), request.wanted, f"{where}: files", f"swap them, {UNLESS}")
     columns = {language: column for language, column in request.columns if isinstance(column, str)}
     refuse_swapped(columns, request.wanted, f"{where}: columns", f"swap them, {UNLESS}")
     refuse_same({language: str(column) for language, column in request.columns}, f"{where}: columns")

@@ -1,42 +1,30 @@
-"""The formats by name, and from params.yaml to readers."""
+"""From params.yaml to what is asked of readers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
-from pipeline.config.prepare import Corpus, TextFile
+from pipeline.config.prepare import FORMATS, Corpus, FormattedFiles, TextFile
 from pipeline.console.errors import UserError
 from pipeline.corpora.base import Reader, ReadRequest
-from pipeline.corpora.columnar import ColumnarReader
-from pipeline.corpora.huggingface import HuggingFaceReader
-from pipeline.corpora.jsonl import JsonLinesReader
-from pipeline.corpora.moses import MosesReader
 from pipeline.corpora.named import UNLESS, refuse_swapped
-from pipeline.corpora.node_docs import NodeDocsReader
-from pipeline.corpora.opus_zip import OpusZipReader
-from pipeline.corpora.plain import TextReader
-from pipeline.corpora.po import PoReader
-from pipeline.corpora.tabular import CsvReader, TsvReader
-from pipeline.corpora.tmx import TmxReader
-from pipeline.corpora.xliff import XliffReader
 from pipeline.ground.languages import LanguagePair, WantedLanguages
 
-READERS: dict[str, Reader] = {
-    "moses": MosesReader(),
-    "tsv": TsvReader(),
-    "csv": CsvReader(),
-    "jsonl": JsonLinesReader(),
-    "parquet": ColumnarReader("parquet"),
-    "arrow": ColumnarReader("arrow"),
-    "tmx": TmxReader(),
-    "xliff": XliffReader(),
-    "po": PoReader(),
-    "opus-zip": OpusZipReader(),
-    "huggingface": HuggingFaceReader(),
-    "node-docs": NodeDocsReader(),
-    "text": TextReader(),
-}
+
+def reader_of(files: FormattedFiles) -> Reader:
+    """The reader of files that params.yaml names, with the options that stand there."""
+    return cast(Reader, files.how)
+
+
+def plain_reader(name: str) -> Reader:
+    """The reader of a format, with its default options.
+
+    Raises:
+        RegistryError: if there is no such format.
+    """
+    return cast(Reader, FORMATS.find(name).model_validate({}))
 
 
 def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) -> ReadRequest:
@@ -45,7 +33,7 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
     Raises:
         UserError: if there are none.
     """
-    languages = tuple(corpus.languages or corpus.files or corpus.columns)
+    languages = tuple(corpus.languages or corpus.how.named_files or corpus.columns)
     known = {language for pair in pairs for language in (pair.a, pair.b)}
     if unknown := [language for language in corpus.rename.values() if language not in known]:
         raise UserError(
@@ -63,18 +51,10 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
         root=root,
         groups=groups,
         path=corpus.path,
-        files=tuple(corpus.files.items()),
-        package=corpus.package,
-        dataset=corpus.dataset,
-        revision=corpus.revision,
         languages=languages,
         columns=tuple(corpus.columns.items()),
         encoding=corpus.encoding,
-        delimiter=corpus.delimiter,
-        score=corpus.score,
-        min_score=float("-inf") if corpus.min_score is None else corpus.min_score,
         rename=tuple(corpus.rename.items()),
-        leave_out=tuple(corpus.leave_out),
     )
 
 
@@ -102,6 +82,5 @@ def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> ReadRe
         languages=(text.language,),
         columns=columns,
         encoding=text.encoding,
-        delimiter=text.delimiter,
         rename=tuple(text.rename.items()),
     )

@@ -8,22 +8,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import chain
 
 import polars as pl
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import (
-    SCORE,
-    Chunk,
     CorpusSource,
     ReadRequest,
     Unit,
-    chunked_groups,
-    complete,
     require_languages,
-    score_reasons,
 )
 from pipeline.corpora.lines import MAX_LINE_BYTES, read_lines
 from pipeline.corpora.places import Found, find_files
@@ -33,6 +26,16 @@ DELIMITERS = (" ||| ", "|||", "\t", ";", "|", ",")
 
 MAX_RECORD_CHARS = 16 << 20
 """Of a CSV record, whose fields may each hold any number of lines."""
+
+
+def check_delimiter(delimiter: str | None) -> None:
+    """Refuse what can stand between no columns.
+
+    Raises:
+        ValueError: saying what can.
+    """
+    if delimiter is not None and (not delimiter or "\n" in delimiter or "\r" in delimiter):
+        raise ValueError(f"delimiter: found {delimiter!r}, expected at least one character, and no line end")
 
 
 def column_units(request: ReadRequest, default_by_order: bool = True) -> list[Unit]:
@@ -66,73 +69,18 @@ def _column_unit(found: Found, request: ReadRequest, default_by_order: bool) -> 
     return Unit((found.source,), tuple(groups), tuple(columns.items()))
 
 
-class TsvReader:
-    """Format ``tsv``."""
-
-    def units(self, request: ReadRequest) -> list[Unit]:
-        """See `pipeline.corpora.base.Reader`."""
-        return column_units(request)
-
-    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
-        """See `pipeline.corpora.base.Reader`."""
-        source = unit.sources[0]
-        frames = read_lines(source, request.encoding)
-        wanted = unit if request.score is None else replace(unit, columns=(*unit.columns, (SCORE, request.score)))
-        if any(isinstance(column, str) for _, column in wanted.columns):
-            first = next(frames, None)
-            if first is None:
-                raise InputError(source.name, "is empty, expected a header with the columns' names", 1)
-            positions = header_positions(source.name, first["text"][0].split(request.delimiter or "\t"), wanted)
-            frames = chain([first.slice(1)], frames)
-        else:
-            positions = {language: int(column) for language, column in wanted.columns}
-        for frame in frames:
-            yield from self._chunks(frame, unit, positions, source.name, request)
-
-    def _chunks(
-        self, frame: pl.DataFrame, unit: Unit, positions: dict[str, int], name: str, request: ReadRequest
-    ) -> Iterator[Chunk]:
-        delimiter = request.delimiter or "\t"
-        read = {language for group in unit.groups for language in group} | (positions.keys() & {SCORE})
-        needed = max(positions[column] for column in read) + 1
-        fields = frame["text"].str.splitn(delimiter, needed + 1)
-        frame = frame.with_columns(fields=fields)
-        for group in unit.groups:
-            sides = [pl.col("fields").struct.field(f"field_{positions[language]}") for language in group]
-            missing = pl.any_horizontal(side.is_null() for side in sides)
-            low, score = pl.lit(None, pl.String), pl.lit(None, pl.String)
-            if SCORE in positions:
-                field = pl.col("fields").struct.field(f"field_{positions[SCORE]}")
-                missing |= field.is_null()
-                low, score = score_reasons(field, request.min_score)
-            count = pl.col("text").str.count_matches(delimiter, literal=True) + 1
-            detail = pl.format("{} columns, expected {}{}", count, needed, _likely(pl.col("text"), count, delimiter))
-            unusable = pl.col("reason").is_not_null()
-            columns = {
-                "a": pl.when(unusable | missing).then("text").otherwise(sides[0]),
-                "b": pl.when(unusable | missing).then(pl.lit("")).otherwise(sides[1])
-                if len(group) > 1
-                else pl.lit(None),
-                "file": pl.lit(name),
-                "doc": pl.lit(""),
-                "reason": pl.coalesce("reason", pl.when(missing).then(pl.lit("missing-column")), low),
-                "detail": pl.coalesce(
-                    "detail", pl.when(missing & ~unusable).then(detail), pl.when(~unusable).then(score)
-                ),
-            }
-            yield Chunk(group, complete(frame.with_columns(**columns)))
-
-
-def _likely(text: pl.Expr, count: pl.Expr, delimiter: str) -> pl.Expr:
+def likely_delimiter(text: pl.Expr, count: pl.Expr, delimiter: str) -> pl.Expr:
     """What is to be said of a line of one column that holds what other files have between columns."""
     others = [other for other in DELIMITERS if other not in delimiter]
     cases = [
-        pl.when((count == 1) & text.str.contains(other, literal=True)).then(pl.lit(_advice(other))) for other in others
+        pl.when((count == 1) & text.str.contains(other, literal=True)).then(pl.lit(delimiter_advice(other)))
+        for other in others
     ]
     return pl.coalesce([*cases, pl.lit("")])
 
 
-def _advice(delimiter: str) -> str:
+def delimiter_advice(delimiter: str) -> str:
+    """What to try where columns lack and a line holds this."""
     shown = "\\t" if delimiter == "\t" else delimiter
     return f"; is it separated by '{shown}'? then give the corpus 'delimiter: \"{shown}\"'"
 
@@ -151,46 +99,11 @@ def header_positions(name: str, header: list[str], unit: Unit) -> dict[str, int]
             positions[language] = header.index(column)
         else:
             shown = ", ".join(field[:40] for field in header[:10])
-            likely = next((_advice(other) for other in DELIMITERS if len(header) == 1 and other in header[0]), "")
+            likely = next(
+                (delimiter_advice(other) for other in DELIMITERS if len(header) == 1 and other in header[0]), ""
+            )
             raise InputError(name, f"has no column {column!r}; its columns are {shown}{likely}", 1)
     return positions
-
-
-class CsvReader:
-    """Format ``csv``."""
-
-    def units(self, request: ReadRequest) -> list[Unit]:
-        """See `pipeline.corpora.base.Reader`."""
-        return column_units(request)
-
-    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
-        """See `pipeline.corpora.base.Reader`."""
-        yield from chunked_groups(self._rows(unit, request))
-
-    def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[tuple[tuple[str, ...], tuple[object, ...]]]:
-        source = unit.sources[0]
-        bad: dict[int, tuple[str, str | None]] = {}
-        rows = csv_rows(source, request.encoding, bad, request.delimiter or ",")
-        positions = {language: column for language, column in unit.columns if isinstance(column, int)}
-        if len(positions) < len(unit.columns):
-            header = next(rows, None)
-            if header is None:
-                raise InputError(source.name, "is empty, expected a header with the columns' names", 1)
-            positions = header_positions(source.name, header[1], unit)
-        for line, fields in rows:
-            reason, detail = bad.pop(line, (None, None))
-            for group in unit.groups:
-                sides = [
-                    fields[positions[language]] if positions[language] < len(fields) else None for language in group
-                ]
-                if reason is None and None in sides:
-                    detail = f"{len(fields)} columns, expected {max(positions.values()) + 1}"
-                    if len(fields) == 1 and (other := next((one for one in DELIMITERS if one in fields[0]), None)):
-                        detail += _advice(other)
-                    yield group, (",".join(fields), "", source.name, line, "", "missing-column", detail)
-                else:
-                    side_b = sides[1] if len(group) > 1 else None
-                    yield group, (sides[0], side_b, source.name, line, "", reason, detail)
 
 
 def csv_rows(

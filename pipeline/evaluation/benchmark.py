@@ -5,17 +5,19 @@ A benchmark's sentences are held in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.evaluate import EvaluationBenchmark
+from pipeline.evaluation.published import BenchmarkSource
 from pipeline.ground.arrays import Rows
 from pipeline.mining.judging.bucc import BuccSet
-
-Kind = Literal["tatoeba", "flores", "ntrex", "bucc", "bucc-retrieval", "stsb", "korsts", "jsts", "sts", "sts22"]
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Benchmark:
     """
 
     name: str
-    kind: Kind
+    kind: str
     tasks: tuple[Task, ...]
 
     def texts(self) -> list[str]:
@@ -177,3 +179,29 @@ class Benchmark:
             for language, texts in task.sides():
                 found.setdefault(language, {}).update(dict.fromkeys(texts))
         return {language: list(texts) for language, texts in found.items()}
+
+
+class PublishedBenchmark(EvaluationBenchmark):
+    """What a benchmark derives from: a file of `pipeline.evaluation.benchmarks`, or a class that a package brings.
+
+    Its fields are keys of an entry of ``evaluate.benchmarks`` in params.yaml, besides those that all have.
+
+    Attributes:
+        published: where its files are had.
+        file_language: of a file's name, with the language's code as its first group; None: names tell no language.
+    """
+
+    published: ClassVar[tuple[BenchmarkSource, ...]] = ()
+    file_language: ClassVar[re.Pattern[str] | None] = None
+
+    def tasks(self, folder: Path, languages: Sequence[str] | None) -> Sequence[Task]:
+        """Read its files. Holds its sentences in memory.
+
+        Args:
+            folder: where they are; others in it are left alone.
+            languages: only tasks whose languages are all among these canonical codes; all if None.
+
+        Raises:
+            InputError: if files are missing, of different lengths or of another form; the line names file and line.
+        """
+        raise NotImplementedError

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.console.progress import progress
-from pipeline.evaluation.catalogue import BenchmarkSource, PinnedArchive, PinnedFile
+from pipeline.evaluation.catalogue import file_names
+from pipeline.evaluation.published import BenchmarkSource, PinnedArchive, PinnedFile
 from pipeline.ground.atomic import atomic_file
 from pipeline.ground.hashing import file_hash
 
@@ -81,7 +82,7 @@ def fetch(source: BenchmarkSource, folder: Path, languages: Sequence[str] | None
         )
     if source.archive is not None:
         return _fetch_archive(source, source.archive, folder, languages)
-    wanted = set(source.file_names([file.name for file in source.files], languages))
+    wanted = set(file_names(source, [file.name for file in source.files], languages))
     files = [file for file in source.files if file.name in wanted]
     if not files:
         raise UserError(f"{source.name}: has no files in the languages {', '.join(languages or [])}")
@@ -165,7 +166,7 @@ def unpack(
     try:
         with tarfile.open(path, "r:*") as opened:
             members = _checked(path, opened, archive)
-            names = source.file_names(sorted(members), languages)
+            names = file_names(source, sorted(members), languages)
             for name in names:
                 content = opened.extractfile(members[name])
                 if content is None:

@@ -17,6 +17,10 @@ from pipeline.console.errors import InputError
 from pipeline.console.plain_text import clip, has_surrogate
 from pipeline.evaluation.benchmark import Similarity
 from pipeline.evaluation.lines import read_lines
+from pipeline.ground.languages import match_language
+
+SCALE = (0.0, 5.0)
+"""Of most benchmarks' scores."""
 
 FIELD_CHARS = 1 << 24
 """Of one cell: whole news articles stand in them."""
@@ -111,3 +115,8 @@ def _score(row: RatedPair, scale: tuple[float, float]) -> float:
             row.line,
         )
     return score
+
+
+def wanted_language(code: str, languages: Sequence[str] | None) -> str | None:
+    """The language that a code means, if it is wanted."""
+    return code if languages is None else match_language(code, tuple(languages))

@@ -122,7 +122,8 @@ def _corpora(known: KnownOrigin | None) -> list[CorpusLine]:
     for corpus in known.params.prepare.corpora:
         counts = account.get(corpus.name, {})
         read, kept, held = (value_text(counts.get(key)) for key in ("read", "kept", "heldout"))
-        origin = corpus.dataset or (f"package {corpus.package}" if corpus.package else NONE)
+        package = getattr(corpus, "package", None)
+        origin = getattr(corpus, "dataset", None) or (f"package {package}" if package else NONE)
         lines.append(CorpusLine(cell(corpus.name), cell(origin), cell(corpus.licence), read, kept, held))
     return lines
 

@@ -49,4 +49,8 @@ def _languages(known: KnownOrigin | None) -> list[str] | None:
 
 
 def _datasets(known: KnownOrigin | None) -> list[str]:
-    return [corpus.dataset for corpus in known.params.prepare.corpora if corpus.dataset] if known else []
+    return [
+        dataset
+        for corpus in (known.params.prepare.corpora if known else [])
+        if (dataset := getattr(corpus, "dataset", None))
+    ]

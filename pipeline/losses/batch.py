@@ -146,6 +146,16 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
+def soft_labels(similarities: Tensor, temperature: float) -> Tensor:
+    """Weights w [n, m]: each row of similarities as a distribution over columns, in float32 at least.
+
+    Example:
+        >>> soft_labels(torch.tensor([[1.0, 0.6]]), 1.0)
+        tensor([[0.5987, 0.4013]])
+    """
+    return torch.softmax(at_least_float32(similarities) / temperature, dim=1)
+
+
 def _check(what: str, x: Tensor, y: Tensor, labels: Tensor, points: Tensor | None) -> None:
     if x.ndim != 2 or x.shape != y.shape or len(x) == 0:
         raise ValueError(f"{what}: x is {list(x.shape)} and y is {list(y.shape)}, expected the same [n, d] with n > 0")

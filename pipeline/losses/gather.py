@@ -28,7 +28,7 @@ def gather_columns(batch: Batch, group: dist.ProcessGroup | None = None, sizes: 
     """The batch with the rows of all processes, in order of rank, as its columns.
 
     Every process of the group must call it. Without torch.distributed, or alone, the batch comes back as it is. Losses with
-    parameters of their own (`pipeline.losses.mse`) must be averaged over processes like the student.
+    parameters of their own (`pipeline.losses.projection`) must be averaged over processes like the student.
 
     Args:
         batch: this process' rows; it must have no columns yet (append queues afterwards).

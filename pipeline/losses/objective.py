@@ -28,7 +28,7 @@ class Objective(Protocol):
 class Loss(nn.Module):
     """A scalar to minimise, made of named parts.
 
-    It is a module because it may have parameters of its own (`pipeline.losses.mse`): they are trained with the
+    It is a module because it may have parameters of its own (`pipeline.losses.projection`): they are trained with the
     student's and belong in its checkpoints, but not in the saved student.
     """
 

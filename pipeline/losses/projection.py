@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pipeline.losses.batch import at_least_float32
+from pipeline.losses.batch import Batch, at_least_float32
+from pipeline.losses.objective import Loss, Objective
 
 
 class TeacherSpace(nn.Module):
@@ -32,3 +33,24 @@ class TeacherSpace(nn.Module):
         vectors = at_least_float32(student)
         with torch.autocast(vectors.device.type, enabled=False):
             return vectors if self.projection is None else self.projection(vectors)
+
+
+class Projected(Loss):
+    """Both sides' vectors, in the teacher's space, held to a target there.
+
+    Args:
+        target: what they are held to.
+        student_dimension: d.
+        teacher_dimension: t.
+        seed: of the map's start.
+    """
+
+    def __init__(self, target: Objective, student_dimension: int, teacher_dimension: int, seed: int = 0) -> None:
+        super().__init__()
+        self.target = target
+        self.space = TeacherSpace(student_dimension, teacher_dimension, seed)
+
+    def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Two parts: ``x`` and ``y``."""
+        measure = self.target.against(batch)
+        return {"x": measure(self.space(batch.x)), "y": measure(self.space(batch.y))}

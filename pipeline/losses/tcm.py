@@ -31,7 +31,7 @@ class TCM(Loss):
 
     Example:
         >>> import torch
-        >>> from pipeline.losses.similarity_mse import SimilarityMSE
+        >>> from pipeline.losses.terms.similarity_mse import SimilarityMSE
         >>> x, y = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]])
         >>> TCM(SimilarityMSE(), weight=3.0)(Batch(x=x, y=y, labels=x))  # 3·(1 + 1) + (0 + 0)
         tensor(6.)

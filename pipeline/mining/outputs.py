@@ -1,8 +1,8 @@
 """Mined pairs in the formats that others read.
 
-Parquet holds everything; the others hold the two texts and, where there is room, the score. Every writer streams,
-keeps the order of the pairs, and gives both sides equally many lines: what would break a line (line and paragraph
-separators) or a column (tabs, in TSV) becomes a space.
+Parquet holds everything; the others (`pipeline.mining.formats` has them) hold the two texts and, where there is room, the
+score. Every writer streams, keeps the order of the pairs, and gives both sides equally many lines: what would break a line
+(line and paragraph separators) or a column (tabs, in TSV) becomes a space.
 
 Texts are written as they are otherwise. A TSV is meant for programs; a cell that begins with ``=``, ``+``, ``-`` or
 ``@`` is a formula to a spreadsheet, and changing it would corrupt a corpus, so import the file as text there.
@@ -11,31 +11,25 @@ Texts are written as they are otherwise. A TSV is meant for programs; a cell tha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
-from xml.sax.saxutils import escape, quoteattr
+from typing import Any, ClassVar, TextIO
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.artifacts.shards import METADATA_KEY
 from pipeline.artifacts.table_rows import take_rows
+from pipeline.console.errors import UserError
 from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.ground.atomic import atomic_file
-from pipeline.ground.hashing import canonical_json
+from pipeline.ground.registry import Registry
 from pipeline.mining.retrieval import Candidates
 
 BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 """Everything that some reader of text files takes for the end of a line."""
-
-FORBIDDEN_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 allows in no form, not even as a character reference."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +56,61 @@ class OutputSide:
         return texts
 
 
+@dataclass(frozen=True)
+class PairsToWrite:
+    """Pairs, and all that some form of output may say of them.
+
+    Attributes:
+        pairs: in the order of the file.
+        a: side a's sentences.
+        b: side b's.
+        made_by: the run's identity (models, options, threshold, search): JSON values, no times, no paths.
+        more: further columns, by side a's rows [n].
+        ids: of each side's rows, the ids that its sentences came with; None where they came without.
+    """
+
+    pairs: Candidates
+    a: OutputSide
+    b: OutputSide
+    made_by: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, pl.Series] = field(default_factory=dict)
+    ids: tuple[Sequence[str], Sequence[str]] | None = None
+
+
+class PairFormat:
+    """A form in which pairs are written: a file of `pipeline.mining.formats`.
+
+    Attributes:
+        name: the suffix of its files, without the dot.
+        needs_languages: whether both sides' languages must be known.
+        needs_ids: whether sentences must have come with ids.
+    """
+
+    name: ClassVar[str] = ""
+    needs_languages: ClassVar[bool] = False
+    needs_ids: ClassVar[bool] = False
+
+    def write(self, path: Path, found: PairsToWrite) -> None:
+        """Write pairs, holding at most 65,536 and their texts in memory; a file that is cut short is never seen."""
+        raise NotImplementedError
+
+
+PAIR_FORMATS = Registry("form of output", "pipeline.mining.formats", PairFormat)
+
+
+def format_of(path: Path) -> PairFormat:
+    """The form of a file, by its suffix.
+
+    Raises:
+        UserError: if there is none of that suffix.
+    """
+    names = PAIR_FORMATS.names()
+    if (name := path.suffix.removeprefix(".")) not in names:
+        expected = ", ".join(f".{name}" for name in names)
+        raise UserError(f"--out: {path}: found suffix {path.suffix!r}, expected one of {expected}")
+    return PAIR_FORMATS.find(name)()
+
+
 def one_line(text: str) -> str:
     r"""A text without anything that ends a line: runs of such characters become one space.
 
@@ -76,7 +125,8 @@ def _parts(pairs: Candidates) -> Iterator[Candidates]:
         yield pairs.take(np.arange(start, min(start + CHUNK, len(pairs))))
 
 
-def _text_parts(pairs: Candidates, a: OutputSide, b: OutputSide) -> Iterator[tuple[Candidates, list[str], list[str]]]:
+def text_parts(pairs: Candidates, a: OutputSide, b: OutputSide) -> Iterator[tuple[Candidates, list[str], list[str]]]:
+    """The pairs with their texts, at most 65,536 at a time."""
     for part in _parts(pairs):
         yield part, a.texts(part.row_a), b.texts(part.row_b)
 
@@ -101,50 +151,10 @@ def pair_tables(
         yield pa.table(columns)
 
 
-def write_parquet(
-    path: Path,
-    pairs: Candidates,
-    a: OutputSide,
-    b: OutputSide,
-    made_by: Mapping[str, Any],
-    more: Mapping[str, pl.Series] | None = None,
-) -> None:
-    """Write everything that is known of the pairs (zstd); holds 65,536 pairs and their texts in memory.
-
-    Args:
-        path: where to.
-        pairs: in the order of the file.
-        a: side a's sentences.
-        b: side b's.
-        made_by: the run's identity (models, options, threshold, search): JSON values, no times, no paths.
-        more: further columns, by side a's rows [n].
-    """
-    identity = {"kind": "mined", "languages": [a.language, b.language], **made_by}
-    tables = pair_tables(pairs, a, b, more)
-    first = next(tables)
-    schema = first.schema.with_metadata({METADATA_KEY: canonical_json(identity).encode()})
-    with atomic_file(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        writer.write_table(first.cast(schema))
-        for table in tables:
-            writer.write_table(table.cast(schema))
-
-
-def _open(stack: ExitStack, path: Path) -> TextIO:
+def open_text(stack: ExitStack, path: Path) -> TextIO:
+    """A text file that is there when the stack ends without an error."""
     temporary = stack.enter_context(atomic_file(path))
     return stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
-
-
-def write_tsv(path: Path, pairs: Candidates, a: OutputSide, b: OutputSide) -> None:
-    """Write LASER's format: ``score TAB text of a TAB text of b``; scores with six decimals."""
-    with ExitStack() as stack:
-        opened = _open(stack, path)
-        for part, texts_a, texts_b in _text_parts(pairs, a, b):
-            for score, one, other in zip(part.score.tolist(), texts_a, texts_b, strict=True):
-                opened.write(f"{score:.6f}\t{_cell(one)}\t{_cell(other)}\n")
-
-
-def _cell(text: str) -> str:
-    return one_line(text).replace("\t", " ")
 
 
 def write_moses(stem: Path, pairs: Candidates, a: OutputSide, b: OutputSide) -> tuple[Path, Path]:
@@ -157,57 +167,8 @@ def write_moses(stem: Path, pairs: Candidates, a: OutputSide, b: OutputSide) -> 
         raise ValueError(f"both sides are {a.language!r}; Moses files are named by language")
     paths = stem.with_name(f"{stem.name}.{a.language}"), stem.with_name(f"{stem.name}.{b.language}")
     with ExitStack() as stack:
-        files = [_open(stack, path) for path in paths]
-        for _, *sides in _text_parts(pairs, a, b):
+        files = [open_text(stack, path) for path in paths]
+        for _, *sides in text_parts(pairs, a, b):
             for opened, texts in zip(files, sides, strict=True):
                 opened.writelines(f"{one_line(text)}\n" for text in texts)
     return paths
-
-
-def write_tmx(path: Path, pairs: Candidates, a: OutputSide, b: OutputSide) -> None:
-    """Write TMX 1.4: a translation unit a pair, with its score as the property ``x-score``.
-
-    Characters that XML 1.0 forbids become U+FFFD, so that their loss can be seen; everything else comes back unchanged.
-    """
-    with ExitStack() as stack:
-        opened = _open(stack, path)
-        opened.write(
-            '<?xml version="1.0" encoding="UTF-8"?>\n<tmx version="1.4">\n'
-            f'<header creationtool="softalign" creationtoolversion={quoteattr(_version())} segtype="sentence" '
-            f'o-tmf="softalign" adminlang="en" srclang={quoteattr(a.language)} datatype="plaintext"/>\n<body>\n'
-        )
-        for part, texts_a, texts_b in _text_parts(pairs, a, b):
-            for score, one, other in zip(part.score.tolist(), texts_a, texts_b, strict=True):
-                opened.write(
-                    f'<tu><prop type="x-score">{score:.6f}</prop>{_variant(a.language, one)}'
-                    f"{_variant(b.language, other)}</tu>\n"
-                )
-        opened.write("</body>\n</tmx>\n")
-
-
-def _variant(language: str, text: str) -> str:
-    return f"<tuv xml:lang={quoteattr(language)}><seg>{xml_text(text)}</seg></tuv>"
-
-
-def xml_text(text: str) -> str:
-    r"""Text as XML character data that a parser gives back unchanged, but for what XML forbids.
-
-    >>> xml_text("a < b & c\x00")
-    'a &lt; b &amp; c�'
-    """
-    return escape(FORBIDDEN_IN_XML.sub("\ufffd", text), {"\r": "&#13;"})
-
-
-def _version() -> str:
-    try:
-        return version("softalign")
-    except PackageNotFoundError:  # run from a source tree
-        return "0"
-
-
-WRITERS: dict[str, Callable[[Path, Candidates, OutputSide, OutputSide], object]] = {
-    ".tsv": write_tsv,
-    ".tmx": write_tmx,
-    ".moses": lambda path, pairs, a, b: write_moses(path.with_suffix(""), pairs, a, b),
-}
-"""The writers that need no identity, by the suffix of the file asked for (``out.moses`` gives ``out.<language>``)."""

@@ -31,6 +31,7 @@ from pipeline.planning.units import UnitCosts
 from pipeline.prepare.prepare import PrepareOutputs, prepare
 from pipeline.search.faiss_index import WIDER, build_index
 from pipeline.search.neighbors import mutual_neighbors
+from pipeline.training.anchors import AnchorPlan
 from pipeline.training.gradients import backward, piece_count
 from pipeline.training.objective import training_loss
 from pipeline.training.optimizer import adamw
@@ -177,7 +178,7 @@ def _prepare_lines(params: Params, folder: Path) -> float:
     pairs = [made_up_texts(PREPARE_LINES, seed) for seed in (1, 2)]
     for language, texts in zip(("en", "fr"), pairs, strict=True):
         (folder / f"text.{language}").write_text("\n".join(texts) + "\n", encoding="utf-8")
-    corpus = Corpus(name="measured", format="moses", path="text.{lang}")
+    corpus = Corpus.model_validate({"name": "measured", "format": "moses", "path": "text.{lang}"})
     section = params.prepare.model_copy(
         update={"corpora": [corpus], "text": [], "heldout": HeldOut(share=0.0), "max_bad_share": 1.0}
     )
@@ -203,8 +204,8 @@ def _train_rate(params: Params, student: SentenceModel, tokens: TokenBatch, teac
     model, optimizer = accelerator.prepare(student, adamw(torch.nn.ModuleDict({"s": student, "l": loss}), train))
     generator = np.random.default_rng(0)
     labels = teacher_dimension * (2 if params.labels.strategy == "average" else 1)
-    term = next((term for term in train.loss if term.name == "corpus"), None)
-    anchors = 0 if term is None else term.anchors + train.batch_size * (1 + term.neighbors)
+    plan = AnchorPlan.of(train, params.seed)
+    anchors = 0 if plan is None else plan.random + train.batch_size * (1 + plan.neighbors)
     pieces = piece_count(train.batch_size, 1, train.chunk)
 
     def unit(rows: int, dimension: int) -> Tensor:

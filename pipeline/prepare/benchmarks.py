@@ -5,7 +5,7 @@ The sentences of all benchmarks are held in memory, as hashes of their normal fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,11 @@ from numpy.typing import NDArray
 
 from pipeline.config.prepare import Decontaminate, ForbiddenText
 from pipeline.console.errors import UserError
-from pipeline.corpora.base import Chunk, CorpusSource, Reader, ReadRequest, Unit
-from pipeline.corpora.columnar import columnar_unit, read_columns
-from pipeline.corpora.jsonl import JsonLinesReader
-from pipeline.corpora.places import find_files
-from pipeline.corpora.plain import TextReader
-from pipeline.corpora.tabular import CsvReader, TsvReader
+from pipeline.corpora.base import ReadRequest
+from pipeline.corpora.registry import plain_reader
 from pipeline.text.near import NearIndex
 from pipeline.text.normalize import clean_text, normal_form
 
-READERS: dict[str, Reader] = {"text": TextReader(), "tsv": TsvReader(), "csv": CsvReader(), "jsonl": JsonLinesReader()}
 Flags = NDArray[np.bool_]
 ANY = "und"
 EXAMPLES = 5
@@ -73,15 +68,15 @@ class Benchmarks:
 
     def _normal_forms(self, number: int, benchmark: ForbiddenText, root: Path) -> pl.Series:
         """The unique normal forms of a benchmark's sentences; rows that can't be read are counted."""
-        request = benchmark_request(benchmark, root)
+        request, reader = benchmark_request(benchmark, root), plain_reader(benchmark.format)
         forms = []
-        for found in find_files(request):
-            columns: list[str | int | None] = [*benchmark.columns] or [None]
-            for column in columns:
-                for chunk in _chunks(benchmark, found.source, column, request):
-                    readable = chunk.frame.filter(pl.col("reason").is_null())
-                    self.unreadable[number] += chunk.frame.height - readable.height
-                    forms.append(readable.select(normal_form(clean_text(pl.col("a")))).to_series())
+        columns: list[str | int | None] = [*benchmark.columns] or [None]
+        for column in columns:
+            asked = request if column is None else replace(request, columns=((ANY, column),))
+            for chunk in (chunk for unit in reader.units(asked) for chunk in reader.read(unit, asked)):
+                readable = chunk.frame.filter(pl.col("reason").is_null())
+                self.unreadable[number] += chunk.frame.height - readable.height
+                forms.append(readable.select(normal_form(clean_text(pl.col("a")))).to_series())
         unique = pl.concat(forms).unique(maintain_order=True) if forms else pl.Series([], dtype=pl.String)
         unique = unique.filter(unique.str.len_bytes() > 0)
         if not len(unique):
@@ -155,16 +150,3 @@ class BenchmarkAccount:
             name: {"sentences": count, "removed": removed, "examples": examples}
             for name, count, removed, examples in rows
         }
-
-
-def _chunks(
-    benchmark: ForbiddenText, source: CorpusSource, column: str | int | None, request: ReadRequest
-) -> Iterator[Chunk]:
-    columns: tuple[tuple[str, str | int], ...] = () if column is None else ((ANY, column),)
-    request = replace(request, columns=columns)
-    if benchmark.format in {"parquet", "arrow"}:
-        unit = columnar_unit(source, benchmark.format, request, ())
-        return read_columns(unit, benchmark.format) if unit else iter(())
-    if not columns and benchmark.format in {"tsv", "csv"}:
-        columns = ((ANY, 0),)
-    return READERS[benchmark.format].read(Unit((source,), ((ANY,),), columns), request)

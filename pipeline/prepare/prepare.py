@@ -34,7 +34,7 @@ from pipeline.compute.work import Crew, Engine, Terms
 from pipeline.config.params import Params
 from pipeline.config.prepare import Prepare
 from pipeline.console.progress import progress
-from pipeline.corpora.registry import corpus_request, text_request
+from pipeline.corpora.registry import corpus_request, reader_of, text_request
 from pipeline.ground.atomic import atomic_folder
 from pipeline.prepare.account import Account
 from pipeline.prepare.benchmarks import BenchmarkAccount, Benchmarks
@@ -111,13 +111,13 @@ def _run(
     works = plan(
         [
             (
-                corpus.format,
+                reader_of(corpus),
                 corpus_request(corpus, params.language_pairs, root),
                 config.heldout if corpus.heldout else None,
             )
             for corpus in config.corpora
         ]
-        + [(text.format, text_request(text, root, params.languages), None) for text in config.text]
+        + [(reader_of(text), text_request(text, root, params.languages), None) for text in config.text]
     )
     with ExitStack() as stack:
         folders = PrepareOutputs(

@@ -10,9 +10,8 @@ import polars as pl
 from pipeline.config.prepare import HeldOut
 from pipeline.console.errors import UserError
 from pipeline.console.progress import Advance
-from pipeline.corpora.base import NOT_BAD, Chunk, ReadRequest, Unit, coalesced
+from pipeline.corpora.base import NOT_BAD, Chunk, Reader, ReadRequest, Unit, coalesced
 from pipeline.corpora.named import check_names
-from pipeline.corpora.registry import READERS
 from pipeline.prepare.account import Account
 from pipeline.prepare.cleaning import ChunkToClean
 
@@ -26,20 +25,20 @@ class CleaningWork:
 
     Attributes:
         number: its position among all corpora.
-        format: its format.
+        reader: of its format, with the options that params.yaml has for it.
         request: what is asked of the reader.
         units: what the reader found.
         heldout: which documents of it are held out, if any.
     """
 
     number: int
-    format: str
+    reader: Reader
     request: ReadRequest
     units: list[Unit]
     heldout: HeldOut | None
 
 
-def plan(works: Sequence[tuple[str, ReadRequest, HeldOut | None]]) -> list[CleaningWork]:
+def plan(works: Sequence[tuple[Reader, ReadRequest, HeldOut | None]]) -> list[CleaningWork]:
     """Find the files of all corpora, before any is read.
 
     Raises:
@@ -47,8 +46,8 @@ def plan(works: Sequence[tuple[str, ReadRequest, HeldOut | None]]) -> list[Clean
             file for the same languages.
     """
     planned = [
-        CleaningWork(number, kind, request, READERS[kind].units(request), heldout)
-        for number, (kind, request, heldout) in enumerate(works)
+        CleaningWork(number, reader, request, reader.units(request), heldout)
+        for number, (reader, request, heldout) in enumerate(works)
     ]
     seen: dict[tuple[str, tuple[str, ...], tuple[tuple[str, str | int], ...]], str] = {}
     for work in planned:
@@ -104,7 +103,7 @@ class FirstPass:
     def _chunks(self, work: CleaningWork, advance: Advance) -> Iterator[Chunk]:
         left = self.limit
         for unit in work.units:
-            for chunk in READERS[work.format].read(unit, work.request):
+            for chunk in work.reader.read(unit, work.request):
                 if left is None:
                     yield chunk
                     continue

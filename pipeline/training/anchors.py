@@ -1,4 +1,4 @@
-"""Which label points of the whole corpus a batch is measured against (`pipeline.losses.corpus`)."""
+"""Which label points of the whole corpus a batch is measured against (`pipeline.losses.terms.corpus`)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.train import Anchored
 from pipeline.training.neighbors import StoredNeighborhoods
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class AnchorPlan:
     @classmethod
     def of(cls, train: Train, seed: int) -> AnchorPlan | None:
         """What params.yaml asks for; None if no term of the loss looks at anchors."""
-        term = next((term for term in train.loss if term.name == "corpus"), None)
-        return None if term is None else cls(term.anchors, term.neighbors, seed)
+        terms = [term for term in train.loss if isinstance(term, Anchored)]
+        return cls(max(term.anchors for term in terms), max(term.neighbors for term in terms), seed) if terms else None
 
     def draw(
         self, step: int, own: NDArray[np.int64], points: int, neighbors: StoredNeighborhoods | None

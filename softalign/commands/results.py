@@ -11,10 +11,9 @@ from pipeline.inspecting.view import Table, View
 from pipeline.reporting.current import current_evaluation
 from pipeline.reporting.near_copies import most_left_out
 from softalign.interface.console import show
+from softalign.projects.stages import stage_names
 from stages.running.layout import Layout
 from stages.running.leftovers import LeftOvers, in_words
-
-STAGES = ("prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mine", "evaluate", "report")
 
 
 def results_command(root: Path) -> None:
@@ -137,8 +136,9 @@ def _current(folder: Path, leftovers: LeftOvers | None) -> list[Path]:
 
 def _place(name: str) -> int:
     """Where a cost belongs in the order of stages; mine notes one for each language pair."""
+    stages = stage_names()
     return next(
-        (place for place, stage in enumerate(STAGES) if name == stage or name.startswith(f"{stage}-")), len(STAGES)
+        (place for place, stage in enumerate(stages) if name == stage or name.startswith(f"{stage}-")), len(stages)
     )
 
 

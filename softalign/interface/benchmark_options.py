@@ -39,23 +39,24 @@ class BenchmarkOptions:
         Raises:
             UserError: if one is named in another form, a name stands twice, or a benchmark can't be read.
         """
+        from pipeline.config.evaluate import BENCHMARKS
         from pipeline.console.errors import UserError
-        from pipeline.evaluation.reading import KINDS, read_benchmark
+        from pipeline.evaluation.reading import read_benchmark
 
         wanted = None if self.languages is None else language_codes(self.languages)
         if self.split not in ("dev", "test"):
             raise UserError(f"--split: found {self.split!r}, expected dev or test")
-        kinds = {str(kind): kind for kind in KINDS}
+        kinds = BENCHMARKS.names()
         found: dict[str, Benchmark] = {}
         for spec in self.benchmark or ():
             left, equals, folder = spec.partition("=")
             name, colon, kind = left.rpartition(":")
             if not equals or not folder or kind not in kinds:
-                raise UserError(f"--benchmark: found {spec!r}, expected KIND=DIR with KIND one of {', '.join(KINDS)}")
+                raise UserError(f"--benchmark: found {spec!r}, expected KIND=DIR with KIND one of {', '.join(kinds)}")
             name = name if colon else kind
             if name in found:
                 raise UserError(f"--benchmark: two are named {name!r}; name them as NAME:KIND=DIR")
-            found[name] = read_benchmark(name, kinds[kind], Path(folder), wanted, self.split)
+            found[name] = read_benchmark(name, kind, Path(folder), wanted, self.split)
         return tuple(found.values())
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pipeline.mining.files.outputs import PairOutputs
     from pipeline.mining.files.text import TextInput
 
-Formats = Literal["auto", "text", "bucc", "tsv", "csv", "jsonl", "parquet", "arrow", "tmx", "xliff", "po"]
-
 ModelOption = Annotated[
     str, Option("--model", help="A sentence-transformers folder, or a name on the hub.", rich_help_panel="Model")
 ]
@@ -44,7 +42,7 @@ class LanguagePairOptions:
         Args:
             src: the first side's file, folder or glob.
             trg: the second side's.
-            form: the format of both, one of `Formats`.
+            form: the format of both: a corpus format, ``bucc`` or ``auto``.
             columns: the column of each side's text, where the format has columns.
 
         Raises:
@@ -86,7 +84,9 @@ class LanguagePairOptions:
 class TextOptions(LanguagePairOptions):
     """In which form two texts are given."""
 
-    format: Annotated[Formats, Option(help="Of both texts; auto goes by the names.")] = "auto"
+    format: Annotated[str, Option(help="Of both texts: a corpus format, bucc, or auto, which goes by the names.")] = (
+        "auto"
+    )
     column: Annotated[
         str | None, Option(help="The column of the text, by name or number from 0; two with a comma if they differ.")
     ] = None
@@ -227,7 +227,7 @@ class KnownOptions:
         from dataclasses import replace
 
         from pipeline.console.errors import UserError
-        from pipeline.mining.files.text import LANGUAGE_INSIDE, TextInput
+        from pipeline.mining.files.text import TextInput
 
         if not self.known:
             if self.known_column is not None:
@@ -245,7 +245,7 @@ class KnownOptions:
             if len(parts) != 2:
                 raise UserError(f"--known-column: found {columns!r}, expected two columns with a comma, like 0,1")
             a, b = replace(a, column=parts[0]), replace(b, column=parts[1])
-        elif one_file and a.kind not in LANGUAGE_INSIDE:
+        elif one_file and not a.by_language:
             raise UserError(f"--known: {a.path} is {a.kind}; give --known-column, or a file for each side")
         a.check()
         b.check()
@@ -327,7 +327,7 @@ def document_inputs(documents: str | None, inputs: tuple[TextInput, TextInput]) 
     from dataclasses import replace
 
     from pipeline.console.errors import UserError
-    from pipeline.mining.files.text import LANGUAGE_INSIDE, TextInput
+    from pipeline.mining.files.text import TextInput
 
     if documents is None:
         return None
@@ -339,7 +339,7 @@ def document_inputs(documents: str | None, inputs: tuple[TextInput, TextInput]) 
         )
         return one, other
     for side in inputs:
-        if side.kind in LANGUAGE_INSIDE or side.kind in {"text", "bucc"}:
+        if side.by_language or side.kind in {"text", "bucc"}:
             raise UserError(
                 f"--documents: {side.path} is {side.kind}, which has no columns; expected two files with a comma, each with "
                 "a line for each of its rows"

@@ -13,7 +13,7 @@ from pipeline.encoders.resolve import resolve_model
 from pipeline.evaluation.cleanliness import stored_sentences
 from pipeline.evaluation.embedded import MeasuredModel, as_model
 from pipeline.evaluation.peers import open_peer
-from pipeline.evaluation.reading import read_benchmark
+from pipeline.evaluation.reading import read_files
 from pipeline.evaluation.run import Evaluation, seen_in, summary
 from pipeline.training.build import build_student
 from stages.inputs.models import (
@@ -46,7 +46,7 @@ def run_benchmarks(project: Project, folder: Path) -> dict[str, Any]:
     """
     params, layout = project.params, project.layout
     benchmarks = tuple(
-        read_benchmark(one.name, one.kind, layout.root / one.path, one.languages or params.used_languages, one.split)
+        read_files(one, layout.root / one.path, one.languages or params.used_languages)
         for one in params.evaluate.benchmarks
     )
     training = stored_sentences(layout.sentences / language for language in params.used_languages)

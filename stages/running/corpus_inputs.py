@@ -12,10 +12,7 @@ from pipeline.corpora.places import find_files
 from pipeline.corpora.registry import corpus_request, text_request
 from pipeline.prepare.benchmarks import benchmark_request
 from stages.running.command import Project
-from stages.running.named_inputs import Input
-
-READ_WHOLE = ("huggingface", "node-docs")
-"""Formats whose path is a folder that their reader goes through itself."""
+from stages.running.named_inputs import Input, plugin_input
 
 
 def corpus_inputs(project: Project) -> list[Input]:
@@ -27,6 +24,8 @@ def corpus_inputs(project: Project) -> list[Input]:
     config, root, languages = project.params.prepare, project.layout.root, project.params.languages
     found = [one for corpus in config.corpora for one in _corpus(project, corpus)]
     found += [_matching(f"prepare.text: {text.name}", text_request(text, root, languages)) for text in config.text]
+    for one in (*config.corpora, *config.text):
+        found += plugin_input(project, f"prepare: {one.name}", one)
     return found + [
         _matching(f"prepare.decontaminate.benchmarks: {one.name}", benchmark_request(one, root))
         for one in config.decontaminate.benchmarks
@@ -35,9 +34,9 @@ def corpus_inputs(project: Project) -> list[Input]:
 
 def _corpus(project: Project, corpus: Corpus) -> Iterator[Input]:
     root, key = project.layout.root, f"prepare.corpora: {corpus.name}"
-    if corpus.files:
-        yield Input(key, tuple(root / name for name in corpus.files.values()))
-    elif corpus.path is not None and corpus.format in READ_WHOLE:
+    if files := corpus.how.named_files:
+        yield Input(key, tuple(root / name for name in files.values()))
+    elif corpus.path is not None and corpus.how.whole_folder:
         yield Input(key, (root / corpus.path,))
     elif corpus.path is not None:
         yield _matching(key, corpus_request(corpus, project.params.language_pairs, root))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.base import Choice
 from stages.running.command import Project
 
 PACKAGE = "package:"
@@ -43,7 +44,7 @@ def named_inputs(project: Project, stage: str) -> list[Input]:
     kinds: dict[str, tuple[Callable[[Project], Iterator[Input]], ...]] = {
         "tokenize": (_teacher, _student),
         "teach": (_teacher,),
-        "train": (_start, _accelerate),
+        "train": (_start, _losses, _accelerate),
         "evaluate": (_benchmarks, _peers),
         "report": (_judgements,),
     }
@@ -69,6 +70,18 @@ def _start(project: Project) -> Iterator[Input]:
     yield from _teacher(project) if project.params.student.kind == "teacher" else _student(project)
 
 
+def plugin_input(project: Project, key: str, chosen: Choice) -> Iterator[Input]:
+    """The code of an installed package that brings what an entry names: an input like a file, if it lies in the project."""
+    if (origin := chosen.origin) is not None:
+        inside = origin.place.resolve().is_relative_to(project.layout.root.resolve())
+        yield Input(f"{key} of {origin}", (origin.place,), decides=inside)
+
+
+def _losses(project: Project) -> Iterator[Input]:
+    for term in project.params.train.loss:
+        yield from plugin_input(project, f"train.loss: {term.name}", term)
+
+
 def _accelerate(project: Project) -> Iterator[Input]:
     """The file that training runs under, unless it is the user's own default, outside of any project.
 
@@ -82,6 +95,7 @@ def _accelerate(project: Project) -> Iterator[Input]:
 def _benchmarks(project: Project) -> Iterator[Input]:
     for one in project.params.evaluate.benchmarks:
         yield Input(f"evaluate.benchmarks: {one.name}", (project.layout.root / one.path,))
+        yield from plugin_input(project, f"evaluate.benchmarks: {one.name}", one)
 
 
 def _peers(project: Project) -> Iterator[Input]:

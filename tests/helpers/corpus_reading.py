@@ -1,19 +1,30 @@
 """What the tests of the readers share."""
 
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from pipeline.config.prepare import FORMATS
 from pipeline.corpora.base import ReadRequest
-from pipeline.corpora.registry import READERS
+
+
+@dataclass(frozen=True)
+class Asked(ReadRequest):
+    """A request, and the options of the format that it is for."""
+
+    options: dict = field(default_factory=dict)
 
 
 def ask(root: Path, path: str | None, *pairs: str, **more) -> ReadRequest:
     groups = tuple(tuple(pair.split("-")) for pair in pairs)
-    return ReadRequest(name="c", root=root, groups=groups, path=path, **more)
+    known = {one.name for one in fields(ReadRequest)} - {"leave_out"}
+    options = {key: value for key, value in more.items() if key not in known}
+    common = {key: value for key, value in more.items() if key in known}
+    return Asked(name="c", root=root, groups=groups, path=path, options=options, **common)
 
 
 def read(kind: str, request: ReadRequest) -> list[dict]:
     """All rows, each with its languages as ``pair``."""
-    reader = READERS[kind]
+    reader = FORMATS.find(kind)(**request.options)
     rows = []
     for unit in reader.units(request):
         for chunk in reader.read(unit, request):

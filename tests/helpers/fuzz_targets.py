@@ -27,7 +27,7 @@ import zstandard
 from pipeline.console.errors import ParamsError, UserError
 from pipeline.console.plain_text import visible
 from pipeline.corpora.base import SCHEMA, ReadRequest
-from pipeline.corpora.registry import READERS
+from pipeline.corpora.registry import plain_reader
 
 ROWS_READ = 200_000
 """Small inputs that give more rows than this are bombs."""
@@ -128,7 +128,7 @@ def random_edits(rng: random.Random, words: Sequence[bytes]) -> list[Edit]:
 
 
 def _read_corpus(kind: str, request: ReadRequest) -> None:
-    reader, rows = READERS[kind], 0
+    reader, rows = plain_reader(kind), 0
     for unit in reader.units(request):
         for chunk in reader.read(unit, request):
             assert chunk.frame.schema == SCHEMA, f"{kind}: {chunk.frame.schema}"

@@ -15,17 +15,19 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.losses import Batch, Term, build_loss, gather_columns
+from pipeline.losses.batch import Batch
+from pipeline.losses.combine import build_loss
+from pipeline.losses.gather import gather_columns
 
 sys.path.insert(0, str(Path(__file__).parent))
-from loss_batches import unit
+from loss_batches import term, unit
 
 ROWS = 8
 TERMS = {
-    "soft": [Term("soft", 1.0, {"teacher_temperature": 0.1, "student_temperature": 0.1})],
-    "tcm": [Term("soft", 1.0, {"teacher_temperature": 0.2, "tcm": 0.5})],
-    "hard": [Term("hard", 1.0, {"margin": 0.1, "mask_duplicates": True})],
-    "sum": [Term("kl", 1.0, {"tcm": 1.0}), Term("similarity_mse", 3.0), Term("mse", 2.0)],
+    "soft": [term("soft", teacher=0.1, student=0.1)],
+    "tcm": [term("soft", teacher=0.2, tcm=0.5)],
+    "hard": [term("hard", margin=0.1, mask_duplicates=True)],
+    "sum": [term("kl", tcm=1.0), term("similarity_mse", 3.0), term("mse", 2.0)],
 }
 
 

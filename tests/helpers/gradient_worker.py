@@ -14,12 +14,14 @@ from safetensors.torch import save_file
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.model import TransformerModel
-from pipeline.losses import Batch, Term, build_loss, gather_columns
+from pipeline.losses.batch import Batch
+from pipeline.losses.combine import build_loss
+from pipeline.losses.gather import gather_columns
 from pipeline.training.gradients import backward
 from pipeline.training.optimizer import average_gradients
 
 sys.path.insert(0, str(Path(__file__).parent))
-from loss_batches import unit
+from loss_batches import term, unit
 
 PAIRS, BATCHES, TEACHER = 8, 2, 5
 
@@ -49,7 +51,7 @@ def tokens(pairs: int, seed: int) -> TokenBatch:
 
 def step(accelerator, student, chunk, pairs=PAIRS, batches=BATCHES):
     """The loss and every gradient, named, of one accumulated step, as `pipeline.training.step` takes it."""
-    terms = [Term("soft", 1.0, {"teacher_temperature": 0.1, "tcm": 0.5}), Term("mse", 2.0)]
+    terms = [term("soft", teacher=0.1, tcm=0.5), term("mse", 2.0)]
     loss = build_loss(terms, student_dimension=16, teacher_dimension=TEACHER, seed=3)
     model = accelerator.prepare(student)
     each = pairs // accelerator.num_processes

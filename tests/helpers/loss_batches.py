@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.losses import Batch
+from pipeline.config.train import LossTerm
+from pipeline.losses.batch import Batch
 
 
 def unit(rows, dimension, seed, dtype=torch.float64) -> Tensor:
@@ -24,3 +25,12 @@ def make_batch(rows=6, dimension=5, labels=4, teacher=3, seed=0, dtype=torch.flo
 
 def gradients(loss, batch) -> tuple[Tensor, Tensor]:
     return torch.autograd.grad(loss, (batch.x, batch.y))
+
+
+def term(name, weight=1.0, *, teacher=0.1, student=0.1, **options) -> LossTerm:
+    """A loss with its temperatures, if it has any."""
+    made = LossTerm.model_validate({"name": name, "weight": weight, **options})
+    temperature = (
+        {"temperature": {"teacher": teacher, "student": student}} if "temperature" in type(made).model_fields else {}
+    )
+    return LossTerm.model_validate({"name": name, "weight": weight, **options, **temperature})

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loss_batches import term
 from small import make_transformer
 
 from pipeline.artifacts.tokens import TokenBatch
@@ -13,7 +14,8 @@ from pipeline.encoders.model import StaticModel, embed
 from pipeline.encoders.pooling import normalise, pool
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
 from pipeline.labels.neighborhoods import soft_weights
-from pipeline.losses import Batch, Term, build_loss
+from pipeline.losses.batch import Batch
+from pipeline.losses.combine import build_loss
 from pipeline.mining.mine import mine
 from pipeline.search.neighbors import self_neighbors
 from pipeline.search.vectors import VectorError
@@ -40,10 +42,10 @@ def batch(rows: int, dtype: torch.dtype, same: bool) -> Batch:
 def test_losses_and_gradients_are_finite_at_any_temperature(name: str, rows: int, same: bool, dtype: torch.dtype):
     for teacher in TAUS if name == "soft" else (0.1,):
         for student in TAUS if name in CONTRASTIVE else (0.1,):
-            options = {"teacher_temperature": teacher, "student_temperature": student} if name == "soft" else {}
-            options = {"temperature": student} if name in {"hard", "kl"} else options
+            options = {"teacher": teacher, "student": student} if name == "soft" else {}
+            options = {"student": student} if name in {"hard", "kl"} else options
             made = batch(rows, dtype, same)
-            loss = build_loss([Term(name, 1.0, options)], student_dimension=8, teacher_dimension=6)(made)
+            loss = build_loss([term(name, 1.0, **options)], student_dimension=8, teacher_dimension=6)(made)
             loss.backward()
             assert torch.isfinite(loss), (name, teacher, student)
             assert torch.isfinite(made.x.grad).all()

@@ -20,9 +20,10 @@ from corpus_reading import ask, read, reasons, sides
 
 from pipeline.config.params import check_params, load_params
 from pipeline.console.errors import InputError, ParamsError, UserError
-from pipeline.corpora import lines, opus_zip, streams, tabular, xml
-from pipeline.corpora.registry import READERS
-from pipeline.evaluation import semeval
+from pipeline.corpora import lines, streams, tabular, xml
+from pipeline.corpora.formats import opus_zip
+from pipeline.corpora.registry import plain_reader
+from pipeline.evaluation.benchmarks import sts22
 from pipeline.evaluation.peers import open_vectors
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.ground import languages
@@ -38,7 +39,7 @@ def peak_growth(work) -> int:
 
 def drain(kind: str, request) -> int:
     """The rows of a corpus, without holding them."""
-    reader = READERS[kind]
+    reader = plain_reader(kind)
     return sum(chunk.frame.height for unit in reader.units(request) for chunk in reader.read(unit, request))
 
 
@@ -193,7 +194,7 @@ class TestBombs:
     def test_a_compressed_benchmark_is_no_larger_than_any_real_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(semeval, "MAX_BYTES", 1 << 20)
+        monkeypatch.setattr(sts22, "MAX_BYTES", 1 << 20)
         (tmp_path / "de.jsonl.gz").write_bytes(gzip.compress(bytes(2 << 20)))
         with pytest.raises(InputError, match=r"gives over 1 MiB; expected a benchmark's sentences"):
             read_benchmark("n", "sts22", tmp_path)

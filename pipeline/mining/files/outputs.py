@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from pipeline.console.errors import UserError
 from pipeline.mining.files.text import TextInput
 from pipeline.mining.files.vectors import EmbeddedText
-from pipeline.mining.judging.bucc import write_pairs
-from pipeline.mining.outputs import OutputSide, write_moses, write_parquet, write_tmx, write_tsv
+from pipeline.mining.outputs import OutputSide, PairsToWrite, format_of, write_moses
 from pipeline.mining.retrieval import Candidates
 from pipeline.text.rules import UNKNOWN
-
-SUFFIXES = (".parquet", ".tsv", ".tmx", ".ids")
 
 
 @dataclass(frozen=True)
@@ -26,7 +22,7 @@ class PairOutputs:
     """Where pairs go.
 
     Attributes:
-        files: the form of each follows from its suffix, one of `SUFFIXES`: ``.ids`` is BUCC's ``id TAB id``.
+        files: the form of each follows from its suffix, one of `pipeline.mining.formats`.
         moses: the stem of two Moses files, ``<stem>.<language>``, or None.
     """
 
@@ -46,10 +42,9 @@ class PairOutputs:
         """
         if not self.files and self.moses is None:
             raise UserError("--out: nothing to write; give --out FILE or --moses PREFIX")
-        for path in self.files:
-            if path.suffix not in SUFFIXES:
-                raise UserError(f"--out: {path}: found suffix {path.suffix!r}, expected one of {', '.join(SUFFIXES)}")
-        needing = ".tmx" if any(path.suffix == ".tmx" for path in self.files) else "--moses" if self.moses else None
+        forms = [format_of(path) for path in self.files]
+        named = [f".{form.name}" for form in forms if form.needs_languages] + (["--moses"] if self.moses else [])
+        needing = named[0] if named else None
         if needing and UNKNOWN in (a.language, b.language):
             unknown = a if a.language == UNKNOWN else b
             raise UserError(
@@ -57,8 +52,9 @@ class PairOutputs:
             )
         if self.moses and a.language == b.language:
             raise UserError(f"--moses: both sides are {a.language}, and Moses files are named by language")
-        if any(path.suffix == ".ids" for path in self.files) and (a.kind, b.kind) != ("bucc", "bucc"):
-            raise UserError("--out: .ids needs sentences with ids (BUCC's files, `id TAB sentence`)")
+        with_ids = [form.name for form in forms if form.needs_ids]
+        if with_ids and (a.kind, b.kind) != ("bucc", "bucc"):
+            raise UserError(f"--out: .{with_ids[0]} needs sentences with ids (BUCC's files, `id TAB sentence`)")
         inputs = {Path(side.path).resolve(): side for side in (a, b)}
         stems = [Path(f"{self.moses}.{side.language}") for side in (a, b)] if self.moses else []
         for path in (*self.files, *stems):
@@ -78,14 +74,9 @@ class PairOutputs:
         ``more`` are further columns of the Parquet file, by the rows of side a [n].
         """
         side_a, side_b = (OutputSide(side.text.language, side.text.table) for side in (a, b))
+        ids = None if a.text.ids is None or b.text.ids is None else (a.text.ids.ids, b.text.ids.ids)
+        found = PairsToWrite(pairs, side_a, side_b, made_by, more or {}, ids)
         for path in self.files:
-            if path.suffix == ".parquet":
-                write_parquet(path, pairs, side_a, side_b, made_by, more)
-            elif path.suffix == ".tsv":
-                write_tsv(path, pairs, side_a, side_b)
-            elif path.suffix == ".tmx":
-                write_tmx(path, pairs, side_a, side_b)
-            elif a.text.ids is not None and b.text.ids is not None:
-                write_pairs(path, np.stack([pairs.row_a, pairs.row_b], axis=1), a.text.ids, b.text.ids)
+            format_of(path).write(path, found)
         stems = write_moses(self.moses, pairs, side_a, side_b) if self.moses else ()
         return [*self.files, *stems]

@@ -21,36 +21,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.artifacts.keys import text_keys
-from pipeline.config.prepare import Clean
+from pipeline.config.prepare import FORMATS, Clean
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import NOT_BAD, ReadRequest, coalesced, file_source
-from pipeline.corpora.registry import READERS
+from pipeline.corpora.registry import plain_reader
 from pipeline.corpora.streams import read_utf8
 from pipeline.ground.hashing import Keys, as_keys
 from pipeline.ground.languages import canonical_language
+from pipeline.ground.registry import RegistryError
 from pipeline.mining.judging.bucc import Sentences, read_sentences
 from pipeline.text.rules import UNKNOWN, broken_rules, rules
 
 log = logging.getLogger(__name__)
 
 COMPRESSED = frozenset({"gz", "xz", "bz2", "zst"})
-SUFFIXES = {
-    "tsv": "tsv",
-    "csv": "csv",
-    "jsonl": "jsonl",
-    "ndjson": "jsonl",
-    "parquet": "parquet",
-    "arrow": "arrow",
-    "tmx": "tmx",
-    "xlf": "xliff",
-    "xliff": "xliff",
-    "po": "po",
-}
-"""Formats that a file's name tells; all others are text."""
-
-LANGUAGE_INSIDE = frozenset({"tmx", "xliff", "po"})
-"""Formats in which a side is found by its language, and rows are not lines."""
-
 RULES = ("", "missing-side", "too-short", "too-long", "letters", "script")
 """Rules about one sentence, by their number; 0 is none."""
 
@@ -68,7 +52,7 @@ class TextInput:
         option: the option that names it (``--src``), for messages.
         path: a file, folder or glob.
         language: canonical; `UNKNOWN` if nobody told.
-        format: ``text``, ``bucc``, or a format of `SUFFIXES`; ``auto`` goes by the name, and by the first line for BUCC's.
+        format: a corpus format, ``bucc``, or ``auto``, which goes by the name, and by the first line for BUCC's.
         column: the column that holds the text (name, or number from 0), of formats that have columns.
         encoding: the encoding of text files.
         pair: the languages of this side and the other, that of ``--src`` first: PO's messages are in the first.
@@ -87,15 +71,29 @@ class TextInput:
         """The format, told by the name and the first bytes if it is ``auto``."""
         if self.format != "auto":
             return self.format
-        found = next((SUFFIXES[part] for part in reversed(_name_parts(self.path)) if part in SUFFIXES), "text")
+        told = {suffix: name for name, reader in FORMATS.all().items() for suffix in reader.suffixes}
+        found = next((told[part] for part in reversed(_name_parts(self.path)) if part in told), "text")
         return "bucc" if found == "text" and _starts_like_bucc(self.path) else found
+
+    @property
+    def by_language(self) -> bool:
+        """Whether a side is found by its language, and rows are not lines."""
+        return self.kind != "bucc" and FORMATS.find(self.kind).by_language
 
     def check(self) -> None:
         """Refuse what plainly isn't there, before anything is loaded.
 
         Raises:
+            UserError: if there is no such format, or it is none of single files.
             InputError: if no file or folder has the name, and it is no pattern either.
         """
+        if (kind := self.kind) not in ("text", "bucc"):
+            try:
+                reader = FORMATS.find(kind)
+            except RegistryError as error:
+                raise UserError(f"--format: {error}") from None
+            if not reader.suffixes:
+                raise UserError(f"--format: {kind} is a format of corpora in params.yaml; expected one of single files")
         if not Path(self.path).exists() and not glob.has_magic(self.path):
             raise InputError(self.path, "no such file")
 
@@ -183,7 +181,7 @@ def read_text(source: TextInput, spill: Path, clean: Clean | None = None) -> Own
     """
     source.check()
     kind = source.kind
-    if kind in LANGUAGE_INSIDE and source.language == UNKNOWN:
+    if source.by_language and source.language == UNKNOWN:
         raise UserError(f"{source.option}: {source.path} is {kind}, which holds languages; give --languages")
     counted, schema = _Counted(source, clean), SCHEMA
     frames = _frames(source, kind)
@@ -226,7 +224,7 @@ def read_sides(
     Raises:
         UserError: as `read_text` does; for two files that hold pairs each; for another number of rows.
     """
-    inside = [side for side in (a, b) if side.kind in LANGUAGE_INSIDE]
+    inside = [side for side in (a, b) if side.by_language]
     if not inside:
         one, other = read_text(a, spills[0], clean), read_text(b, spills[1], clean)
         if len(one) != len(other):
@@ -343,7 +341,7 @@ def _read_frames(source: TextInput, group: tuple[str, ...]) -> Iterator[pl.DataF
         columns=() if source.column is None else ((source.language, source.column),),
         encoding=source.encoding,
     )
-    reader = READERS[source.kind]
+    reader = plain_reader(source.kind)
     for unit in reader.units(request):
         for chunk in coalesced(reader.read(unit, request)):
             yield chunk.frame

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.params import check_params, load_params
-from pipeline.config.train import LossTerm, Train
+from pipeline.config.train import Train
 from pipeline.console.errors import InputError, ParamsError
 from pipeline.training.objective import training_loss
 
@@ -105,24 +105,6 @@ def test_a_folder_in_place_of_the_file_is_one_line(tmp_path: Path):
         load_params(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("term", "message"),
-    [
-        ({"name": "mse", "temperature": {"student": 0.1}}, "'temperature' is no option of the loss mse"),
-        ({"name": "corpus", "tcm": 1.0}, "'tcm' is no option of the loss corpus"),
-        ({"name": "soft", "margin": 0.1}, "'margin' is no option of the loss soft, only of hard"),
-        ({"name": "hard", "anchors": 5}, "'anchors' is no option of the loss hard, only of corpus"),
-    ],
-)
-def test_an_option_of_another_loss_is_refused(term: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        LossTerm.model_validate(term)
-
-
-def test_a_null_option_is_no_option() -> None:
-    assert LossTerm.model_validate({"name": "mse", "tcm": None}).tcm is None
-
-
 def test_a_terms_own_temperature_goes_before_the_common_one() -> None:
     common = {"teacher": 0.07, "student": 0.15}
     own = {"teacher": 0.05, "student": 0.04}
@@ -130,5 +112,5 @@ def test_a_terms_own_temperature_goes_before_the_common_one() -> None:
         {"loss": [{"name": "soft"}, {"name": "corpus", "temperature": own}], "temperature": common}
     )
     loss = training_loss(train, 4, 4, 0)
-    assert loss.losses["soft"].objective.student_temperature == 0.15
-    assert (loss.losses["corpus"].teacher_temperature, loss.losses["corpus"].student_temperature) == (0.05, 0.04)
+    assert loss.losses["soft"].objective.tau.model_dump() == common
+    assert loss.losses["corpus"].target.tau.model_dump() == own

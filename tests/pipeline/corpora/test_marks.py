@@ -3,8 +3,9 @@
 import pytest
 from corpus_reading import ask, read, sides
 
-from pipeline.config.prepare import LEFT_OUT, MARKS, Corpus
-from pipeline.corpora.registry import corpus_request
+from pipeline.config.prepare import Corpus
+from pipeline.corpora.base import LEFT_OUT, MARKS
+from pipeline.corpora.registry import corpus_request, reader_of
 from pipeline.ground.languages import LanguagePair
 
 XLIFF1 = """<xliff version="1.2" xmlns:m="http://www.memsource.com/mxlf/2.0"
@@ -171,13 +172,17 @@ def test_one_sided_text_has_marks_on_its_target_only(tmp_path):
 
 def test_leave_out_is_for_formats_with_marks(tmp_path):
     assert set(LEFT_OUT) < set(MARKS)
-    corpus = Corpus(name="c", format="tmx", path="x", leave_out=["machine"])
-    assert corpus_request(corpus, [LanguagePair("en", "fr")], tmp_path).leave_out == ("machine",)
-    assert (
-        corpus_request(Corpus(name="c", format="po", path="x"), [LanguagePair("en", "fr")], tmp_path).leave_out
-        == LEFT_OUT
-    )
-    with pytest.raises(ValueError, match="'leave_out' is only for the formats tmx, xliff and po, not tsv"):
-        Corpus(name="c", format="tsv", path="x", leave_out=[])
+    made = [
+        Corpus.model_validate({"name": "c", "format": "tmx", "path": "x", **more})
+        for more in ({"leave_out": ["machine"]}, {})
+    ]
+    requests = [corpus_request(corpus, [LanguagePair("en", "fr")], tmp_path) for corpus in made]
+    readers = [reader_of(corpus) for corpus in made]
+    assert [reader.asked(asked).leave_out for reader, asked in zip(readers, requests, strict=True)] == [
+        ("machine",),
+        LEFT_OUT,
+    ]
+    with pytest.raises(ValueError, match=r"leave_out\n  Extra inputs are not permitted"):
+        Corpus.model_validate({"name": "c", "format": "tsv", "path": "x", "leave_out": []})
     with pytest.raises(ValueError, match="leave_out"):
-        Corpus(name="c", format="tmx", path="x", leave_out=["bad"])
+        Corpus.model_validate({"name": "c", "format": "tmx", "path": "x", "leave_out": ["bad"]})

@@ -9,7 +9,7 @@ import pytest
 from pipeline.config.params import check_params
 from pipeline.console.errors import UserError
 from pipeline.corpora.named import said_language
-from pipeline.corpora.registry import corpus_request, text_request
+from pipeline.corpora.registry import corpus_request, reader_of, text_request
 from pipeline.ground.languages import WantedLanguages
 from pipeline.prepare.reading import plan
 
@@ -35,8 +35,8 @@ def params(corpus: dict, text: list | None = None, languages: tuple[str, ...] = 
 
 def planned(root: Path, corpus: dict, **more) -> None:
     config = params(corpus, **more)
-    works = [(of.format, corpus_request(of, config.language_pairs, root), None) for of in config.prepare.corpora]
-    plan(works + [(of.format, text_request(of, root, config.languages), None) for of in config.prepare.text])
+    works = [(reader_of(of), corpus_request(of, config.language_pairs, root), None) for of in config.prepare.corpora]
+    plan(works + [(reader_of(of), text_request(of, root, config.languages), None) for of in config.prepare.text])
 
 
 @pytest.fixture

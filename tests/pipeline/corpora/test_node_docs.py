@@ -105,11 +105,12 @@ def test_the_default_text_if_it_is_installed():
     pytest.importorskip("comfyui_embedded_docs")
     from pathlib import Path
 
-    from pipeline.corpora.node_docs import NodeDocsReader
+    from pipeline.corpora.formats.node_docs import NodeDocsReader
 
     request = ask(Path(), None, "en-fr", package="comfyui_embedded_docs")
-    units = NodeDocsReader().units(request)
+    reader = NodeDocsReader(package="comfyui_embedded_docs")
+    units = reader.units(request)
     assert len(units) > 1000
-    rows = [row for chunk in NodeDocsReader().read(units[0], request) for row in chunk.frame.iter_rows(named=True)]
+    rows = [row for chunk in reader.read(units[0], request) for row in chunk.frame.iter_rows(named=True)]
     assert rows
     assert rows[0]["file"].endswith("/en.md")

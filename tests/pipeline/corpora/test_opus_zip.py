@@ -4,7 +4,7 @@ import pytest
 from corpus_reading import ask, read, sides
 
 from pipeline.console.errors import InputError
-from pipeline.corpora import opus_zip
+from pipeline.corpora.formats import opus_zip
 
 
 def pack(path, **members):

@@ -59,7 +59,7 @@ def test_a_score_column_that_is_none_stops(tmp_path: Path):
     [
         ({"format": "parquet", "score": "score"}, "give both or neither"),
         ({"format": "parquet", "min_score": 0.5}, "give both or neither"),
-        ({"format": "tmx", "score": "score", "min_score": 0.5}, "only for the formats tsv, parquet and arrow"),
+        ({"format": "tmx", "score": "score", "min_score": 0.5}, "Extra inputs are not permitted"),
     ],
 )
 def test_what_params_refuse(more: dict[str, object], expected: str):

@@ -74,9 +74,9 @@ def test_memory_does_not_grow_with_a_tmx(tmp_path):
     request = document(tmp_path / "x.tmx", unit("one " * 40, "un " * 40) * 60_000)
     read("tmx", document(tmp_path / "y.tmx", unit("one", "un")))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    from pipeline.corpora.registry import READERS
+    from pipeline.corpora.registry import plain_reader
 
-    reader = READERS["tmx"]
+    reader = plain_reader("tmx")
     count = sum(chunk.frame.height for found in reader.units(request) for chunk in reader.read(found, request))
     assert count == 60_000
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

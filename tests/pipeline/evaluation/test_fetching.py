@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config.evaluate import BENCHMARKS
 from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation import fetching
-from pipeline.evaluation.catalogue import BenchmarkSource, PinnedArchive, PinnedFile, catalogue, find_source
+from pipeline.evaluation.catalogue import catalogue, file_names, find_source
 from pipeline.evaluation.fetching import FetchError, fetch, unpack
-from pipeline.evaluation.reading import KINDS, read_benchmark
+from pipeline.evaluation.published import BenchmarkSource, PinnedArchive, PinnedFile
+from pipeline.evaluation.reading import read_benchmark
 
 FRENCH, ENGLISH = b"un\ndeux\n", b"one\ntwo\n"
 NAMES = {"tatoeba.fra-eng.fra": FRENCH, "tatoeba.fra-eng.eng": ENGLISH, "tatoeba.deu-eng.deu": b"eins\nzwei\n",
@@ -226,7 +228,7 @@ def test_what_has_to_be_got_by_hand_says_where_and_how(tmp_path: Path):
 
 def test_the_catalogue_pins_everything():
     for one in catalogue().values():
-        assert one.kind in KINDS
+        assert one.kind in BENCHMARKS.names()
         assert one.home.startswith("https://")
         assert sum(bool(way) for way in (one.files, one.archive, one.by_hand)) == 1
         for file in one.files:
@@ -234,4 +236,4 @@ def test_the_catalogue_pins_everything():
             assert re.match(r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{40}/", file.url)
             assert Path(file.name).name == file.name
     assert len(catalogue()["tatoeba"].files) == 2 * 112
-    assert len(catalogue()["ntrex"].file_names([f.name for f in catalogue()["ntrex"].files], ["en", "fr", "zh"])) == 3
+    assert len(file_names(catalogue()["ntrex"], [f.name for f in catalogue()["ntrex"].files], ["en", "fr", "zh"])) == 3

@@ -13,7 +13,7 @@ from imports import ROOT
 from pipeline.console.errors import InputError, UserError
 from pipeline.evaluation.benchmark import Mining, Similarity, TopOne
 from pipeline.evaluation.lines import choose_languages
-from pipeline.evaluation.reading import KINDS, read_benchmark
+from pipeline.evaluation.reading import read_benchmark
 
 REAL = ROOT.parent / "shared" / "corpora" / "benchmarks"
 
@@ -216,11 +216,3 @@ def test_the_real_ones(kind: str, folder: str, tasks: int, sizes: set[int]):
     read = read_benchmark(kind, kind, REAL / folder, ["en", "fr", "ja", "ko", "ru"])
     assert len(read.tasks) == tasks
     assert {len(next(iter(task.sides()))[1]) for task in read.tasks} == sizes
-
-
-def test_kinds_are_those_of_the_configuration():
-    from typing import get_args
-
-    from pipeline.config.evaluate import EvaluationBenchmark
-
-    assert set(get_args(EvaluationBenchmark.model_fields["kind"].annotation)) == set(KINDS)

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from loss_batches import make_batch, unit
+from loss_batches import make_batch, term, unit
 
-from pipeline.losses import Anchors, Batch, Term, build_loss
-from pipeline.losses.corpus import CorpusLoss
+from pipeline.losses.batch import Anchors, Batch
+from pipeline.losses.combine import WeightedSum, build_loss
 from pipeline.losses.projection import TeacherSpace
 
 
@@ -16,6 +16,11 @@ def with_anchors(rows=5, others=7, dimension=3, seed=0, **options) -> Batch:
     teacher = torch.cat([unit(rows, dimension, seed + 2), unit(others, dimension, seed + 9)])
     batch = make_batch(rows=rows, labels=dimension, teacher=dimension, seed=seed, **options)
     return Batch(x=batch.x, y=batch.y, labels=teacher[:rows], teacher=teacher[:rows], anchors=Anchors(teacher, teacher))
+
+
+def corpus_loss(student: int, teacher: int, tau: float = 0.1, seed: int = 0) -> WeightedSum:
+    made = term("corpus", teacher=tau, student=tau)
+    return build_loss([made], student_dimension=student, teacher_dimension=teacher, seed=seed).double()
 
 
 def double_loop(batch: Batch, projection: torch.Tensor, teacher_temperature: float, student_temperature: float):
@@ -45,8 +50,8 @@ def test_loss_and_gradient_equal_the_double_loop(student, taus):
         teacher=batch.teacher,
         anchors=batch.anchors,
     )
-    options = {"teacher_temperature": taus[0], "student_temperature": taus[1]}
-    loss = build_loss([Term("corpus", 1.0, options)], student_dimension=student, teacher_dimension=3).double()
+    options = {"teacher": taus[0], "student": taus[1]}
+    loss = build_loss([term("corpus", 1.0, **options)], student_dimension=student, teacher_dimension=3).double()
     layer = loss.losses["corpus"].space.projection
     projection = torch.eye(3, dtype=torch.float64) if layer is None else layer.weight
     fast, naive = loss(batch), double_loop(batch, projection, *taus)
@@ -57,7 +62,7 @@ def test_loss_and_gradient_equal_the_double_loop(student, taus):
 
 def test_the_order_of_anchors_and_copies_among_the_batch_do_not_matter():
     batch = with_anchors()
-    loss = CorpusLoss(5, 3, 0.3, 0.3, seed=1).double()
+    loss = corpus_loss(5, 3, 0.3, seed=1)
     turned = torch.flip(batch.anchors.teacher, dims=[0])
     other = Batch(x=batch.x, y=batch.y, labels=batch.labels, teacher=batch.teacher, anchors=Anchors(turned, turned))
     torch.testing.assert_close(loss(batch), loss(other))
@@ -68,7 +73,7 @@ def test_a_student_that_is_the_teacher_is_at_the_minimum():
     batch = with_anchors(dimension=5)
     x = batch.teacher.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(
-        CorpusLoss(5, 5, 0.2, 0.2)(Batch(x=x, y=x, labels=batch.labels, teacher=batch.teacher, anchors=batch.anchors)),
+        corpus_loss(5, 5, 0.2)(Batch(x=x, y=x, labels=batch.labels, teacher=batch.teacher, anchors=batch.anchors)),
         x,
     )
     assert gradient.abs().max() < 1e-12
@@ -80,12 +85,12 @@ def test_average_labels_weigh_anchors_by_both_sides():
     anchors = Anchors(torch.cat([batch.teacher, unit(2, 3, 50)]), torch.cat([batch.labels, unit(2, 6, 51)]))
     wide = Batch(x=batch.x, y=batch.y, labels=batch.labels, teacher=batch.teacher, anchors=anchors)
     naive = double_loop(wide, torch.eye(3, dtype=torch.float64), 0.3, 0.3)
-    torch.testing.assert_close(CorpusLoss(3, 3, 0.3, 0.3)(wide), naive)
+    torch.testing.assert_close(corpus_loss(3, 3, 0.3)(wide), naive)
 
 
 def test_a_batch_without_anchors_is_refused():
     with pytest.raises(ValueError, match="no anchors"):
-        CorpusLoss(5, 3)(make_batch())
+        corpus_loss(5, 3)(make_batch())
 
 
 def test_anchors_that_do_not_fit_are_refused():

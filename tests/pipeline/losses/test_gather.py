@@ -12,7 +12,8 @@ from gather_worker import TERMS, Model, joined_batch, trained
 from loss_batches import make_batch
 from safetensors.torch import load_file
 
-from pipeline.losses import Columns, gather_columns
+from pipeline.losses.batch import Columns
+from pipeline.losses.gather import gather_columns
 
 WORLD = 2
 SECONDS = 120

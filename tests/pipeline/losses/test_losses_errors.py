@@ -3,16 +3,21 @@
 import doctest
 import importlib
 import pkgutil
+import re
 
 import pytest
 import torch
-from loss_batches import make_batch, unit
+from loss_batches import make_batch, term, unit
 
 import pipeline.losses
+from pipeline.config.params import check_params
+from pipeline.config.train import LossTerm
 from pipeline.console.errors import ParamsError
-from pipeline.losses import Batch, Columns, Term, build_loss
+from pipeline.losses.batch import Batch, Columns
+from pipeline.losses.combine import build_loss
+from pipeline.losses.terms.mse import MSE
 
-MODULES = [f"pipeline.losses.{module.name}" for module in pkgutil.iter_modules(pipeline.losses.__path__)]
+MODULES = [module.name for module in pkgutil.walk_packages(pipeline.losses.__path__, "pipeline.losses.")]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -23,24 +28,41 @@ def test_examples(module):
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
-        ([], "found no term, expected at least one of soft, hard, kl, similarity_mse, mse"),
-        ([Term("sotf")], "found 'sotf', expected one of soft, hard, kl, similarity_mse, mse"),
-        ([Term("soft"), Term("soft")], "soft stands there twice"),
-        ([Term("soft", 0.0)], "soft: found weight 0.0, expected one above 0"),
-        ([Term("soft", float("nan"))], "soft: found weight nan, expected one above 0"),
-        ([Term("hard", options={"tau": 1.0})], "hard: found option 'tau', expected one of: temperature, margin"),
-        ([Term("mse", options={"tcm": 1.0})], "mse: found option 'tcm', expected one of: none"),
-        (
-            [Term("soft", options={"teacher_temperature": 0.0})],
-            "found teacher_temperature 0.0, expected one above 0",
-        ),
+        ([], r"^train\.loss: List should have at least 1 item"),
+        ([{"name": "sotf"}], r"^train\.loss\.0\.name: found 'sotf'; there is no loss 'sotf'; did you mean 'soft'\? known: "
+         r"corpus, hard, kl, mse, similarity_mse, soft$"),
+        ([{"name": "zzz"}], r"^train\.loss\.0\.name: .*expected one of corpus, hard, kl, mse, similarity_mse, soft$"),
+        ([{"name": 3}], r"^train\.loss\.0\.name: found 3; input should be a valid string"),
+        ([{"weight": 2.0}], r"^train\.loss\.0\.name: missing"),
+        (["soft"], r"^train\.loss\.0: found 'soft'; input should be a valid dictionary"),
+        ([{"name": "soft"}, {"name": "mse"}, {"name": "soft"}], r"^train: loss: soft stands there twice"),
+        ([{"name": "soft", "weight": 0.0}], r"^train\.loss\.0\.weight: found 0\.0; input should be greater than 0"),
+        ([{"name": "soft", "weight": float("nan")}], r"^train\.loss\.0\.weight: found nan"),
+        ([{"name": "kl"}, {"name": "hard", "tau": 1.0}], r"^train\.loss\.1\.tau: unknown key; allowed here: name, weight, "
+         r"temperature, tcm, margin, mask_duplicates$"),
+        ([{"name": "soft", "margin": 0.1}], r"^train\.loss\.0\.margin: unknown key; allowed here: name, weight, temp"),
+        ([{"name": "hard", "anchors": 5}], r"^train\.loss\.0\.anchors: unknown key"),
+        ([{"name": "corpus", "tcm": 1.0}], r"^train\.loss\.0\.tcm: unknown key"),
+        ([{"name": "mse", "tcm": 1.0}], r"^train\.loss\.0\.tcm: unknown key; allowed here: name, weight$"),
+        ([{"name": "mse", "typo": None}], r"^train\.loss\.0\.typo: unknown key; allowed here: name, weight$"),
+        ([{"name": "soft", "temperature": {"teacher": 0.0}}], r"^train\.loss\.0\.temperature\.teacher: found 0\.0; input"),
+        ([{"name": "soft", "temperature": {"theirs": 1.0}}], r"^train\.loss\.0\.temperature\.theirs: unknown key; allowed "
+         r"here: teacher, student$"),
     ],
-)
-def test_terms_that_cannot_be_built(terms, message):
+)  # fmt: skip
+def test_terms_that_cannot_be_used(terms, message):
+    params = {
+        "languages": ["en", "fr"], "pairs": ["en-fr"], "teacher": {"model": "m"}, "train": {"loss": terms},
+        "prepare": {"corpora": [{"name": "c", "format": "moses", "path": "c.{lang}"}]},
+    }  # fmt: skip
     with pytest.raises(ParamsError) as caught:
-        build_loss(terms, student_dimension=2, teacher_dimension=2)
-    assert message in str(caught.value)
+        check_params(params, "p")
     assert "\n" not in str(caught.value)
+    assert re.search(message, str(caught.value).removeprefix("p: "))
+
+
+def test_what_is_another_losss_option_may_stand_there_as_null():
+    assert LossTerm.model_validate({"name": "mse", "tcm": None}) == MSE()
 
 
 def rows(count, dimension=5):
@@ -66,11 +88,11 @@ def test_batches_whose_shapes_do_not_fit(arguments, message):
 
 
 def test_masking_needs_points():
-    loss = build_loss([Term("hard", options={"mask_duplicates": True})], student_dimension=5, teacher_dimension=3)
+    loss = build_loss([term("hard", mask_duplicates=True)], student_dimension=5, teacher_dimension=3)
     with pytest.raises(ValueError, match="needs the batch's points"):
         loss(make_batch())
 
 
 def test_mse_needs_the_teachers_vectors():
     with pytest.raises(ValueError, match="holds no teacher vectors"):
-        build_loss([Term("mse")], student_dimension=5, teacher_dimension=5)(Batch(rows(6), rows(6), rows(6)))
+        build_loss([term("mse")], student_dimension=5, teacher_dimension=5)(Batch(rows(6), rows(6), rows(6)))

@@ -6,18 +6,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loss_batches import gradients, make_batch
+from loss_batches import gradients, make_batch, term
 
-from pipeline.losses import Batch, Columns, Term, build_loss
+from pipeline.losses.batch import Batch, Columns
+from pipeline.losses.combine import build_loss
 
 TERMS = {
-    "soft": Term("soft", 1.0, {"teacher_temperature": 0.2, "student_temperature": 0.1}),
-    "soft, tcm": Term("soft", 1.0, {"tcm": 2.0}),
-    "hard": Term("hard", 1.0, {"temperature": 0.1, "margin": 0.1, "mask_duplicates": True}),
-    "hard, tcm": Term("hard", 1.0, {"tcm": 1.0}),
-    "kl": Term("kl"),
-    "similarity_mse": Term("similarity_mse"),
-    "mse": Term("mse"),
+    "soft": term("soft", teacher=0.2, student=0.1),
+    "soft, tcm": term("soft", tcm=2.0),
+    "hard": term("hard", student=0.1, margin=0.1, mask_duplicates=True),
+    "hard, tcm": term("hard", tcm=1.0),
+    "kl": term("kl"),
+    "similarity_mse": term("similarity_mse"),
+    "mse": term("mse"),
 }
 POINTS = torch.tensor([0, 1, 0, 2, 2, 0])
 
@@ -49,8 +50,8 @@ def test_the_sides_can_be_exchanged(term):
 
 def test_soft_becomes_hard_as_the_teachers_temperature_goes_to_zero():
     batch = make_batch()
-    soft = build(Term("soft", 1.0, {"teacher_temperature": 1e-4, "student_temperature": 0.1}))(batch)
-    hard = build(Term("hard", 1.0, {"temperature": 0.1}))(batch)
+    soft = build(term("soft", teacher=1e-4, student=0.1))(batch)
+    hard = build(term("hard", student=0.1))(batch)
     torch.testing.assert_close(soft, hard)
     torch.testing.assert_close(gradients(soft, batch), gradients(hard, batch))
 
@@ -59,8 +60,8 @@ def test_kl_is_soft_less_the_labels_entropy_with_the_same_gradient():
     batch = make_batch()
     weights = torch.softmax(batch.label_similarities / 0.3, dim=1)
     entropy = -(weights * weights.log()).sum(dim=1).mean()
-    kl = build(Term("kl", 1.0, {"temperature": 0.3}))(batch)
-    soft = build(Term("soft", 1.0, {"teacher_temperature": 0.3, "student_temperature": 0.3}))(batch)
+    kl = build(term("kl", student=0.3))(batch)
+    soft = build(term("soft", teacher=0.3, student=0.3))(batch)
     torch.testing.assert_close(kl, soft - 2 * entropy)
     torch.testing.assert_close(gradients(kl, batch), gradients(soft, batch))
 
@@ -69,7 +70,7 @@ def test_a_student_with_the_teachers_similarities_is_at_the_minimum():
     labels = make_batch().labels
     batch = Batch(labels, labels, labels, teacher=labels)
     loss = build_loss(
-        [Term("kl", options={"tcm": 1.0}), Term("similarity_mse", options={"tcm": 1.0}), Term("mse")],
+        [term("kl", tcm=1.0), term("similarity_mse", tcm=1.0), term("mse")],
         student_dimension=4,
         teacher_dimension=4,
     )
@@ -92,8 +93,8 @@ def test_soft_labels_share_their_mass_among_duplicates():
 
 
 def test_masking_changes_nothing_without_duplicates_and_lowers_the_loss_with_them():
-    plain = build(Term("hard", options={"temperature": 0.1}))
-    masked = build(Term("hard", options={"temperature": 0.1, "mask_duplicates": True}))
+    plain = build(term("hard", student=0.1))
+    masked = build(term("hard", student=0.1, mask_duplicates=True))
     distinct = make_batch(points=torch.arange(6))
     assert masked(distinct).item() == plain(distinct).item()
     duplicates = make_batch(points=POINTS)
@@ -102,7 +103,7 @@ def test_masking_changes_nothing_without_duplicates_and_lowers_the_loss_with_the
 
 def test_a_batch_of_one_point_masked_has_no_negatives_and_no_loss():
     batch = make_batch(points=torch.zeros(6, dtype=torch.int64))
-    value = build(Term("hard", options={"mask_duplicates": True}))(batch)
+    value = build(term("hard", mask_duplicates=True))(batch)
     assert value.item() == 0.0
     assert all(gradient.abs().max().item() == 0.0 for gradient in gradients(value, batch))
 
@@ -127,7 +128,7 @@ def test_a_queue_behind_the_own_columns_only_adds_negatives():
         *(torch.cat(pair) for pair in ((batch.x, older.x), (batch.y, older.y), (batch.labels, older.labels)))
     )
     queued = Batch(batch.x, batch.y, batch.labels, columns=columns)
-    loss = build(Term("hard"))
+    loss = build(term("hard"))
     assert loss(queued).item() > loss(batch).item()
 
 
@@ -152,9 +153,9 @@ def test_half_precision_vectors_give_a_float32_loss(term):
 
 @pytest.mark.parametrize("name", ["soft", "hard", "kl"])
 def test_tiny_temperatures_overflow_nothing(name):
-    options = {"soft": {"teacher_temperature": 1e-6, "student_temperature": 1e-6}}.get(name, {"temperature": 1e-6})
+    options = {"soft": {"teacher": 1e-6, "student": 1e-6}}.get(name, {"student": 1e-6})
     batch = make_batch(dtype=torch.float32)
-    value = build_loss([Term(name, 1.0, {**options, "tcm": 1.0})], student_dimension=5, teacher_dimension=3)(batch)
+    value = build_loss([term(name, 1.0, tcm=1.0, **options)], student_dimension=5, teacher_dimension=3)(batch)
     assert torch.isfinite(value)
     assert all(torch.isfinite(gradient).all() for gradient in gradients(value, batch))
 
@@ -162,5 +163,5 @@ def test_tiny_temperatures_overflow_nothing(name):
 def test_collapsed_vectors_give_the_uniform_loss():
     x = torch.tensor([[1.0, 0.0]]).repeat(8, 1)
     batch = Batch(x, x, make_batch(rows=8).labels.float())
-    value = build_loss([Term("soft")], student_dimension=2, teacher_dimension=2)(batch)
+    value = build_loss([term("soft")], student_dimension=2, teacher_dimension=2)(batch)
     assert value.item() == pytest.approx(2 * math.log(8))

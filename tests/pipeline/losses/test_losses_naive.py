@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from loss_batches import gradients, make_batch
+from loss_batches import gradients, make_batch, term
 
-from pipeline.losses import Batch, Term, build_loss
+from pipeline.losses.batch import Batch
+from pipeline.losses.combine import build_loss
 
 TEACHER, STUDENT, MARGIN = 0.13, 0.07, 0.2
 
@@ -58,10 +59,10 @@ def similarity_mse(rows, columns, batch):
 
 
 CASES = {
-    "soft": (soft, "soft", {"teacher_temperature": TEACHER, "student_temperature": STUDENT}),
-    "hard": (hard, "hard", {"temperature": STUDENT, "margin": MARGIN}),
-    "hard, masked": (hard_masked, "hard", {"temperature": STUDENT, "margin": MARGIN, "mask_duplicates": True}),
-    "kl": (kl, "kl", {"temperature": TEACHER}),
+    "soft": (soft, "soft", {"teacher": TEACHER, "student": STUDENT}),
+    "hard": (hard, "hard", {"student": STUDENT, "margin": MARGIN}),
+    "hard, masked": (hard_masked, "hard", {"student": STUDENT, "margin": MARGIN, "mask_duplicates": True}),
+    "kl": (kl, "kl", {"student": TEACHER}),
     "similarity_mse": (similarity_mse, "similarity_mse", {}),
 }
 
@@ -92,13 +93,13 @@ def batch():
 @pytest.mark.parametrize("case", CASES)
 def test_cross_lingual_loss_and_gradient_equal_the_double_loop(case, batch):
     loop, name, options = CASES[case]
-    same(build(Term(name, 1.0, options))(batch), cross(loop, batch), batch)
+    same(build(term(name, 1.0, **options))(batch), cross(loop, batch), batch)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_tcm_loss_and_gradient_equal_the_double_loop(case, batch):
     loop, name, options = CASES[case]
-    same(build(Term(name, 1.0, {**options, "tcm": 0.3}))(batch), 0.3 * cross(loop, batch) + mono(loop, batch), batch)
+    same(build(term(name, 1.0, tcm=0.3, **options))(batch), 0.3 * cross(loop, batch) + mono(loop, batch), batch)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -112,7 +113,7 @@ def test_float32_is_within_a_millionth_of_the_double_loop(case):
         labels=batch.labels.double(),
         points=batch.points,
     )
-    fast, naive = build(Term(name, 1.0, options))(batch), cross(loop, wide)
+    fast, naive = build(term(name, 1.0, **options))(batch), cross(loop, wide)
     assert fast.dtype == torch.float32
     assert fast.item() == pytest.approx(naive.item(), rel=1e-6, abs=1e-6)
     for found, expected in zip(gradients(fast, batch), gradients(naive, wide), strict=True):
@@ -121,7 +122,7 @@ def test_float32_is_within_a_millionth_of_the_double_loop(case):
 
 
 def test_mse_with_projection_equals_the_double_loop(batch):
-    loss = build(Term("mse"))
+    loss = build(term("mse"))
     projection = loss.losses["mse"].space.projection.weight
     naive = torch.zeros(())
     for i in range(len(batch)):
@@ -135,14 +136,14 @@ def test_mse_with_projection_equals_the_double_loop(batch):
 
 
 def test_a_weighted_sum_equals_the_double_loops(batch):
-    loss = build(Term("soft", 0.5, CASES["soft"][2]), Term("hard", 3.0, CASES["hard"][2]))
+    loss = build(term("soft", 0.5, **CASES["soft"][2]), term("hard", 3.0, **CASES["hard"][2]))
     same(loss(batch), 0.5 * cross(soft, batch) + 3.0 * cross(hard, batch), batch)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_equal_finite_differences(case, batch):
     _, name, options = CASES[case]
-    loss = build(Term(name, 1.0, {**options, "tcm": 0.7}))
+    loss = build(term(name, 1.0, tcm=0.7, **options))
 
     def value(x, y):
         return loss(Batch(x=x, y=y, labels=batch.labels, points=batch.points))

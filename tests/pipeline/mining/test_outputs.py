@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.mining.outputs import OutputSide, one_line, write_moses, write_parquet, write_tmx, write_tsv, xml_text
+from pipeline.mining.formats.tmx import xml_text
+from pipeline.mining.outputs import OutputSide, PairsToWrite, format_of, one_line, write_moses
 from pipeline.mining.retrieval import Candidates
 
 AWKWARD = [
@@ -42,8 +43,12 @@ B = OutputSide.of("fr", AWKWARD, doc=pa.array(list("abcdefg")))
 NONE = pairs_of([], [], [])
 
 
+def write(path, *found):
+    format_of(path).write(path, PairsToWrite(*found))
+
+
 def test_parquet_has_scores_provenance_and_identity(tmp_path):
-    write_parquet(tmp_path / "pairs.parquet", PAIRS, A, B, {"k": 4})
+    write(tmp_path / "pairs.parquet", PAIRS, A, B, {"k": 4})
     table = pq.read_table(tmp_path / "pairs.parquet")
     assert table.column("text_a").to_pylist() == AWKWARD[::-1]
     assert table.column("line_a").to_pylist() == [7, 6, 5, 4, 3, 2, 1]
@@ -51,14 +56,14 @@ def test_parquet_has_scores_provenance_and_identity(tmp_path):
     assert table.column("score").to_pylist() == PAIRS.score.tolist()
     assert table.column("rank_b_to_a").to_pylist() == [0] * 7
     assert json.loads(table.schema.metadata[b"softalign"]) == {"k": 4, "kind": "mined", "languages": ["en", "fr"]}
-    write_parquet(tmp_path / "again.parquet", PAIRS, A, B, {"k": 4})
+    write(tmp_path / "again.parquet", PAIRS, A, B, {"k": 4})
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "pairs.parquet").read_bytes()
-    write_parquet(tmp_path / "none.parquet", NONE, A, B, {})
+    write(tmp_path / "none.parquet", NONE, A, B, {})
     assert pq.read_table(tmp_path / "none.parquet").column_names == table.column_names
 
 
 def test_tsv_is_lasers(tmp_path):
-    write_tsv(tmp_path / "pairs.tsv", PAIRS, A, B)
+    write(tmp_path / "pairs.tsv", PAIRS, A, B)
     lines = (tmp_path / "pairs.tsv").read_text(encoding="utf-8").split("\n")
     assert lines.pop() == ""
     assert [line.count("\t") for line in lines] == [2] * 7
@@ -77,7 +82,7 @@ def test_moses_sides_have_equal_line_counts(tmp_path):
 
 
 def test_tmx_comes_back(tmp_path):
-    write_tmx(tmp_path / "pairs.tmx", PAIRS, A, B)
+    write(tmp_path / "pairs.tmx", PAIRS, A, B)
     root = ET.parse(tmp_path / "pairs.tmx").getroot()  # noqa: S314  (our own file)
     assert (root.tag, root.get("version")) == ("tmx", "1.4")
     header = root.find("header")
@@ -92,9 +97,9 @@ def test_tmx_comes_back(tmp_path):
 
 
 def test_no_pairs_give_whole_files(tmp_path):
-    write_tmx(tmp_path / "none.tmx", NONE, A, B)
+    write(tmp_path / "none.tmx", NONE, A, B)
     assert ET.parse(tmp_path / "none.tmx").getroot().find("body") is not None  # noqa: S314
-    write_tsv(tmp_path / "none.tsv", NONE, A, B)
+    write(tmp_path / "none.tsv", NONE, A, B)
     assert (tmp_path / "none.tsv").read_bytes() == b""
 
 

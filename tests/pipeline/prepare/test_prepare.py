@@ -387,15 +387,6 @@ def test_two_sided_formats_are_refused_for_text():
         params([tsv("x")], text=[{"name": "t", "language": "fr", "path": "x", "format": "moses"}])
 
 
-def test_every_format_has_a_reader():
-    from typing import get_args
-
-    from pipeline.config.prepare import Format
-    from pipeline.corpora.registry import READERS
-
-    assert set(get_args(Format)) == set(READERS)
-
-
 @pytest.mark.parametrize(
     ("change", "duplicates", "reason"),
     [

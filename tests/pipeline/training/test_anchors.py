@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.config.train import LossTerm, Train
+from pipeline.config.train import Train
+from pipeline.losses.terms.corpus import CorpusLoss
+from pipeline.losses.terms.hard import Hard
 from pipeline.training.anchors import AnchorPlan
 from pipeline.training.neighbors import StoredNeighborhoods
 
@@ -45,7 +47,7 @@ def test_a_step_always_has_the_same_anchors_and_another_step_others() -> None:
 
 def test_only_the_corpus_loss_asks_for_anchors() -> None:
     assert AnchorPlan.of(Train(), 0) is None
-    terms = [LossTerm(name="hard"), LossTerm(name="corpus", anchors=8, neighbors=2)]
+    terms = [Hard(), CorpusLoss(anchors=8, neighbors=2)]
     assert AnchorPlan.of(Train(loss=terms), 5) == AnchorPlan(8, 2, 5)
 
 

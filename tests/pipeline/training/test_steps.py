@@ -14,7 +14,7 @@ from torch import nn
 
 from pipeline.config.train import Train
 from pipeline.encoders.model import StaticModel
-from pipeline.losses import Batch
+from pipeline.losses.batch import Batch
 from pipeline.training.batches import BatchPlan
 from pipeline.training.checkpoint import TrainingProgress
 from pipeline.training.data import TrainingPairs

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from loss_batches import make_batch, unit
+from loss_batches import make_batch, term, unit
 from safetensors.torch import load_file
 from small import sentence
 from tiny_project import run_to_neighborhoods, write_project
@@ -19,8 +19,8 @@ from pipeline.encoders.tokenization import load_tokenizer
 from pipeline.ground.hashing import folder_hash, locate
 from pipeline.labels.neighborhoods import soft_weights
 from pipeline.labels.points import label_points
-from pipeline.losses import Term, build_loss
 from pipeline.losses.batch import Anchors
+from pipeline.losses.combine import build_loss
 from pipeline.training.batches import BatchPlan
 from pipeline.training.build import set_dropout
 from pipeline.training.checkpoint import TENSORS, TrainingProgress, load_checkpoint, save_checkpoint
@@ -496,16 +496,16 @@ def test_every_epoch_has_an_order_of_its_own():
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("soft", {"teacher_temperature": 0.3, "student_temperature": 0.7}),
-        ("corpus", {"teacher_temperature": 0.3, "student_temperature": 0.7}),
-        ("hard", {"temperature": 0.7}),
-        ("kl", {"temperature": 0.7}),
+        ("soft", {"teacher": 0.3, "student": 0.7}),
+        ("corpus", {"teacher": 0.3, "student": 0.7}),
+        ("hard", {"student": 0.7}),
+        ("kl", {"student": 0.7}),
     ],
 )
 def test_losses_have_the_temperatures_of_teacher_and_student(name: str, options: dict[str, float]):
     batch = make_batch(labels=4, teacher=4, anchors=Anchors(unit(9, 4, 7), unit(9, 4, 8)))
     dimensions = {"student_dimension": 5, "teacher_dimension": 4}
-    expected = build_loss([Term(name, 1.0, options)], **dimensions, seed=1).double()(batch)
+    expected = build_loss([term(name, 1.0, **options)], **dimensions, seed=1).double()(batch)
     config = Train(loss=[{"name": name}], temperature={"teacher": 0.3, "student": 0.7})
     assert float(training_loss(config, 5, 4, 1).double()(batch).detach()) == pytest.approx(float(expected.detach()))
     own = Train(loss=[{"name": name, "temperature": {"teacher": 0.3, "student": 0.7}}])

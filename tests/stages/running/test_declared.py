@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from tiny_project import write_project
 from typer.testing import CliRunner
 
+from pipeline.config.base import Choice
 from pipeline.config.params import Params
 from pipeline.console.errors import UserError
 from softalign.cli import app
@@ -425,6 +426,9 @@ def texts(model: type[BaseModel], prefix: str = "") -> set[str]:
             kind = waiting.pop()
             if kind is str:
                 found.add(f"{prefix}{name}")
+            elif isinstance(kind, type) and issubclass(kind, Choice):
+                for thing in kind.things.names():
+                    found |= texts(kind.for_value({kind.things.key: thing}), f"{prefix}{name}.")
             elif isinstance(kind, type) and issubclass(kind, BaseModel):
                 found |= texts(kind, f"{prefix}{name}.")
             elif get_origin(kind) is not Literal:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Unit, require_languages
-from pipeline.corpora.moses import read_aligned
+from pipeline.corpora.base import Chunk, CorpusSource, Reader, ReadRequest, Unit, require_languages
+from pipeline.corpora.formats.moses import read_aligned
+from pipeline.corpora.formats.text import read_text
 from pipeline.corpora.places import encodable, find_files, one_a_language
-from pipeline.corpora.plain import read_text
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO, DAMAGE
 from pipeline.ground.languages import match_language
 
@@ -19,8 +19,10 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How OPUS packs. The library unpacks other methods a whole mebibyte at a time, however much that becomes."""
 
 
-class OpusZipReader:
-    """Format ``opus-zip``: members whose names differ only in the language after the last dot belong together."""
+class OpusZipReader(Reader):
+    """OPUS' zip of Moses files; members whose names differ only in the language after the last dot belong together."""
+
+    format: Literal["opus-zip"] = "opus-zip"
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`.

@@ -5,51 +5,45 @@
 
 s: label similarities; c: the student's cosines of the view (x→y, y→x, or inside a language for TCM). Duplicates need no
 care: s(i, j) = 1 shares the label's mass among them. The loss is never below the labels' entropy; see
-`pipeline.losses.kl` for the same gradient with a minimum of zero.
+`pipeline.losses.terms.kl` for the same gradient with a minimum of zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from pipeline.losses.base import Contrastive, Tempered
 
-from pipeline.losses.batch import Batch, at_least_float32
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.losses.batch import Batch
 
 
-@dataclass(frozen=True)
-class Soft:
+class Soft(Contrastive, Tempered):
     """Cross-entropy of the teacher's distribution over columns against the student's.
 
     Attributes:
-        teacher_temperature: τ_teacher: small makes labels one-hot, large makes them uniform.
-        student_temperature: τ_student.
+        temperature: of the teacher: small makes labels one-hot, large makes them uniform; of the student's similarities.
 
     Example:
+        >>> import torch
+        >>> from pipeline.losses.batch import Batch
         >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
         >>> batch = Batch(x=x, y=x, labels=torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
-        >>> measure = Soft(teacher_temperature=1.0, student_temperature=1.0).against(batch)
+        >>> measure = Soft(temperature={"teacher": 1.0, "student": 1.0}).against(batch)
         >>> measure(batch.similarities("x", "y"))  # w = softmax(1, .6) = (.5987, .4013); log p = (-.3133, -1.3133)
         tensor(0.7146)
     """
 
-    teacher_temperature: float = 0.1
-    student_temperature: float = 0.1
+    name: Literal["soft"] = "soft"
 
     def against(self, batch: Batch) -> Callable[[Tensor], Tensor]:
         """Fix the batch's weights w [n, m]."""
-        weights = soft_labels(batch.label_similarities, self.teacher_temperature)
-        return lambda cosines: functional.cross_entropy(cosines / self.student_temperature, weights)
+        from torch.nn import functional
 
+        from pipeline.losses.batch import soft_labels
 
-def soft_labels(similarities: Tensor, temperature: float) -> Tensor:
-    """Weights w [n, m]: each row of similarities as a distribution over columns, in float32 at least.
-
-    Example:
-        >>> soft_labels(torch.tensor([[1.0, 0.6]]), 1.0)
-        tensor([[0.5987, 0.4013]])
-    """
-    return torch.softmax(at_least_float32(similarities) / temperature, dim=1)
+        weights, tau = soft_labels(batch.label_similarities, self.tau.teacher), self.tau.student
+        return lambda cosines: functional.cross_entropy(cosines / tau, weights)

@@ -13,35 +13,39 @@ are not made positives as well: that would be a step towards soft labels, which 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from pydantic import Field
 
-from pipeline.losses.batch import Batch
+from pipeline.losses.base import Contrastive, Tempered
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.losses.batch import Batch
 
 
-@dataclass(frozen=True)
-class Hard:
+class Hard(Contrastive, Tempered):
     """Cross-entropy of "row i belongs to its own column".
 
     Attributes:
-        temperature: τ of the student's similarities.
+        temperature: the student's is τ of its similarities; the teacher's is not looked at.
         margin: by how much a pair's own cosine has to beat the others'; 0 is plain InfoNCE.
-        mask_duplicates: leave out columns of the row's own label point; the batch must say its ``points``.
+        mask_duplicates: leave other pairs of the same label point out of the negatives; the batch must say its ``points``.
 
     Example:
+        >>> import torch
+        >>> from pipeline.losses.batch import Batch
         >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-        >>> batch = Batch(x=x, y=x, labels=x)
-        >>> Hard(temperature=1.0).against(batch)(batch.similarities("x", "y"))  # log(1 + exp(-1))
+        >>> batch, tau = Batch(x=x, y=x, labels=x), {"student": 1.0}
+        >>> Hard(temperature=tau).against(batch)(batch.similarities("x", "y"))  # log(1 + exp(-1))
         tensor(0.3133)
-        >>> Hard(temperature=1.0, margin=1.0).against(batch)(batch.similarities("x", "y"))  # log 2
+        >>> Hard(temperature=tau, margin=1.0).against(batch)(batch.similarities("x", "y"))  # log 2
         tensor(0.6931)
     """
 
-    temperature: float = 0.1
-    margin: float = 0.0
+    name: Literal["hard"] = "hard"
+    margin: Annotated[float, Field(ge=0)] = 0.0
     mask_duplicates: bool = False
 
     def against(self, batch: Batch) -> Callable[[Tensor], Tensor]:
@@ -50,7 +54,10 @@ class Hard:
         Raises:
             ValueError: if duplicates are to be masked and the batch doesn't say its points.
         """
-        own, left_out = batch.own, self._left_out(batch)
+        import torch
+        from torch.nn import functional
+
+        own, left_out, tau = batch.own, self._left_out(batch), self.tau.student
 
         def measure(cosines: Tensor) -> Tensor:
             if self.margin:
@@ -59,7 +66,7 @@ class Hard:
                 cosines = cosines.index_put((rows, own), -margins, accumulate=True)
             if left_out is not None:
                 cosines = cosines.masked_fill(left_out, -torch.inf)
-            return functional.cross_entropy(cosines / self.temperature, own)
+            return functional.cross_entropy(cosines / tau, own)
 
         return measure
 

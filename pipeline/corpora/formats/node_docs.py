@@ -10,10 +10,10 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, file_source, require_languages
+from pipeline.corpora.base import Chunk, Reader, ReadRequest, Unit, chunked_groups, file_source, require_languages
 from pipeline.corpora.markdown import MarkdownBlock, difference, parse_blocks
 from pipeline.corpora.places import display_name, encodable, one_a_language
 from pipeline.ground.languages import match_language
@@ -24,15 +24,25 @@ MAX_BYTES = 1 << 20
 Row = tuple[tuple[str, ...], tuple[Any, ...]]
 
 
-class NodeDocsReader:
-    """Format ``node-docs``: the folder ``docs`` of an installed package, or a folder."""
+class NodeDocsReader(Reader):
+    """Pages of Markdown, ``<document>/<language>.md``, aligned by structure.
+
+    Attributes:
+        package: instead of a path, an installed Python package whose files are read.
+    """
+
+    format: Literal["node-docs"] = "node-docs"
+    one_sided: ClassVar[bool] = False
+    whole_folder: ClassVar[bool] = True
+    places: ClassVar[tuple[str, ...]] = ("path", "package")
+    package: str | None = None
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """A unit for each document; see `pipeline.corpora.base.Reader`."""
         folder = self._folder(request)
         units = []
         for document in sorted(path for path in folder.iterdir() if path.is_dir()):
-            base = folder if request.package else request.root
+            base = folder if self.package else request.root
             named = [
                 (page.stem, file_source(page, display_name(page, base)))
                 for page in sorted(document.glob("*.md"))
@@ -46,10 +56,10 @@ class NodeDocsReader:
         return require_languages(request, units, str(folder.name))
 
     def _folder(self, request: ReadRequest) -> Path:
-        if request.package is not None:
-            spec = importlib.util.find_spec(request.package)
+        if self.package is not None:
+            spec = importlib.util.find_spec(self.package)
             if spec is None or not spec.submodule_search_locations:
-                raise UserError(f"corpus {request.name}: the Python package {request.package!r} is not installed")
+                raise UserError(f"corpus {request.name}: the Python package {self.package!r} is not installed")
             folder = Path(spec.submodule_search_locations[0]) / "docs"
         else:
             folder = request.root / str(request.path)

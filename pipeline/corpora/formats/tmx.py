@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, require_languages
 from pipeline.corpora.inline import damage, segment_text
-from pipeline.corpora.marks import left_out, tmx_marks
+from pipeline.corpora.marks import Marked, left_out, tmx_marks
 from pipeline.corpora.places import find_files
 from pipeline.corpora.xml import XML_LANG, elements, local_name
 from pipeline.ground.languages import match_language
@@ -30,8 +30,11 @@ class _Variant:
     text: str
 
 
-class TmxReader:
-    """Format ``tmx``: every pair of a wanted language pair's variants in a unit is a pair."""
+class TmxReader(Marked):
+    """TMX 1.4: every pair of a wanted language pair's variants in a unit is a pair."""
+
+    format: Literal["tmx"] = "tmx"
+    suffixes: ClassVar[tuple[str, ...]] = ("tmx",)
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
@@ -45,7 +48,7 @@ class TmxReader:
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        yield from chunked_groups(self._rows(unit, request))
+        yield from chunked_groups(self._rows(unit, self.asked(request)))
 
     def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[Row]:
         for event, element in elements(unit.sources[0], ("tu",), request):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from pipeline.console.errors import InputError
 from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, require_languages
@@ -22,7 +22,7 @@ from pipeline.corpora.inline import (
     spaced,
     stands_for_space,
 )
-from pipeline.corpora.marks import APPROVED, GOOD, Said, left_out, marks_of, state_marks, switch_marks
+from pipeline.corpora.marks import APPROVED, GOOD, Marked, Said, left_out, marks_of, state_marks, switch_marks
 from pipeline.corpora.places import Found, find_files
 from pipeline.corpora.xml import XML_LANG, elements, local_name
 from pipeline.ground.languages import match_language
@@ -69,8 +69,11 @@ class _Segment:
     line: int
 
 
-class XliffReader:
-    """Format ``xliff``."""
+class XliffReader(Marked):
+    """XLIFF 1.2 and 2.x, SDLXLIFF and MXLIFF; a pair for each segment."""
+
+    format: Literal["xliff"] = "xliff"
+    suffixes: ClassVar[tuple[str, ...]] = ("xlf", "xliff")
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
@@ -79,7 +82,7 @@ class XliffReader:
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        yield from chunked_groups(self._rows(unit, request))
+        yield from chunked_groups(self._rows(unit, self.asked(request)))
 
     def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[Row]:
         root, here = _File(), _File()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 import polars as pl
 
 from pipeline.console.errors import UserError
-from pipeline.corpora.base import Chunk, ReadRequest, Unit, complete
+from pipeline.corpora.base import Chunk, Reader, ReadRequest, Unit, complete
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
 
 
-class TextReader:
-    """Format ``text``."""
+class TextReader(Reader):
+    """One-sided text: a sentence a line."""
+
+    format: Literal["text"] = "text"
+    parallel: ClassVar[bool] = False
+    by_language: ClassVar[bool] = False
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""

@@ -3,33 +3,38 @@
     ℓ = 1/(n·m) Σ_i Σ_j (c(i, j) - s(i, j))²
 
 s: label similarities; c: the student's cosines of the view. It compares similarities, not vectors, so it is not MSE
-distillation (`pipeline.losses.mse`). The authors' code (github.com/YAI12xLinq-B/IMASCL, loss type MMSE) divides the
+distillation (`pipeline.losses.terms.mse`). The authors' code (github.com/YAI12xLinq-B/IMASCL, loss type MMSE) divides the
 difference by τ: a weight of 1/τ² here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
+from pipeline.losses.base import Contrastive
 
-from pipeline.losses.batch import Batch
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.losses.batch import Batch
 
 
-@dataclass(frozen=True)
-class SimilarityMSE:
+class SimilarityMSE(Contrastive):
     """Mean squared difference of the student's similarities from the labels', over rows and columns.
 
     Example:
+        >>> import torch
+        >>> from pipeline.losses.batch import Batch
         >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
         >>> batch = Batch(x=x, y=x, labels=torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
         >>> SimilarityMSE().against(batch)(batch.similarities("x", "y"))  # (0 + .36 + .36 + 0)/4
         tensor(0.1800)
     """
 
+    name: Literal["similarity_mse"] = "similarity_mse"
+
     def against(self, batch: Batch) -> Callable[[Tensor], Tensor]:
         """Fix the label similarities s [n, m]."""
         target = batch.label_similarities
-        return lambda cosines: torch.mean((cosines - target) ** 2)
+        return lambda cosines: ((cosines - target) ** 2).mean()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 import polib
 
@@ -15,7 +16,7 @@ from pipeline.config.base import known_encoding
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Unit, chunked_groups, require_languages
 from pipeline.corpora.inline import without_breaks
-from pipeline.corpora.marks import left_out
+from pipeline.corpora.marks import Marked, left_out
 from pipeline.corpora.places import Found, find_files
 from pipeline.corpora.plurals import PluralForms, choose_form, read_plural_forms, usual_plural_forms
 from pipeline.corpora.streams import BYTE_ORDER_MARKS, read_blocks
@@ -35,12 +36,16 @@ Text = tuple[str, str, str | None, str | None]
 """A message, its translation, and the reason and the detail why it is none."""
 
 
-class PoReader:
-    """Format ``po``.
+class PoReader(Marked):
+    """Catalogues of gettext: messages and their translations.
 
     Messages are in the first of the corpus' ``languages``, translations in what the file's name (``{lang}``) or its header
     says, or in the only other language listed.
     """
+
+    format: Literal["po"] = "po"
+    one_sided: ClassVar[bool] = False
+    suffixes: ClassVar[tuple[str, ...]] = ("po",)
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
@@ -59,7 +64,7 @@ class PoReader:
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        yield from chunked_groups(self._rows(unit, request))
+        yield from chunked_groups(self._rows(unit, self.asked(request)))
 
     def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[Row]:
         source, message = unit.sources[0], unit.columns[0][0]

@@ -4,25 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import ClassVar, Literal, Self
 
 import polars as pl
+from pydantic import model_validator
 
+from pipeline.config.base import Language
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Unit, complete, file_source, require_languages
+from pipeline.corpora.base import (
+    Chunk,
+    CorpusSource,
+    Reader,
+    ReadRequest,
+    Unit,
+    complete,
+    file_source,
+    require_languages,
+)
 from pipeline.corpora.drift import explain_drift
 from pipeline.corpora.lines import read_lines, zip_frames
+from pipeline.corpora.named import UNLESS, refuse_swapped
 from pipeline.corpora.places import display_name, find_files, one_a_language
 
 
-class MosesReader:
-    """Format ``moses``: files named by language, or a path that is a template with ``{lang}``; two files or more."""
+class MosesReader(Reader):
+    """A text file for each language, aligned line by line: a path with ``{lang}``, or ``files``.
+
+    Attributes:
+        files: instead of a path, the file of each language, whatever their names.
+    """
+
+    format: Literal["moses"] = "moses"
+    one_sided: ClassVar[bool] = False
+    places: ClassVar[tuple[str, ...]] = ("path", "files")
+    files: dict[Language, str] = {}
+
+    @model_validator(mode="after")
+    def _two_files(self) -> Self:
+        if len(self.files) == 1:
+            raise ValueError("'files' names the files of two or more languages")
+        return self
+
+    @property
+    def named_files(self) -> dict[str, str]:
+        """See `pipeline.config.prepare.CorpusFormat`."""
+        return self.files
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
-        if request.files:
+        if self.files:
+            cure = f"swap them, {UNLESS}"
+            refuse_swapped(self.files, request.wanted, f"corpus {request.name}: files", cure)
             sources = {
                 language: file_source(request.root / name, display_name(request.root / name, request.root))
-                for language, name in request.files
+                for language, name in self.files.items()
             }
             return require_languages(request, _family_units(sources, request), "files")
         if "{lang}" not in (request.path or ""):

@@ -11,22 +11,44 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, CorpusSource, Reader, ReadRequest, Unit, file_source, require_languages
 from pipeline.corpora.columnar import columnar_unit, read_columns
-from pipeline.corpora.jsonl import JsonLinesReader
+from pipeline.corpora.formats.csv import CsvReader
+from pipeline.corpora.formats.jsonl import JsonLinesReader
+from pipeline.corpora.formats.tsv import TsvReader
 from pipeline.corpora.places import display_name
-from pipeline.corpora.tabular import CsvReader, TsvReader
 from pipeline.ground.languages import canonical_language, is_language, match_language
 
 KINDS = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv"}
-LINE_READERS: dict[str, Reader] = {"jsonl": JsonLinesReader(), "csv": CsvReader(), "tsv": TsvReader()}
 OTHER_SPLITS = re.compile(r"(?:^|[^a-z])(?:test|validation|valid|dev|eval)(?:[^a-z]|$)")
 
 
-class HuggingFaceReader:
-    """Format ``huggingface``."""
+class HuggingFaceReader(Reader):
+    """A dataset in the Hugging Face layout: a folder, or a name on the hub.
+
+    Attributes:
+        dataset: instead of a path, the name of a dataset on the Hugging Face hub.
+        revision: of ``dataset``: a branch, tag or commit.
+        delimiter: what is between the columns of its TSV and CSV files.
+    """
+
+    format: Literal["huggingface"] = "huggingface"
+    whole_folder: ClassVar[bool] = True
+    places: ClassVar[tuple[str, ...]] = ("path", "dataset")
+    dataset: str | None = None
+    revision: str | None = None
+    delimiter: str | None = None
+
+    @model_validator(mode="after")
+    def _revision_of_a_dataset(self) -> Self:
+        if self.revision is not None and self.dataset is None:
+            raise ValueError("'revision' is only for a 'dataset'")
+        return self
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`.
@@ -34,20 +56,25 @@ class HuggingFaceReader:
         Raises:
             UserError: if the folder or dataset is missing, or can't be fetched.
         """
-        files = _hub_files(request) if request.dataset else _folder_files(request)
+        files = _hub_files(request, self.dataset, self.revision or "main") if self.dataset else _folder_files(request)
         units = []
         for relative, source in files:
             unit = _unit(source, KINDS[PurePosixPath(relative).suffix], request, _order(relative, request))
             if unit is not None:
                 units.append(unit)
-        return require_languages(request, units, request.dataset or str(request.path))
+        return require_languages(request, units, self.dataset or str(request.path))
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         if unit.kind in {"parquet", "arrow"}:
             yield from read_columns(unit, unit.kind)
         else:
-            yield from LINE_READERS[unit.kind].read(unit, request)
+            readers: dict[str, Reader] = {
+                "jsonl": JsonLinesReader(),
+                "csv": CsvReader(delimiter=self.delimiter),
+                "tsv": TsvReader(delimiter=self.delimiter),
+            }
+            yield from readers[unit.kind].read(unit, request)
 
 
 def _wanted(relative: str, request: ReadRequest) -> bool:
@@ -105,11 +132,10 @@ def _folder_files(request: ReadRequest) -> list[tuple[str, CorpusSource]]:
     ]
 
 
-def _hub_files(request: ReadRequest) -> list[tuple[str, CorpusSource]]:
+def _hub_files(request: ReadRequest, dataset: str, revision: str) -> list[tuple[str, CorpusSource]]:
     import huggingface_hub  # slow to import, and only needed here
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    dataset, revision = str(request.dataset), request.revision or "main"
     try:
         names = huggingface_hub.HfApi().list_repo_files(dataset, repo_type="dataset", revision=revision)
         relatives = sorted(name for name in names if _wanted(name, request))

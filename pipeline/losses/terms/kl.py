@@ -10,37 +10,44 @@ a constant, so its value says how far the student still is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from pipeline.losses.base import Contrastive, Tempered
 
-from pipeline.losses.batch import Batch
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.losses.batch import Batch
 
 
-@dataclass(frozen=True)
-class KL:
+class KL(Contrastive, Tempered):
     """KL(teacher ‖ student) over columns, mean over rows, in nats.
 
     Attributes:
-        temperature: τ of both sides.
+        temperature: the student's is τ of both sides; the teacher's is not looked at.
 
     Example:
+        >>> import torch
+        >>> from pipeline.losses.batch import Batch
         >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
         >>> batch = Batch(x=x, y=x, labels=torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
-        >>> KL(temperature=1.0).against(batch)(batch.similarities("x", "y"))  # .7146 - the entropy .6735
+        >>> measure = KL(temperature={"student": 1.0}).against(batch)
+        >>> measure(batch.similarities("x", "y"))  # .7146 - the entropy .6735
         tensor(0.0410)
     """
 
-    temperature: float = 0.1
+    name: Literal["kl"] = "kl"
 
     def against(self, batch: Batch) -> Callable[[Tensor], Tensor]:
         """Fix the teacher's log-probabilities [n, m]."""
-        target = torch.log_softmax(batch.label_similarities / self.temperature, dim=1)
+        import torch
+        from torch.nn import functional
+
+        tau = self.tau.student
+        target = torch.log_softmax(batch.label_similarities / tau, dim=1)
 
         def measure(cosines: Tensor) -> Tensor:
-            log_probabilities = torch.log_softmax(cosines / self.temperature, dim=1)
+            log_probabilities = torch.log_softmax(cosines / tau, dim=1)
             return functional.kl_div(log_probabilities, target, reduction="batchmean", log_target=True)
 
         return measure

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from pipeline.console.plain_text import has_surrogate
-from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, require_languages
+from pipeline.corpora.base import Chunk, Reader, ReadRequest, Unit, chunked_groups, require_languages
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
 from pipeline.ground.languages import WantedLanguages, choose_codes
@@ -31,8 +31,12 @@ KINDS = (
 )
 
 
-class JsonLinesReader:
-    """Format ``jsonl``."""
+class JsonLinesReader(Reader):
+    """An object a line, with a key for each language."""
+
+    format: Literal["jsonl"] = "jsonl"
+    by_language: ClassVar[bool] = False
+    suffixes: ClassVar[tuple[str, ...]] = ("jsonl", "ndjson")
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""

@@ -1,0 +1,1 @@
+"""The benchmarks, a file each: how its files are read, and where they are published."""

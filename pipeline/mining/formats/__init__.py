@@ -1,0 +1,1 @@
+"""The forms in which pairs are written, a file each."""
