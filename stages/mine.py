@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +14,24 @@ from pipeline.artifacts.folders import TextFolder, VectorFolder
 from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.compute.engines import open_engine
 from pipeline.console.errors import ParamsError
-from pipeline.console.streams import show_what_can_be_shown
 from pipeline.ground.atomic import scratch_folder
 from pipeline.ground.languages import LanguagePair
 from pipeline.mining.judging.histogram import histogram
 from pipeline.mining.judging.threshold import explain_infinite
 from pipeline.mining.pair_rules import MinedRules
+from pipeline.mining.sides import MiningRun
 from pipeline.mining.texts import MinedSet, TextSide, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.search.kept_indexes import FOLDER as INDEXES
-from stages.running.command import Project, run_stage, write_metrics
+from pipeline.search.workers import SearchWorkers
+from stages.running.command import (
+    DebugOption,
+    Project,
+    ProjectOption,
+    reported_errors,
+    run_command,
+    run_in_project,
+    write_metrics,
+)
 
 log = logging.getLogger(__name__)
 
@@ -36,27 +46,24 @@ def run(project: Project, pair: str) -> None:
         for language in (languages.a, languages.b)
     )
     heldout = HeldOutFolder(layout.heldout / pair)
-    sources = [heldout_set("dev", heldout, side_a, side_b), heldout_set("test", heldout, side_a, side_b)]
-    sources.append(own_text_set(side_a, side_b))
+    sources = {name: heldout_set(name, heldout, side_a, side_b) for name in ("dev", "test")}
+    sources["mine"] = own_text_set(side_a, side_b)
     _say_one_sided(pair, {languages.a: side_a, languages.b: side_b})
-    of_pair = MinedRules.of(params.prepare.clean, params.mine.keep, (languages.a, languages.b))
+    rules = MinedRules.of(params.prepare.clean, params.mine.keep, (languages.a, languages.b))
     # What doesn't fit into memory stays mapped until all is written.
     with scratch_folder(layout.mined, f"mining-{pair}") as scratch:
+        run_of = MiningRun(
+            params.mine,
+            rules,
+            params.seed,
+            indexes=layout.store / INDEXES,
+            workers=None if engine.alone else SearchWorkers(engine, layout.shared),
+        )
         mined = {
-            source.name: mine_set(
-                source,
-                side_a,
-                side_b,
-                params.mine,
-                params.seed,
-                f"mine {pair} ({source.name})",
-                layout.store / INDEXES,
-                engine,
-                layout.shared,
-                scratch / source.name,
-                of_pair,
+            name: mine_set(
+                source, side_a, side_b, replace(run_of, label=f"mine {pair} ({name})", scratch=scratch / name)
             )
-            for source in sources
+            for name, source in sources.items()
             if source is not None
         }
         if not mined:
@@ -68,7 +75,7 @@ def run(project: Project, pair: str) -> None:
             "pair": pair,
             "encoder": side_a.vectors.made_by["encoder"],
             "options": params.mine.model_dump(mode="json", exclude={"memory_bytes"}),
-            "rules": of_pair.clean.model_dump(mode="json"),
+            "rules": rules.clean.model_dump(mode="json"),
         }
         write_mined(layout.mined / f"{pair}.parquet", list(mined.values()), side_a, side_b, threshold, made_by)
         write_metrics(layout.metrics / "mine" / f"{pair}.json", _metrics(mined, threshold))
@@ -111,14 +118,14 @@ def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, A
         return {**metrics, "mined": {"set": None, "pairs": 0, "accepted": 0}}
     accepted = len(wanted.pairs) if threshold is None else int((wanted.pairs.score >= threshold).sum())
     metrics["mined"] = {"set": wanted.source.name, "pairs": len(wanted.pairs), "accepted": accepted}
-    metrics["left_out"] = wanted.left_out
+    left = wanted.found.left_out()
+    copies = {"copies_a": left.copies_a, "copies_b": left.copies_b} if left.copies_a else {}
+    metrics["left_out"] = {**left.broken, **copies}
     metrics["histogram"] = histogram(wanted.pairs.score).as_metrics()
-    control = wanted.control(threshold)
-    if control is not None:
+    if (control := wanted.found.control(threshold)) is not None:
         metrics["control"] = control.as_metrics(threshold)
-    lost = wanted.cost(threshold)
-    if lost is not None:
-        metrics["approximation"] = {"search": wanted.search, "lost": lost}
+    if (lost := wanted.found.cost(threshold)) is not None:
+        metrics["approximation"] = {"search": wanted.found.about, "lost": lost.as_metrics()}
     return metrics
 
 
@@ -131,14 +138,14 @@ def _pair(project: Project, name: str) -> LanguagePair:
 
 def command(
     pair: Annotated[str, typer.Option(help="The language pair, as params.yaml names it.")],
-    project: Annotated[Path, typer.Option(help="The folder that holds params.yaml.")] = Path(),
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+    project: ProjectOption = Path(),
+    debug: DebugOption = False,
 ) -> None:
     """Mine the translation pairs of one language pair."""
-    run_stage(f"mine-{pair}", lambda opened: run(opened, pair), project, debug)
+    with reported_errors(debug):
+        run_in_project(f"mine-{pair}", lambda opened: run(opened, pair), project)
 
 
 if __name__ == "__main__":
     sys.argv[0] = "mine"
-    show_what_can_be_shown()
-    typer.run(command)
+    run_command(command)

@@ -28,10 +28,10 @@ def score_aligned(
     Args:
         x: side a's vectors [n, d], each different sentence once: copies would fill neighbourhoods.
         y: side b's vectors [m, d].
-        row_a: rows of side a [p].
-        row_b: rows of side b [p].
-        neighbors: of both sides.
-        score: which score.
+        row_a: the pairs' rows of side a [p].
+        row_b: the pairs' rows of side b [p].
+        neighbors: the neighbours of both sides.
+        score: the score's name.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.

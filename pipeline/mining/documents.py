@@ -33,8 +33,8 @@ class Restriction:
         order_a: side a's rows that have candidates [p], by key and then row.
         starts: where each key's rows begin in ``order_a`` [g + 1].
         order_b: side b's rows [q], by key and then row.
-        low: for each key of side a, where its candidates begin in ``order_b`` [g].
-        high: where they end [g].
+        low: the place in ``order_b`` where the candidates of each key of side a begin [g].
+        high: the place where they end [g].
         alone_a: rows of side a without any candidate.
         alone_b: rows of side b without any candidate.
     """
@@ -52,8 +52,8 @@ def same_document(keys_a: NDArray[np.str_], keys_b: NDArray[np.str_]) -> Restric
     """Rows pair with rows of the same key; an empty key is no document and pairs with nothing.
 
     Args:
-        keys_a: [n] of side a.
-        keys_b: [m] of side b.
+        keys_a: the keys of side a's rows [n].
+        keys_b: the keys of side b's rows [m].
     """
     names, codes = np.unique(np.concatenate([keys_a, keys_b]), return_inverse=True)
     codes = np.where(names[codes] == "", -1, codes).astype(np.int64)
@@ -64,9 +64,9 @@ def within_window(keys_a: NDArray[np.int64], keys_b: NDArray[np.int64], window: 
     """Rows pair with rows whose key is at most ``window`` away (days since some date, for instance).
 
     Args:
-        keys_a: [n] of side a; `NO_KEY` pairs with nothing.
-        keys_b: [m] of side b.
-        window: at least 0.
+        keys_a: the days of side a's rows [n]; `NO_KEY` pairs with nothing.
+        keys_b: the keys of side b's rows [m].
+        window: the greatest distance, at least 0.
 
     Raises:
         ValueError: if the window is negative.
@@ -82,9 +82,9 @@ def restrict(
     """What may be paired with what, by documents' names or by days.
 
     Args:
-        keys_a: names, or days where there is a window [n].
-        keys_b: the same of side b [m].
-        window: in days; None: the same document.
+        keys_a: the documents' names of side a's rows, or their days where there is a window [n].
+        keys_b: the same for side b [m].
+        window: the most days between the two; None: both are in the same document.
         shuffled: a seed: side a's keys are exchanged for others first, so that everything that is mined is false.
 
     Returns:
@@ -99,15 +99,18 @@ def restrict(
 
 
 def _restriction(keys_a: Rows, keys_b: Rows, window: int, usable: NDArray[np.bool_]) -> Restriction:
+    # 1. Both sides by key, so that a key's candidates are one run of side b.
     order_b = np.argsort(keys_b, kind="stable")
     sorted_b = keys_b[order_b]
     order_a = np.argsort(keys_a, kind="stable")
     order_a = order_a[usable[order_a]]
     names, starts = np.unique(keys_a[order_a], return_index=True)
     low, high = np.searchsorted(sorted_b, names - window, "left"), np.searchsorted(sorted_b, names + window, "right")
+    # 2. Keys of side a without candidates are left out, with their rows.
     sizes = np.diff(np.append(starts, len(order_a)))
     matched = high > low
     kept = np.repeat(matched, sizes)
+    # 3. Rows of side b that are in no run; runs of days may overlap, so starts and ends are counted along the order.
     covered = np.zeros(len(order_b) + 1, dtype=np.int64)
     np.add.at(covered, low[matched], 1)
     np.add.at(covered, high[matched], -1)
@@ -138,11 +141,11 @@ def restricted_neighbors(
     in `mutual_neighbors`, with the vectors of one document (or window) read at a time.
 
     Args:
-        x: [n, d].
-        y: [m, d].
-        restriction: of these rows.
+        x: side a's vectors [n, d].
+        y: side b's vectors [m, d].
+        restriction: the candidates of these rows.
         k: neighbours of a row, at least 1.
-        memory_bytes: for what is held besides the result.
+        memory_bytes: memory for what is held besides the result.
         device: a torch device; CUDA where there is one, if not given.
         advance: called with rows of x done; rows without candidates are not counted.
         copies: rows with the same text, which are no candidates.
@@ -155,11 +158,14 @@ def restricted_neighbors(
     plan = Plan.of(x.shape[1], memory_bytes, where)
     tiler = Tiler(plan, where)
     forward, backward = Best(len(restriction.order_a), k, where), Best(len(restriction.order_b), k, where)
+    # 1. Each document of side a (or each day) with its candidates of side b, which are one run of `order_b`.
     for group in range(len(restriction.low)):
         start, stop = int(restriction.starts[group]), int(restriction.starts[group + 1])
+        # 2. A strip of its rows is read once, and stays while all candidates pass by it.
         for a_start, a_stop in _steps(start, stop, plan.tile):
             rows_a = restriction.order_a[a_start:a_stop]
             strip = gathered(x, rows_a, "side a", where)
+            # 3. A tile of candidates: one product, of which copies are hidden, serves both directions.
             for b_start, b_stop in _steps(int(restriction.low[group]), int(restriction.high[group]), plan.tile):
                 rows_b = restriction.order_b[b_start:b_stop]
                 tiler.product(strip, gathered(y, rows_b, "side b", where))

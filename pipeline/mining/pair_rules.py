@@ -33,7 +33,7 @@ class MinedRules:
 
     Attributes:
         clean: prepare's rules, without those that mined text is spared.
-        languages: of side a and side b.
+        languages: the languages of side a and side b.
     """
 
     clean: Clean
@@ -59,10 +59,10 @@ class PairRules:
     """The rules for pairs of rows.
 
     Attributes:
-        rules: which.
+        rules: the rules that hold.
         a: side a's texts.
-        b: side b's.
-        copies: rows with the same text; None if there are none, or they may be paired.
+        b: side b's texts.
+        copies: rows of both sides with the same text; None if there are none, or they may be paired.
     """
 
     rules: MinedRules
@@ -128,9 +128,10 @@ def find_copies(a: RowTexts, b: RowTexts, clean: Clean) -> Copies | None:
 
     Args:
         a: side a's texts.
-        b: side b's.
-        clean: how texts are made clean.
+        b: side b's texts.
+        clean: the settings by which texts are made clean.
     """
+    # 1. Rows of side b whose first hash stands on side a.
     hashes = np.concatenate([np.empty(0, np.uint64), *(found for _, found in _hashes(a, clean, FIRST))])
     of_a, of_b = np.sort(hashes), [np.empty(0, np.int64)]
     for start, found in _hashes(b, clean, FIRST):
@@ -138,10 +139,12 @@ def find_copies(a: RowTexts, b: RowTexts, clean: Clean) -> Copies | None:
     rows_b = np.concatenate(of_b)
     if len(rows_b) == 0:
         return None
+    # 2. Rows of side a whose first hash is one of these.
     also_b = np.sort(np.concatenate([found for _, found in _hashes(b.picked(rows_b), clean, FIRST)]))
     rows_a = np.concatenate(
         [np.flatnonzero(_is_in(hashes[at : at + CHUNK], also_b)) + at for at in range(0, len(a), CHUNK)]
     )
+    # 3. Of both, the second hash as well; what agrees in both hashes is one group.
     keys = [
         np.stack(
             [
@@ -154,6 +157,7 @@ def find_copies(a: RowTexts, b: RowTexts, clean: Clean) -> Copies | None:
     ]
     _, group = np.unique(np.concatenate(keys), axis=0, return_inverse=True)
     group_a, group_b = np.split(group.reshape(-1).astype(np.int64), [len(rows_a)])
+    # 4. Groups that have rows on both sides.
     kept_a, kept_b = np.isin(group_a, group_b), np.isin(group_b, group_a)
     if not kept_a.any():
         return None

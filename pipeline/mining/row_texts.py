@@ -19,7 +19,7 @@ class RowTexts:
     """The texts of a side, row by row as its vectors.
 
     Attributes:
-        count: rows.
+        count: the number of rows.
         read: the texts [r] of some rows [r], in their order; some megabytes of them at a time.
     """
 

@@ -7,8 +7,8 @@ others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +21,19 @@ from pipeline.artifacts.folders import TextFolder, VectorFolder
 from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.artifacts.parquet import sealed_metadata
 from pipeline.artifacts.shards import KEY, key_array
-from pipeline.compute.work import Engine
 from pipeline.config.mine import Mine
 from pipeline.console.errors import ArtifactError
-from pipeline.console.progress import progress
 from pipeline.ground.arrays import Rows
 from pipeline.ground.atomic import atomic_file
 from pipeline.ground.file_checksum import seal
-from pipeline.mining.documents import restrict
-from pipeline.mining.judging.control import (
-    Control,
-    partner_control,
-    restricted_control,
-    shared_documents,
-    shuffled_control,
-)
-from pipeline.mining.judging.quality import cost, exact_sample
+from pipeline.mining.judging.bucc import gold_flags
 from pipeline.mining.judging.threshold import Quality, evaluate, tune
 from pipeline.mining.keys import KeyFormatError, day_numbers
-from pipeline.mining.mine import MinedPairs, find_neighbors, mine_neighbors
-from pipeline.mining.pair_rules import MinedRules, PairRules
+from pipeline.mining.mine import MinedPairs
 from pipeline.mining.row_texts import RowTexts
+from pipeline.mining.sides import MinedSides, MiningRun, MiningSide, mine_sides
 from pipeline.search.folder_rows import SelectedVectors
-from pipeline.search.samples import sampling
-from pipeline.search.scratch import Room
 from pipeline.search.vectors import check_same_model
-from pipeline.search.workers import SearchWorkers, worth
 
 CHUNK = 50_000
 SIDE_COLUMNS = ("text", "corpus", "file", "line")
@@ -66,7 +53,7 @@ class TextSide:
 
     Attributes:
         texts: sentences (the artifact ``monolingual``).
-        vectors: the student's.
+        vectors: the student's vectors of them.
     """
 
     texts: TextFolder
@@ -83,8 +70,8 @@ class MiningSet:
 
     Attributes:
         name: dev, test or mine.
-        rows_a: of side a [n], in order.
-        rows_b: of side b [m], in order.
+        rows_a: the rows of side a [n], in order.
+        rows_b: the rows of side b [m], in order.
         gold: pairs of positions in ``rows_a`` and ``rows_b`` [g, 2], or None where nobody knows.
     """
 
@@ -100,22 +87,18 @@ class MinedSet:
 
     Attributes:
         source: the set.
-        pairs: one-to-one, best first; rows are positions in the set's rows.
-        is_gold: whether each pair is a gold pair [p], or None.
-        search: how neighbours were found (exact or approximate, and with what).
-        cost: at a threshold, what an approximate search lost against an exact one on a sample; None if it was exact.
-        control: at a threshold, what mining accepts where there is nothing to find; None if that can't be had.
-        left_out: what the rules left out: sentences of either side whose text stands on the other (``copies_a``,
-            ``copies_b``: never paired with each other), and how often a sentence's best candidate broke a rule, by rule.
+        found: the pairs, whose rows are positions in the set's rows, and what there is to judge them by.
+        is_gold: whether each pair is a gold pair [p], or None where nobody knows.
     """
 
     source: MiningSet
-    pairs: MinedPairs
+    found: MinedSides
     is_gold: NDArray[np.bool_] | None
-    search: dict[str, Any]
-    cost: Callable[[float | None], dict[str, Any] | None]
-    control: Callable[[float | None], Control | None]
-    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def pairs(self) -> MinedPairs:
+        """The pairs, one-to-one and best first [p]."""
+        return self.found.pairs
 
     def quality(self, threshold: float) -> Quality | None:
         """Against gold at a threshold; None without gold."""
@@ -149,88 +132,43 @@ def own_text_set(side_a: TextSide, side_b: TextSide) -> MiningSet | None:
     return MiningSet("mine", rows_a, rows_b, None) if len(rows_a) and len(rows_b) else None
 
 
-def mine_set(
-    source: MiningSet,
-    side_a: TextSide,
-    side_b: TextSide,
-    options: Mine,
-    seed: int,
-    label: str,
-    indexes: Path | None = None,
-    engine: Engine | None = None,
-    shared: Sequence[Path] = (),
-    scratch: Path | None = None,
-    of_pair: MinedRules | None = None,
-) -> MinedSet:
-    """Mine one set, as the options say; memory as in `pipeline.mining.mine`, and the names of its sentences' documents.
+def mine_set(source: MiningSet, side_a: TextSide, side_b: TextSide, run: MiningRun) -> MinedSet:
+    """Mine one set; memory as in `pipeline.mining.mine`, and the names of its sentences' documents.
 
     Args:
         source: the set.
-        side_a: of the first language.
-        side_b: of the second.
-        options: the section ``mine`` of params.yaml.
-        seed: of everything that is drawn.
-        label: of its progress.
-        indexes: where FAISS indexes are kept to be used again.
-        engine: who searches, where the search goes over the whole set; this process if not given.
-        shared: folders that the engine's workers must see.
-        scratch: a folder of this set's own, in one of those, for what doesn't fit into ``options.memory_bytes``; what is
-            returned may be mapped from there.
-        of_pair: the rules that pairs have to pass, as training text does; sentences passed theirs in prepare.
+        side_a: the first language's sentences and vectors.
+        side_b: the second language's.
+        run: how the set is mined; its rules are those of training text, of which prepare has applied those about one side.
 
     Raises:
         ArtifactError: if it is to be mined within documents or days, and there are none.
         VectorError: if the sides' vectors are of different encoders or dimensions, zero or not finite.
     """
     check_same_model(side_a.vectors.made_by.get("encoder", {}), side_b.vectors.made_by.get("encoder", {}))
-    x, y = SelectedVectors(side_a.vectors, source.rows_a), SelectedVectors(side_b.vectors, source.rows_b)
-    documents = _documents(side_a, source.rows_a), _documents(side_b, source.rows_b)
-    keys = None if options.within == "corpus" else _keys_of(documents, (side_a, side_b), options)
-    window = options.window if options.within == "window" else None
-    only = None if keys is None else restrict(*keys, window)
-    # FAISS indexes look both sides up; the other searches go once over side a.
-    indexed = options.search == "approximate" and options.index is not None and only is None
-    total = len(x) + (len(y) if indexed else 0) - (0 if only is None else only.alone_a)
-    spread = None if engine is None or engine.alone else SearchWorkers(engine, shared)
-    room = Room.for_rows(scratch, len(x) + len(y), options.k, options.memory_bytes)
-    rules = None if of_pair is None else _rules(of_pair, source, side_a, side_b)
-    copies = None if rules is None else rules.copies
-    with progress(label, total, "sentences") as advance:
-        search = find_neighbors(x, y, options, indexes, seed, advance, only, room, spread, copies)
-    mined = mine_neighbors(search.neighbors, options, room, rules)
-
-    def lost(threshold: float | None) -> dict[str, Any] | None:
-        if options.search == "exact" or only is not None:
-            return None
-        workers = worth(spread, x, y, options.memory_bytes)
-        part = room.part("cost")
-        with sampling(workers, x, y, options.k, options.memory_bytes, part, copies=copies) as (_, sampler):
-            sample = exact_sample(x, y, options, seed, sampler)
-        return cost(sample, mined, threshold).as_metrics()
-
-    def control(threshold: float | None) -> Control | None:
-        if keys is not None:
-            shuffled = restrict(*keys, window, seed)
-            return None if shuffled is None else restricted_control(x, y, shuffled, options, rules)
-        if shared_documents(*documents):
-            return shuffled_control(x, y, *documents, options, seed, rules)
-        return partner_control(mined, options, threshold, room.part("control"), rules)
-
-    is_gold = None
-    if source.gold is not None:
-        width = max(len(source.rows_b), 1)
-        pairs = mined.pairs
-        is_gold = np.isin(pairs.row_a * width + pairs.row_b, source.gold[:, 0] * width + source.gold[:, 1])
-    left_out = dict(mined.broken)
-    if copies is not None:
-        left_out |= {"copies_a": len(copies.rows_a), "copies_b": len(copies.rows_b)}
-    return MinedSet(source, mined.pairs, is_gold, search.about, lost, control, left_out)
+    chosen = ((side_a, source.rows_a), (side_b, source.rows_b))
+    a, b = (_mining_side(side, rows, run.options) for side, rows in chosen)
+    found = mine_sides(a, b, run)
+    return MinedSet(source, found, None if source.gold is None else gold_flags(found.pairs, source.gold))
 
 
-def _rules(of_pair: MinedRules, source: MiningSet, side_a: TextSide, side_b: TextSide) -> PairRules:
-    rows = (side_a.texts, source.rows_a), (side_b.texts, source.rows_b)
-    one, other = (RowTexts.of_folder(texts, chosen) for texts, chosen in rows)
-    return of_pair.between(one, other)
+def _mining_side(side: TextSide, rows: Rows, options: Mine) -> MiningSide:
+    documents = _documents(side, rows)
+    days = None
+    if options.within != "corpus" and not (documents != "").any():
+        raise ArtifactError(
+            side.texts.folder, f"no sentence has a document, and mine.within is {options.within}; set it to corpus"
+        )
+    if options.within == "window":
+        try:
+            days = day_numbers(documents)
+        except KeyFormatError as error:
+            raise ArtifactError(
+                side.texts.folder,
+                f"mine.within is window, but a sentence's document is {error.key!r}; expected a date like 2024-05-23 or a "
+                "whole number",
+            ) from None
+    return MiningSide(SelectedVectors(side.vectors, rows), RowTexts.of_folder(side.texts, rows), documents, days)
 
 
 def _documents(side: TextSide, rows: Rows) -> NDArray[np.str_]:
@@ -238,26 +176,6 @@ def _documents(side: TextSide, rows: Rows) -> NDArray[np.str_]:
     chunks = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
     names = [np.array(side.texts.column("doc", chunk).to_pylist(), dtype=np.str_) for chunk in chunks]
     return np.concatenate(names) if names else np.empty(0, np.str_)
-
-
-def _keys_of(
-    documents: tuple[NDArray[np.str_], NDArray[np.str_]], sides: tuple[TextSide, TextSide], options: Mine
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    for names, side in zip(documents, sides, strict=True):
-        if not (names != "").any():
-            raise ArtifactError(
-                side.texts.folder, f"no sentence has a document, and mine.within is {options.within}; set it to corpus"
-            )
-    if options.within == "document":
-        return documents
-    try:
-        return day_numbers(documents[0]), day_numbers(documents[1])
-    except KeyFormatError as error:
-        raise ArtifactError(
-            sides[0].texts.folder.parent,
-            f"mine.within is window, but a sentence's document is {error.key!r}; expected a date like 2024-05-23 or a "
-            "whole number",
-        ) from None
 
 
 def choose_threshold(dev: MinedSet | None, fixed: float | None) -> float | None:

@@ -5,125 +5,124 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
-from softalign.interface.text_options import (
-    DtypeOption,
-    EncodingOption,
-    LanguagesOption,
-    MaxLengthOption,
-    PoolingOption,
-    PrefixOption,
-    RevisionOption,
-)
+from softalign.interface.options import command, options
+from softalign.interface.text_options import LanguagePairOptions, ModelOption, ModelReading, own_store, work_folder
 
 if TYPE_CHECKING:
     from pipeline.aligning.documents import DocumentPair
     from pipeline.aligning.files import AlignedFiles
+    from pipeline.aligning.outputs import AlignOutputs
     from pipeline.inspecting.view import View
 
 
-def align(
-    model: Annotated[str, typer.Option("--model", help="A sentence-transformers folder, or a name on the hub.")],
-    src: Annotated[
-        Path | None, typer.Option("--src", help="A document of the first language, or a folder of them.")
-    ] = None,
-    trg: Annotated[
-        Path | None, typer.Option("--trg", help="Its translation, or a folder of documents of the same names.")
-    ] = None,
-    pairs: Annotated[
-        Path | None, typer.Option("--pairs", help="Instead: a TSV with the paths of two documents a line.")
-    ] = None,
+@options("Text")
+class DocumentTexts:
+    """Which documents are aligned, and how they are read."""
+
+    src: Annotated[Path | None, Option(help="A document of the first language, or a folder of them.")] = None
+    trg: Annotated[Path | None, Option(help="Its translation, or a folder of documents of the same names.")] = None
+    pairs: Annotated[Path | None, Option(help="Instead: a TSV with the paths of two documents a line.")] = None
+    split: Annotated[bool, Option("--split", help="Lines are paragraphs: split them into sentences.")] = False
+    allow_missing: Annotated[bool, Option("--allow-missing", help="Leave out documents that only one folder has.")] = (
+        False
+    )
+    form: LanguagePairOptions
+
+    def read(self) -> tuple[list[DocumentPair], tuple[str, str], int]:
+        """The documents, their languages, and how many were left out because one side lacks them.
+
+        Raises:
+            UserError: if documents can't be found, or their languages not told.
+        """
+        from pipeline.aligning.documents import check_pairs, listed_files, paired_files
+        from pipeline.console.errors import UserError
+
+        if self.pairs is not None:
+            if self.src is not None or self.trg is not None:
+                raise UserError("--pairs lists both sides' documents; give it, or --src and --trg")
+            found, missing = listed_files(self.pairs), 0
+            a, b = self.form.inputs(str(found[0].a), str(found[0].b))
+        elif self.src is None or self.trg is None:
+            raise UserError("nothing to align: give --src and --trg, or --pairs")
+        else:
+            a, b = self.form.inputs(str(self.src), str(self.trg))
+            found, missing = paired_files(self.src, self.trg, (a.language, b.language), self.allow_missing)
+        check_pairs(found, (a.language, b.language))
+        return found, (a.language, b.language), missing
+
+
+@options("Search")
+class AlignmentSearch:
+    """How documents are aligned: the fields of `pipeline.aligning.align.AlignOptions`."""
+
+    most: Annotated[int, Option(min=1, max=10, help="Sentences of a side in one alignment.")] = 4
+    quantile: Annotated[
+        float, Option(min=0.0, max=1.0, help="The higher, the fewer sentences are left without a counterpart.")
+    ] = 0.2
+    reach: Annotated[int, Option(min=3, help="How far from the coarser path a finer one may lie, in sentences.")] = 10
+    seed: Annotated[int, Option(min=0, help="Of the random pairs that --quantile is of.")] = 0
+
+
+@options("Output")
+class AlignmentFiles:
+    """Where alignments go: the fields of `pipeline.aligning.outputs.AlignOutputs`."""
+
     out: Annotated[
         list[Path] | None,
-        typer.Option("--out", help="The pairs: .parquet (everything), .tsv (score and texts), .tmx; may be repeated."),
-    ] = None,
-    moses: Annotated[Path | None, typer.Option("--moses", metavar="PREFIX", help="Also PREFIX.en, PREFIX.fr.")] = None,
+        Option(help="The pairs: .parquet (everything), .tsv (score and texts), .tmx; may be repeated."),
+    ] = None
+    moses: Annotated[Path | None, Option(metavar="PREFIX", help="Also PREFIX.en, PREFIX.fr.")] = None
     ladder: Annotated[
-        Path | None,
-        typer.Option("--ladder", help="Also numbers of sentences, [3, 4]:[5]; of several documents a folder."),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option("--threshold", help="Only pairs of at least this score; ladders have all.")
-    ] = None,
-    split: Annotated[bool, typer.Option("--split", help="Lines are paragraphs: split them into sentences.")] = False,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Leave out documents that only one folder has.")
-    ] = False,
-    languages: LanguagesOption = None,
-    encoding: EncodingOption = "utf-8",
-    revision: RevisionOption = None,
-    prefix: PrefixOption = None,
-    max_length: MaxLengthOption = None,
-    pooling: PoolingOption = "auto",
-    dtype: DtypeOption = "float32",
-    most: Annotated[int, typer.Option("--most", min=1, max=10, help="Sentences of a side in one alignment.")] = 4,
-    quantile: Annotated[
-        float,
-        typer.Option(
-            "--quantile", min=0.0, max=1.0, help="The higher, the fewer sentences are left without a counterpart."
-        ),
-    ] = 0.2,
-    reach: Annotated[
-        int, typer.Option("--reach", min=3, help="How far from the coarser path a finer one may lie, in sentences.")
-    ] = 10,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random pairs that --quantile is of.")] = 0,
-    gold: Annotated[
-        Path | None, typer.Option("--gold", help="A ladder of the true alignments, to measure against.")
-    ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+        Path | None, Option(help="Also numbers of sentences, [3, 4]:[5]; of several documents a folder.")
+    ] = None
+    threshold: Annotated[float | None, Option(help="Only pairs of at least this score; ladders have all.")] = None
+
+    def checked(self, documents: list[DocumentPair], languages: tuple[str, str]) -> AlignOutputs:
+        """The outputs, once it is seen that all of them can be written.
+
+        Raises:
+            UserError: see `pipeline.aligning.outputs.AlignOutputs.check`.
+        """
+        from pipeline.aligning.outputs import AlignOutputs
+
+        outputs = AlignOutputs(tuple(self.out or ()), self.moses, self.ladder, self.threshold)
+        outputs.check(documents, languages)
+        return outputs
+
+
+@command
+def align(
+    texts: DocumentTexts,
+    model: ModelOption,
+    reading: ModelReading,
+    searched: AlignmentSearch,
+    output: AlignmentFiles,
+    gold: Annotated[Path | None, Option(help="A ladder of the true alignments, to measure against.")] = None,
 ) -> None:
     """Align documents and their translations, sentence by sentence, up to four to four.
 
     softalign align --model models/student --src chapter.de --trg chapter.fr --out pairs.parquet --ladder chapter.ladder
     """
-    from stages.running.command import reported_errors
-
-    with reported_errors(debug):
-        from pipeline.aligning.align import AlignOptions
-        from pipeline.aligning.documents import check_pairs
-        from pipeline.aligning.files import BlockEmbedder, Reading, align_files
-        from pipeline.aligning.outputs import AlignOutputs
-        from pipeline.aligning.splitting import splitter
-        from pipeline.console.errors import UserError
-        from pipeline.evaluation.embedded import as_model
-        from softalign.interface.console import show
-        from softalign.interface.text_options import load_model, own_store, work_folder
-
-        found, codes, missing = _documents(src, trg, pairs, languages, encoding, allow_missing)
-        check_pairs(found, codes)
-        if gold is not None and len(found) > 1:
-            raise UserError(f"--gold: a ladder is of one pair of documents; found {len(found):,}")
-        outputs = AlignOutputs(tuple(out or ()), moses, ladder, threshold)
-        outputs.check(found, codes)
-        splits = (splitter(codes[0]), splitter(codes[1])) if split else None
-        options = AlignOptions(most, quantile, reach, seed)
-        encoder = load_model(model, revision, prefix, max_length, pooling, dtype)
-        with work_folder(outputs.first) as work:
-            embedder = BlockEmbedder(as_model(model, encoder), own_store())
-            result = align_files(found, Reading(codes, encoding, splits), embedder, options, outputs, work, gold)
-        show(_summary(result, codes, missing, threshold))
-
-
-def _documents(
-    src: Path | None, trg: Path | None, pairs: Path | None, languages: str | None, encoding: str, allow_missing: bool
-) -> tuple[list[DocumentPair], tuple[str, str], int]:
-    """The documents, their languages, and how many were left out because one side lacks them."""
-    from pipeline.aligning.documents import listed_files, paired_files
+    from pipeline.aligning.align import AlignOptions
+    from pipeline.aligning.files import BlockEmbedder, Reading, align_files
+    from pipeline.aligning.splitting import splitter
     from pipeline.console.errors import UserError
-    from softalign.interface.text_options import text_inputs
+    from pipeline.evaluation.embedded import as_model
+    from softalign.interface.console import show
 
-    if pairs is not None:
-        if src is not None or trg is not None:
-            raise UserError("--pairs lists both sides' documents; give it, or --src and --trg")
-        found, missing = listed_files(pairs), 0
-        a, b = text_inputs(str(found[0].a), str(found[0].b), languages, "text", None, encoding)
-        return found, (a.language, b.language), missing
-    if src is None or trg is None:
-        raise UserError("nothing to align: give --src and --trg, or --pairs")
-    a, b = text_inputs(str(src), str(trg), languages, "text", None, encoding)
-    found, missing = paired_files(src, trg, (a.language, b.language), allow_missing)
-    return found, (a.language, b.language), missing
+    found, codes, missing = texts.read()
+    if gold is not None and len(found) > 1:
+        raise UserError(f"--gold: a ladder is of one pair of documents; found {len(found):,}")
+    outputs = output.checked(found, codes)
+    splits = (splitter(codes[0]), splitter(codes[1])) if texts.split else None
+    options = AlignOptions(**vars(searched))
+    encoder = reading.open(model)
+    with work_folder(outputs.first) as work:
+        embedder = BlockEmbedder(as_model(model, encoder), own_store())
+        result = align_files(found, Reading(codes, texts.form.encoding, splits), embedder, options, outputs, work, gold)
+    show(_summary(result, codes, missing, output.threshold))
 
 
 def _summary(result: AlignedFiles, languages: tuple[str, str], missing: int, threshold: float | None) -> View:

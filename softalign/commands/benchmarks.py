@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from softalign.interface.benchmark_options import BenchmarkOption, DebugOption, SplitOption, TaskLanguagesOption
+from softalign.interface.benchmark_options import BenchmarkOptions, TaskLanguagesOption
+from softalign.interface.options import command
+from softalign.interface.text_options import language_codes
 
 benchmarks_app = typer.Typer(
     help="Benchmarks: which there are, fetching their published files, and their sentences.", no_args_is_help=True
@@ -15,79 +17,60 @@ benchmarks_app = typer.Typer(
 
 
 @benchmarks_app.command("list")
-def list_benchmarks(debug: DebugOption = False) -> None:
+@command
+def list_benchmarks() -> None:
     """Show the benchmarks that can be read, and how each is had."""
-    from stages.running.command import reported_errors
+    from pipeline.evaluation.catalogue import catalogue
+    from pipeline.inspecting.view import Table, View
+    from softalign.interface.console import show
 
-    with reported_errors(debug):
-        from pipeline.evaluation.catalogue import catalogue
-        from pipeline.inspecting.view import Table, View
-        from softalign.interface.console import show
-
-        rows = []
-        for source in sorted(catalogue().values(), key=lambda source: source.name):
-            had = "by hand" if source.by_hand else "1 archive" if source.archive else f"{len(source.files):,} files"
-            rows.append((source.name, source.kind, had, source.licence, source.about, source.home))
-        columns = ("name", "kind", "fetched as", "licence", "what", "home")
-        note = "`softalign benchmarks fetch NAME --out DIR` downloads, or says what to do by hand"
-        show(View("benchmarks", (), (Table("published files", columns, tuple(rows), note=note),)))
+    rows = []
+    for source in sorted(catalogue().values(), key=lambda source: source.name):
+        had = "by hand" if source.by_hand else "1 archive" if source.archive else f"{len(source.files):,} files"
+        rows.append((source.name, source.kind, had, source.licence, source.about, source.home))
+    columns = ("name", "kind", "fetched as", "licence", "what", "home")
+    note = "`softalign benchmarks fetch NAME --out DIR` downloads, or says what to do by hand"
+    show(View("benchmarks", (), (Table("published files", columns, tuple(rows), note=note),)))
 
 
 @benchmarks_app.command("fetch")
+@command
 def fetch(
     name: Annotated[str, typer.Argument(help="As `softalign benchmarks list` names it.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The benchmark's folder.")],
     languages: TaskLanguagesOption = None,
-    debug: DebugOption = False,
 ) -> None:
     """Download a benchmark's files from their public home, each held to a pinned SHA-256."""
-    from stages.running.command import reported_errors
+    from pipeline.evaluation import fetching
+    from pipeline.evaluation.catalogue import find_source
+    from pipeline.inspecting.view import View
+    from softalign.interface.console import show
 
-    with reported_errors(debug):
-        from pipeline.console.errors import UserError
-        from pipeline.evaluation import fetching
-        from pipeline.evaluation.catalogue import find_source
-        from pipeline.ground.languages import canonical_language
-        from pipeline.inspecting.view import View
-        from softalign.interface.console import show
-
-        source = find_source(name)
-        try:
-            wanted = None if languages is None else [canonical_language(code) for code in languages.split(",")]
-        except ValueError as error:
-            raise UserError(f"--languages: {error}") from None
-        files = fetching.fetch(source, out, wanted)
-        size = sum(path.stat().st_size for path in files)
-        facts = [("what", source.about), ("licence", source.licence), ("files", f"{len(files):,}, {size:,} bytes")]
-        facts.append(("use", f"--benchmark {source.kind}={out}"))
-        show(View(source.name, tuple(facts)))
+    source = find_source(name)
+    files = fetching.fetch(source, out, None if languages is None else language_codes(languages))
+    size = sum(path.stat().st_size for path in files)
+    facts = [("what", source.about), ("licence", source.licence), ("files", f"{len(files):,}, {size:,} bytes")]
+    facts.append(("use", f"--benchmark {source.kind}={out}"))
+    show(View(source.name, tuple(facts)))
 
 
 @benchmarks_app.command("texts")
+@command
 def texts(
-    benchmark: BenchmarkOption = None,
+    benchmarks: BenchmarkOptions,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="A sentence a line.")] = None,
-    languages: TaskLanguagesOption = None,
-    split: SplitOption = "test",
-    debug: DebugOption = False,
 ) -> None:
     """Write the different sentences of benchmarks: embed them elsewhere, and name the vectors as a model or peer."""
-    from stages.running.command import reported_errors
+    from pipeline.console.errors import UserError
+    from pipeline.ground.atomic import write_text
+    from pipeline.inspecting.view import View
+    from softalign.interface.console import show
 
-    with reported_errors(debug):
-        from pipeline.console.errors import UserError
-        from pipeline.ground.atomic import write_text
-        from pipeline.inspecting.view import View
-        from softalign.interface.benchmark_options import read_benchmarks
-        from softalign.interface.console import show
-
-        if not benchmark or out is None:
-            raise UserError(
-                f"--{'out' if benchmark else 'benchmark'} is missing: give --benchmark KIND=DIR and --out FILE"
-            )
-        read = read_benchmarks(benchmark, languages, split)
-        found = list(dict.fromkeys(text for one in read for text in one.texts() if text))
-        if broken := next((text for text in found if "\n" in text), None):
-            raise UserError(f"{out}: the sentence {broken[:60]!r} has a line end inside; it can't stand on a line")
-        write_text(out, "".join(f"{text}\n" for text in found))
-        show(View("sentences", (("file", str(out)), ("sentences", f"{len(found):,}"))))
+    if not benchmarks.benchmark or out is None:
+        lacking = "out" if benchmarks.benchmark else "benchmark"
+        raise UserError(f"--{lacking} is missing: give --benchmark KIND=DIR and --out FILE")
+    found = list(dict.fromkeys(text for one in benchmarks.read() for text in one.texts() if text))
+    if broken := next((text for text in found if "\n" in text), None):
+        raise UserError(f"{out}: the sentence {broken[:60]!r} has a line end inside; it can't stand on a line")
+    write_text(out, "".join(f"{text}\n" for text in found))
+    show(View("sentences", (("file", str(out)), ("sentences", f"{len(found):,}"))))

@@ -7,24 +7,19 @@ from typing import Annotated
 
 import typer
 
-from softalign.interface.text_options import ColumnOption, EncodingOption, FormatOption, LanguagesOption
+from softalign.interface.options import PanelCommand, command
+from softalign.interface.text_options import AlignedTexts, work_folder
 
 bucc_app = typer.Typer(
     help="BUCC's mining task: make sets of parallel text, measure mined pairs.", no_args_is_help=True
 )
 
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")]
 
-
-@bucc_app.command("make")
+@bucc_app.command("make", cls=PanelCommand)
+@command
 def make(
-    src: Annotated[str, typer.Option("--src", help="Text of the first language.")],
-    trg: Annotated[str, typer.Option("--trg", help="Its translation, line by line; may be the same file.")],
+    texts: AlignedTexts,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of the sets.")],
-    languages: LanguagesOption = None,
-    format_name: FormatOption = "auto",
-    column: ColumnOption = None,
-    encoding: EncodingOption = "utf-8",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything that is drawn.")] = 0,
     gold_share: Annotated[
         float, typer.Option("--gold-share", min=0.0001, max=1, help="Sentences of a side that have a translation.")
@@ -32,26 +27,22 @@ def make(
     training_share: Annotated[
         float, typer.Option("--training-share", min=0, max=1, help="Of the pairs; the others are the test set's.")
     ] = 0.5,
-    debug: DebugOption = False,
 ) -> None:
     """Make a training and a test set of parallel text: planted pairs among sentences without a translation."""
-    from stages.running.command import reported_errors
+    from pipeline.inspecting.view import Table, View
+    from pipeline.mining.files.bucc import make_files
+    from softalign.interface.console import show
 
-    with reported_errors(debug):
-        from pipeline.inspecting.view import Table, View
-        from pipeline.mining.files.bucc import make_files
-        from softalign.interface.console import show
-        from softalign.interface.text_options import text_inputs, work_folder
-
-        inputs = text_inputs(src, trg, languages, format_name, column, encoding)
-        with work_folder(out / "work") as work:
-            made = make_files(inputs, out, work, seed, gold_share, training_share)
-        rows = tuple((str(one.stem), f"{one.a:,}", f"{one.b:,}", f"{one.gold:,}") for one in made)
-        columns = ("set", inputs[0].language, inputs[1].language, "gold pairs")
-        show(View("BUCC-like sets", (), (Table("sentences", columns, rows, frozenset(columns[1:])),)))
+    inputs = texts.read()
+    with work_folder(out / "work") as work:
+        made = make_files(inputs, out, work, seed, gold_share, training_share)
+    rows = tuple((str(one.stem), f"{one.a:,}", f"{one.b:,}", f"{one.gold:,}") for one in made)
+    columns = ("set", inputs[0].language, inputs[1].language, "gold pairs")
+    show(View("BUCC-like sets", (), (Table("sentences", columns, rows, frozenset(columns[1:])),)))
 
 
 @bucc_app.command("evaluate")
+@command
 def evaluate(
     gold: Annotated[Path, typer.Option("--gold", help="Gold pairs, `id TAB id`.")],
     pairs: Annotated[Path, typer.Option("--pairs", help="Mined pairs: .parquet of `softalign mine`, or `id TAB id`.")],
@@ -61,25 +52,21 @@ def evaluate(
     trg: Annotated[Path | None, typer.Option("--trg", help="The second side's.")] = None,
     threshold: Annotated[float | None, typer.Option("--threshold", help="A frozen one, tuned elsewhere.")] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Tune the threshold on this gold.")] = False,
-    debug: DebugOption = False,
 ) -> None:
     """Measure mined pairs against gold: precision, recall and F1 with bootstrap intervals."""
-    from stages.running.command import reported_errors
+    from pipeline.console.errors import UserError
+    from pipeline.inspecting.view import View
+    from pipeline.mining.files.bucc import evaluate_files
+    from softalign.interface.console import show
+    from softalign.interface.mining_view import gold_table
 
-    with reported_errors(debug):
-        from pipeline.console.errors import UserError
-        from pipeline.inspecting.view import View
-        from pipeline.mining.files.bucc import evaluate_files
-        from softalign.interface.console import show
-        from softalign.interface.mining_view import gold_table
-
-        if tune and threshold is not None:
-            raise UserError("--tune and --threshold: give one")
-        if (src is None) != (trg is None):
-            raise UserError("--src and --trg: give both or neither")
-        sentences = None if src is None or trg is None else (src, trg)
-        result, used = evaluate_files(gold, pairs, sentences, threshold, tune)
-        facts = [("gold", str(gold)), ("pairs", str(pairs))]
-        if used is not None:
-            facts.append(("threshold", f"{used:.6f}"))
-        show(View("BUCC evaluation", tuple(facts), (gold_table(result),)))
+    if tune and threshold is not None:
+        raise UserError("--tune and --threshold: give one")
+    if (src is None) != (trg is None):
+        raise UserError("--src and --trg: give both or neither")
+    sentences = None if src is None or trg is None else (src, trg)
+    result, used = evaluate_files(gold, pairs, sentences, threshold, tune)
+    facts = [("gold", str(gold)), ("pairs", str(pairs))]
+    if used is not None:
+        facts.append(("threshold", f"{used:.6f}"))
+    show(View("BUCC evaluation", tuple(facts), (gold_table(result),)))

@@ -8,29 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from softalign.interface.options import command
+
 if TYPE_CHECKING:
     from pipeline.ground.registry import Registry
 
 COLUMNS = ("name", "what", "its own keys")
 
 
+@command
 def choices(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write them as a page of Markdown.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
 ) -> None:
     """Show the losses, corpus formats, kinds of benchmarks and forms of output that there are, with their keys."""
-    from stages.running.command import reported_errors
+    from pipeline.ground.atomic import write_text
+    from pipeline.inspecting.view import Table, View
+    from softalign.interface.console import show
 
-    with reported_errors(debug):
-        from pipeline.ground.atomic import write_text
-        from pipeline.inspecting.view import Table, View
-        from softalign.interface.console import show
-
-        if out is not None:
-            write_text(out, page())
-            return
-        tables = tuple(Table(title, COLUMNS, tuple(rows(things))) for title, things in registries())
-        show(View("choices", (), tables))
+    if out is not None:
+        write_text(out, page())
+        return
+    tables = tuple(Table(title, COLUMNS, tuple(rows(things))) for title, things in registries())
+    show(View("choices", (), tables))
 
 
 def registries() -> list[tuple[str, Registry[Any]]]:

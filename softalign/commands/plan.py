@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.inspecting.view import Table, View
+from softalign.interface.options import ProjectOption, command
 
 
+@command
 def plan(
     pairs: Annotated[
         str | None, typer.Option(help="Training pairs, such as 250000 or 100M.  [default: this project's own]")
@@ -25,24 +28,9 @@ def plan(
         int, typer.Option(min=1, help="Machines like this one, for work that needs no accelerator.")
     ] = 1,
     measure: Annotated[bool, typer.Option("--measure", help="Measure unit costs first; they are kept.")] = False,
-    project: Annotated[Path, typer.Option("--project", help="The folder that holds params.yaml.")] = Path(),
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
+    project: ProjectOption = Path(),
 ) -> None:
     """Say what a run takes: time, disk, memory and network by stage (docs/scale.md has the formulas)."""
-    from stages.running.command import reported_errors
-
-    with reported_errors(debug):
-        show_plan(project, pairs, mine, device, devices, workers, measure)
-
-
-def show_plan(
-    root: Path, pairs: str | None, mine: str | None, device: str, devices: int, workers: int, measure: bool
-) -> None:
-    """Measure if asked to, and show the plan.
-
-    Raises:
-        UserError: if a number or a device can't be read, there are no unit costs, or the project has no size of its own.
-    """
     from pipeline.planning.costs import Machines, Workload
     from pipeline.planning.costs import plan as planned
     from pipeline.planning.devices import find_device
@@ -52,18 +40,22 @@ def show_plan(
     from stages.running.command import Project
 
     machines = Machines(find_device(device), devices, workers)
-    sizes = (parse_count(pairs, "--pairs") if pairs else None, parse_count(mine, "--mine") if mine else 0)
-    opened = Project.open(root)
+    training = parse_count(pairs, "--pairs") if pairs else None
+    to_mine = parse_count(mine, "--mine") if mine else None
+    opened = Project.open(project)
     path = opened.layout.cost("units")
     if measure:
         from softalign.projects.plan_measuring import measure_project
 
         save_units(path, measure_project(opened))
     units = load_units(path)
-    if sizes[0] is None:
-        work, last = _own_workload(opened), _last_run(opened)
+    last = None
+    if training is not None:
+        work = Workload.of_size(training, to_mine or 0, opened.params)
+    elif to_mine is not None:
+        work = replace(_own_workload(opened), mine=to_mine)
     else:
-        work, last = Workload.of_size(sizes[0], sizes[1], opened.params), None
+        work, last = _own_workload(opened), _last_run(opened)
     show(_view(opened.params, work, units, machines, planned(work, units, opened.params, machines), last))
 
 

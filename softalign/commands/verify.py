@@ -63,10 +63,10 @@ class Findings:
 
     Attributes:
         defects: what is damaged, missing or out of place; a rerun makes it again.
-        record: what DVC has noted.
-        left_over: what nothing reads any more.
-        unknown: what stages read and DVC doesn't know.
-        lasting: whether of these something has to be put right by hand.
+        record: DVC's notes of the project.
+        left_over: artifacts that nothing reads any more.
+        unknown: inputs that stages read and DVC doesn't know.
+        lasting: whether one of these inputs has to be put right by hand.
     """
 
     defects: list[Defect]

@@ -2,76 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
+
+from softalign.interface.options import options
+from softalign.interface.text_options import language_codes
 
 if TYPE_CHECKING:
     from pipeline.evaluation.benchmark import Benchmark
     from pipeline.inspecting.view import Table
 
-BenchmarkOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--benchmark",
-        metavar="KIND=DIR",
-        help="A benchmark's folder (tatoeba=DIR; NAME:KIND=DIR gives it a name); may be repeated.",
-    ),
-]
 TaskLanguagesOption = Annotated[
-    str | None, typer.Option("--languages", help="Only tasks in these languages (en,fr,ja); else all that are there.")
+    str | None, Option("--languages", help="Only tasks in these languages (en,fr,ja); else all that are there.")
 ]
-SplitOption = Annotated[str, typer.Option("--split", help="dev or test, of benchmarks that have both.")]
-ResamplesOption = Annotated[int, typer.Option("--bootstrap", min=0, help="Resamples for intervals; 0: none.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")]
-StoreOption = Annotated[
-    Path | None,
-    typer.Option("--store", metavar="DIR", envvar="SOFTALIGN_STORE", help="A vector store: embed each sentence once."),
-]
-TrainingOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--training", help="Text that the model was trained on, a sentence a line: says what was seen; may be repeated."
-    ),
-]
-NearOption = Annotated[
-    float,
-    typer.Option("--near", min=0, max=1, help="With --training: similarity from which a sentence counts as seen."),
-]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")]
 
 
-def read_benchmarks(specs: Sequence[str], languages: str | None, split: str) -> tuple[Benchmark, ...]:
-    """The benchmarks that ``KIND=DIR`` or ``NAME:KIND=DIR`` name.
+@options("Benchmarks")
+class BenchmarkOptions:
+    """Which benchmarks are read."""
 
-    Raises:
-        UserError: if a spec has another form, a name stands twice, or a benchmark can't be read.
-    """
-    from pipeline.config.evaluate import BENCHMARKS
-    from pipeline.console.errors import UserError
-    from pipeline.evaluation.reading import read_benchmark
-    from pipeline.ground.languages import canonical_language
+    benchmark: Annotated[
+        list[str] | None,
+        Option(
+            metavar="KIND=DIR",
+            help="A benchmark's folder (tatoeba=DIR; NAME:KIND=DIR gives it a name); may be repeated.",
+        ),
+    ] = None
+    languages: TaskLanguagesOption = None
+    split: Annotated[str, Option(help="dev or test, of benchmarks that have both.")] = "test"
 
-    try:
-        wanted = None if languages is None else [canonical_language(code) for code in languages.split(",")]
-    except ValueError as error:
-        raise UserError(f"--languages: {error}") from None
-    if split not in ("dev", "test"):
-        raise UserError(f"--split: found {split!r}, expected dev or test")
-    kinds = BENCHMARKS.names()
-    found: dict[str, Benchmark] = {}
-    for spec in specs:
-        left, equals, folder = spec.partition("=")
-        name, colon, kind = left.rpartition(":")
-        if not equals or not folder or kind not in kinds:
-            raise UserError(f"--benchmark: found {spec!r}, expected KIND=DIR with KIND one of {', '.join(kinds)}")
-        name = name if colon else kind
-        if name in found:
-            raise UserError(f"--benchmark: two are named {name!r}; name them as NAME:KIND=DIR")
-        found[name] = read_benchmark(name, kind, Path(folder), wanted, split)
-    return tuple(found.values())
+    def read(self) -> tuple[Benchmark, ...]:
+        """The benchmarks.
+
+        Raises:
+            UserError: if one is named in another form, a name stands twice, or a benchmark can't be read.
+        """
+        from pipeline.config.evaluate import BENCHMARKS
+        from pipeline.console.errors import UserError
+        from pipeline.evaluation.reading import read_benchmark
+
+        wanted = None if self.languages is None else language_codes(self.languages)
+        if self.split not in ("dev", "test"):
+            raise UserError(f"--split: found {self.split!r}, expected dev or test")
+        kinds = BENCHMARKS.names()
+        found: dict[str, Benchmark] = {}
+        for spec in self.benchmark or ():
+            left, equals, folder = spec.partition("=")
+            name, colon, kind = left.rpartition(":")
+            if not equals or not folder or kind not in kinds:
+                raise UserError(f"--benchmark: found {spec!r}, expected KIND=DIR with KIND one of {', '.join(kinds)}")
+            name = name if colon else kind
+            if name in found:
+                raise UserError(f"--benchmark: two are named {name!r}; name them as NAME:KIND=DIR")
+            found[name] = read_benchmark(name, kind, Path(folder), wanted, self.split)
+        return tuple(found.values())
+
+
+@options("Measuring")
+class MeasuringOptions:
+    """How scores get their intervals, and where vectors are kept."""
+
+    resamples: Annotated[int, Option("--bootstrap", min=0, help="Resamples for intervals; 0: none.")] = 1_000
+    seed: Annotated[int, Option(min=0, help="Of the bootstrap.")] = 0
+    store: Annotated[
+        Path | None, Option(metavar="DIR", envvar="SOFTALIGN_STORE", help="A vector store: embed each sentence once.")
+    ] = None
 
 
 def score_tables(about: dict[str, Any]) -> tuple[Table, ...]:

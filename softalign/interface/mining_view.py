@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.inspecting.view import Table, View
     from pipeline.mining.files.gold import GoldResult
-    from pipeline.mining.files.mine import MiningResult
+    from pipeline.mining.files.result import MiningResult
+    from pipeline.mining.files.vectors import EmbeddedText
     from pipeline.mining.judging.control import Control
     from pipeline.mining.judging.histogram import Histogram
     from pipeline.mining.judging.planted import Estimate
@@ -19,7 +20,6 @@ def summary(result: MiningResult, title: str) -> View:
     """What was read, found and written."""
     from pipeline.inspecting.view import View, flatten, value_text
     from pipeline.mining.judging.threshold import explain_infinite
-    from softalign.interface.text_options import side_fact
 
     facts = [side_fact(result.a), side_fact(result.b)]
     details = [f"{name} {value_text(value)}" for name, value in flatten(result.search) if name != "search"]
@@ -40,6 +40,25 @@ def summary(result: MiningResult, title: str) -> View:
     if result.gold is not None:
         tables.insert(0, gold_table(result.gold))
     return View(title, tuple(facts), tuple(tables))
+
+
+def side_fact(side: EmbeddedText) -> tuple[str, str]:
+    """What was read of a side, for the summary; nothing that was left out goes unsaid."""
+    text = side.text
+    rows, different = int(text.usable.sum()), len(side.first) + side.without_tokens
+    parts = [f"{len(text):,} rows", f"{different:,} different sentences"]
+    for count, what in (
+        (text.empty, "empty"),
+        (text.unreadable, "can't be read"),
+        *((count, f"break the rule {name}") for name, count in text.broken.items()),
+        (rows - different, "copies of others"),
+        (side.without_tokens, "of which the model makes nothing"),
+    ):
+        if count:
+            parts.append(f"{count:,} {what}")
+    if side.reused:
+        parts.append("vectors used again")
+    return (f"{text.source.path} ({text.language})", ", ".join(parts))
 
 
 def left_out_facts(result: MiningResult) -> list[tuple[str, str]]:

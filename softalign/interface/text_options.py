@@ -1,4 +1,7 @@
-"""What the commands that work without a pipeline share: how a user names text, model, languages and memory."""
+"""How a user names texts, a model, rules and searches: the options that commands without a pipeline share, as objects.
+
+Each object holds what was given, as it was given; its methods make of it what `pipeline` takes, or say which option is wrong.
+"""
 
 from __future__ import annotations
 
@@ -9,72 +12,270 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from typer import Option
+
+from softalign.interface.options import options
 
 if TYPE_CHECKING:
     from pipeline.config.mine import Mine
     from pipeline.encoders.load import ModelEncoder
+    from pipeline.mining.files.outputs import PairOutputs
     from pipeline.mining.files.text import TextInput
-    from pipeline.mining.files.vectors import EmbeddedText
 
-SrcOption = Annotated[str | None, typer.Option("--src", help="Text of the first language: a file, folder or glob.")]
-TrgOption = Annotated[str | None, typer.Option("--trg", help="Text of the second language.")]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="A sentence-transformers folder, or a name on the Hugging Face hub.")
+    str, Option("--model", help="A sentence-transformers folder, or a name on the hub.", rich_help_panel="Model")
 ]
-RevisionOption = Annotated[str | None, typer.Option("--revision", help="Of a model on the hub.")]
-LanguagesOption = Annotated[
-    str | None, typer.Option("--languages", help="Both languages (en,fr); else what the files' names say.")
-]
-FormatOption = Annotated[
-    str, typer.Option("--format", help="Of both texts: a corpus format, bucc, or auto, which goes by the names.")
-]
-ColumnOption = Annotated[
-    str | None,
-    typer.Option("--column", help="The column of the text, by name or number from 0; two with a comma if they differ."),
-]
-EncodingOption = Annotated[str, typer.Option("--encoding", help="Of text files.")]
-PrefixOption = Annotated[
-    str | None, typer.Option("--prefix", help='Before every sentence ("query: "); else the model\'s default prompt.')
-]
-PromptNameOption = Annotated[
-    str | None, typer.Option("--prompt-name", help="One of the model's own prompts before every sentence, by its name.")
-]
-MaxLengthOption = Annotated[
-    int | None, typer.Option("--max-length", min=1, help="Tokens kept of a sentence; else what the model says.")
-]
-PoolingOption = Annotated[
-    Literal["auto", "mean", "cls", "last"], typer.Option("--pooling", help="auto is the model's own.")
-]
-DtypeOption = Annotated[
-    Literal["float32", "bfloat16", "float16"], typer.Option("--dtype", help="Of a transformer's weights.")
-]
-MemoryOption = Annotated[
-    str, typer.Option("--memory", help="For similarities at work, besides results (512M, 4G). No result depends on it.")
-]
-VectorsOption = Annotated[
-    Path | None,
-    typer.Option("--vectors", metavar="DIR", help="Keep the vectors (and FAISS indexes) here, and use them again."),
-]
-KeepOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--keep",
-        help="A rule that text and pairs may break: copy, length-ratio, urls, numbers, letters, script, too-short, too-long, "
-        "or all; may be repeated.",
-    ),
-]
-KnownOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--known",
-        help="Known translations that are not in the text, to estimate a threshold: one file with both sides, or twice.",
-    ),
-]
-KnownColumnOption = Annotated[
-    str | None,
-    typer.Option("--known-column", help="Both columns of the known pairs' file, with a comma; of TSV and CSV, 0,1."),
-]
+
+
+@options("Text")
+class LanguagePairOptions:
+    """Of which languages two texts are, and how their files are encoded."""
+
+    languages: Annotated[str | None, Option(help="Both languages (en,fr); else what the files' names say.")] = None
+    encoding: Annotated[str, Option(help="Of text files.")] = "utf-8"
+
+    def inputs(
+        self, src: str, trg: str, form: str = "text", columns: tuple[str | int | None, str | int | None] = (None, None)
+    ) -> tuple[TextInput, TextInput]:
+        """Both sides as the user named them.
+
+        Args:
+            src: the first side's file, folder or glob.
+            trg: the second side's.
+            form: the format of both: a corpus format, ``bucc`` or ``auto``.
+            columns: the column of each side's text, where the format has columns.
+
+        Raises:
+            UserError: if languages or the encoding can't be what was meant, or both sides are one file of lines.
+        """
+        import codecs
+
+        from pipeline.console.errors import UserError
+        from pipeline.corpora.named import check_sides
+        from pipeline.mining.files.text import TextInput
+
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise UserError(f"--encoding: {self.encoding!r} is not an encoding that Python knows") from None
+        codes = self._codes(src, trg)
+        sides = zip(("--src", "--trg"), (src, trg), codes, columns, strict=True)
+        a, b = (TextInput(option, path, code, form, col, self.encoding, codes) for option, path, code, col in sides)
+        for side in (a, b):
+            side.check()
+        if a.language != b.language and {a.kind, b.kind} <= {"text", "bucc"}:
+            check_sides({a.language: Path(src), b.language: Path(trg)})
+        return a, b
+
+    def _codes(self, src: str, trg: str) -> tuple[str, str]:
+        from pipeline.console.errors import UserError
+        from pipeline.mining.files.text import language_of
+        from pipeline.text.rules import UNKNOWN
+
+        if self.languages is None:
+            return language_of(src) or UNKNOWN, language_of(trg) or UNKNOWN
+        codes = language_codes(self.languages)
+        if len(codes) != 2:
+            raise UserError(f"--languages: found {self.languages!r}, expected two codes with a comma, like en,fr")
+        return codes[0], codes[1]
+
+
+@options("Text")
+class TextOptions(LanguagePairOptions):
+    """In which form two texts are given."""
+
+    format: Annotated[str, Option(help="Of both texts: a corpus format, bucc, or auto, which goes by the names.")] = (
+        "auto"
+    )
+    column: Annotated[
+        str | None, Option(help="The column of the text, by name or number from 0; two with a comma if they differ.")
+    ] = None
+
+    def read(self, src: str, trg: str) -> tuple[TextInput, TextInput]:
+        """Both sides as the user named them; errors as of `inputs`, and for columns that can't be what was meant."""
+        from pipeline.console.errors import UserError
+
+        columns: list[str | int | None] = [None] if self.column is None else [*_columns(self.column)]
+        if len(columns) > 2:
+            raise UserError(f"--column: found {self.column!r}, expected one column, or two with a comma")
+        return self.inputs(src, trg, self.format, (columns[0], columns[-1]))
+
+
+@options("Text")
+class AlignedTexts:
+    """Two texts whose rows belong together."""
+
+    src: Annotated[str, Option(help="Text of the first language.")]
+    trg: Annotated[str, Option(help="Its translation, line by line; may be the same file.")]
+    form: TextOptions
+
+    def read(self) -> tuple[TextInput, TextInput]:
+        """Both sides; errors as of `TextOptions.read`."""
+        return self.form.read(self.src, self.trg)
+
+
+@options("Model")
+class PromptOptions:
+    """How a model reads a sentence; None leaves it to the model's own configuration."""
+
+    revision: Annotated[str | None, Option(help="Of a model on the hub.")] = None
+    prefix: Annotated[
+        str | None, Option(help='Before every sentence ("query: "); else the model\'s default prompt.')
+    ] = None
+    prompt_name: Annotated[
+        str | None, Option(help="One of the model's own prompts before every sentence, by its name.")
+    ] = None
+    max_length: Annotated[int | None, Option(min=1, help="Tokens kept of a sentence; else what the model says.")] = None
+
+
+@options("Model")
+class ModelReading(PromptOptions):
+    """How a model is loaded and reads a sentence."""
+
+    pooling: Annotated[Literal["auto", "mean", "cls", "last"], Option(help="auto is the model's own.")] = "auto"
+    dtype: Annotated[Literal["float32", "bfloat16", "float16"], Option(help="Of a transformer's weights.")] = "float32"
+
+    def open(self, model: str) -> ModelEncoder:
+        """The model that the user named.
+
+        Raises:
+            UserError: see `pipeline.encoders.described.open_model`.
+        """
+        from pipeline.encoders.described import ModelOptions, open_model
+
+        return open_model(ModelOptions(model, **vars(self), store=own_store()), Path())
+
+
+@options("Search")
+class SearchOptions:
+    """How neighbours are searched and pairs are scored: the options of the same names in ``mine`` of params.yaml."""
+
+    k: Annotated[int, Option(min=1, help="Neighbours that a margin looks at.")] = 4
+    score: Annotated[Literal["ratio", "distance", "cosine"], Option(help="What pairs are scored by.")] = "ratio"
+    keep: Annotated[
+        list[str] | None,
+        Option(
+            help="A rule that text and pairs may break: copy, length-ratio, urls, numbers, letters, script, too-short, "
+            "too-long, or all; may be repeated."
+        ),
+    ] = None
+    search: Annotated[Literal["exact", "approximate"], Option(help="approximate says what it cost.")] = "exact"
+    index: Annotated[
+        str | None, Option(help="For approximate search: auto or a FAISS factory string; else clusters.")
+    ] = None
+    recall: Annotated[float, Option(help="Share of the neighbours that an approximate search has to find.")] = 0.99
+    memory: Annotated[
+        str, Option(help="For similarities at work, besides results (512M, 4G). No result depends on it.")
+    ] = "512M"
+
+    def mine(self, **others: Any) -> Mine:
+        """These and other keys of ``mine`` as the section of params.yaml.
+
+        Raises:
+            UserError: naming the option that the section's own checks refuse.
+        """
+        from pydantic import ValidationError
+
+        from pipeline.config.mine import Mine
+        from pipeline.console.errors import UserError
+
+        values = vars(self) | others | {"keep": self.kept(), "memory_bytes": parse_memory(self.memory)}
+        del values["memory"]
+        try:
+            return Mine(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
+            problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+            raise UserError(f"{name}: found {first['input']!r}; {problem}") from None
+
+    def kept(self) -> list[str]:
+        """The rules that are not to hold.
+
+        Raises:
+            UserError: for one that isn't any.
+        """
+        from pipeline.console.errors import UserError
+        from pipeline.text.rules import OFF
+
+        names = self.keep or []
+        if unknown := [name for name in names if name not in (*OFF, "all")]:
+            raise UserError(f"--keep: found {unknown[0]!r}; expected one of {', '.join(OFF)}, all")
+        return sorted(OFF if "all" in names else set(names))
+
+
+@options("Thresholds")
+class KnownOptions:
+    """Known translations, of which some are planted in the text to estimate a threshold."""
+
+    known: Annotated[
+        list[str] | None,
+        Option(
+            help="Known translations that are not in the text, to estimate a threshold: one file with both sides, or twice."
+        ),
+    ] = None
+    known_column: Annotated[
+        str | None, Option(help="Both columns of the known pairs' file, with a comma; of TSV and CSV, 0,1.")
+    ] = None
+
+    def read(self, inputs: tuple[TextInput, TextInput]) -> tuple[TextInput, TextInput] | None:
+        """Both sides of the known pairs, in the languages of the inputs; None if none are given.
+
+        Raises:
+            UserError: for more than two files, or columns that can't be what was meant.
+        """
+        from dataclasses import replace
+
+        from pipeline.console.errors import UserError
+        from pipeline.mining.files.text import TextInput
+
+        if not self.known:
+            if self.known_column is not None:
+                raise UserError("--known-column needs --known")
+            return None
+        if len(self.known) > 2:
+            raise UserError(f"--known: found {len(self.known)} files, expected one with both sides, or two")
+        paths, one_file = (self.known[0], self.known[-1]), len(self.known) == 1
+        a, b = (
+            TextInput("--known", path, side.language, pair=side.pair) for path, side in zip(paths, inputs, strict=True)
+        )
+        columns = self.known_column or ("0,1" if one_file and a.kind in {"tsv", "csv"} else None)
+        if columns is not None:
+            parts = _columns(columns)
+            if len(parts) != 2:
+                raise UserError(f"--known-column: found {columns!r}, expected two columns with a comma, like 0,1")
+            a, b = replace(a, column=parts[0]), replace(b, column=parts[1])
+        elif one_file and not a.by_language:
+            raise UserError(f"--known: {a.path} is {a.kind}; give --known-column, or a file for each side")
+        a.check()
+        b.check()
+        return a, b
+
+
+@options("Output")
+class OutputOptions:
+    """Where pairs of a user's own text go, and where its vectors are kept."""
+
+    out: Annotated[
+        list[Path] | None,
+        Option(help="The pairs: .parquet (everything), .tsv (LASER's), .tmx, .ids (of BUCC's files); may be repeated."),
+    ] = None
+    moses: Annotated[Path | None, Option(metavar="PREFIX", help="Also PREFIX.en, PREFIX.fr.")] = None
+    vectors: Annotated[
+        Path | None, Option(metavar="DIR", help="Keep the vectors (and FAISS indexes) here, and use them again.")
+    ] = None
+
+    def checked(self, inputs: tuple[TextInput, TextInput]) -> PairOutputs:
+        """The outputs, once it is seen that all of them can be written of these inputs.
+
+        Raises:
+            UserError: see `pipeline.mining.files.outputs.PairOutputs.check`.
+        """
+        from pipeline.mining.files.outputs import PairOutputs
+
+        outputs = PairOutputs(tuple(self.out or ()), self.moses)
+        outputs.check(*inputs)
+        return outputs
 
 
 def parse_memory(text: str) -> int:
@@ -95,89 +296,30 @@ def parse_memory(text: str) -> int:
     return size
 
 
-def text_inputs(
-    src: str, trg: str, languages: str | None, format_name: str, column: str | None, encoding: str
-) -> tuple[TextInput, TextInput]:
-    """Both sides as the user named them.
+def language_codes(text: str) -> list[str]:
+    """The languages of ``--languages``, as they are written in BCP 47.
 
     Raises:
-        UserError: if languages, columns or the encoding can't be what was meant, or both sides are one file of lines.
-    """
-    import codecs
+        UserError: if one of them is no language.
 
+    >>> language_codes("en,fra")
+    ['en', 'fr']
+    """
     from pipeline.console.errors import UserError
-    from pipeline.corpora.named import check_sides
     from pipeline.ground.languages import canonical_language
-    from pipeline.mining.files.text import TextInput, language_of
-    from pipeline.text.rules import UNKNOWN
 
     try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise UserError(f"--encoding: {encoding!r} is not an encoding that Python knows") from None
-    codes = [language_of(path) or UNKNOWN for path in (src, trg)]
-    if languages is not None:
-        try:
-            codes = [canonical_language(code) for code in languages.split(",")]
-        except ValueError as error:
-            raise UserError(f"--languages: {error}") from None
-        if len(codes) != 2:
-            raise UserError(f"--languages: found {languages!r}, expected two codes with a comma, like en,fr")
-    columns = [None, None] if column is None else [_column(part) for part in column.split(",")]
-    if len(columns) > 2:
-        raise UserError(f"--column: found {column!r}, expected one column, or two with a comma")
-    sides = zip(("--src", "--trg"), (src, trg), codes, (columns * 2)[:2], strict=True)
-    a, b = (
-        TextInput(option, path, code, format_name, col, encoding, (codes[0], codes[1]))
-        for option, path, code, col in sides
-    )
-    for side in (a, b):
-        side.check()
-    if a.language != b.language and {a.kind, b.kind} <= {"text", "bucc"}:
-        check_sides({a.language: Path(src), b.language: Path(trg)})
-    return a, b
-
-
-def known_inputs(
-    known: list[str] | None, column: str | None, inputs: tuple[TextInput, TextInput]
-) -> tuple[TextInput, TextInput] | None:
-    """Both sides of the known pairs, in the languages of the inputs.
-
-    Raises:
-        UserError: for more than two files, or columns that can't be what was meant.
-    """
-    from dataclasses import replace
-
-    from pipeline.console.errors import UserError
-    from pipeline.mining.files.text import TextInput
-
-    if not known:
-        if column is not None:
-            raise UserError("--known-column needs --known")
-        return None
-    if len(known) > 2:
-        raise UserError(f"--known: found {len(known)} files, expected one with both sides, or two")
-    paths = (known * 2)[:2]
-    sides = [
-        TextInput("--known", path, side.language, pair=side.pair) for path, side in zip(paths, inputs, strict=True)
-    ]
-    columns = column
-    if columns is None and len(known) == 1 and sides[0].kind in {"tsv", "csv"}:
-        columns = "0,1"
-    if columns is not None:
-        parts = columns.split(",")
-        if len(parts) != 2:
-            raise UserError(f"--known-column: found {columns!r}, expected two columns with a comma, like 0,1")
-        sides = [replace(side, column=_column(part)) for side, part in zip(sides, parts, strict=True)]
-    elif len(known) == 1 and not sides[0].by_language:
-        raise UserError(f"--known: {known[0]} is {sides[0].kind}; give --known-column, or a file for each side")
-    for side in sides:
-        side.check()
-    return sides[0], sides[1]
+        return [canonical_language(code) for code in text.split(",")]
+    except ValueError as error:
+        raise UserError(f"--languages: {error}") from None
 
 
 def document_inputs(documents: str | None, inputs: tuple[TextInput, TextInput]) -> tuple[TextInput, TextInput] | None:
     """Where each row's document stands: a column of the same files, or two files with a line for each row.
+
+    Args:
+        documents: the value of ``--documents``.
+        inputs: both sides' texts.
 
     Raises:
         UserError: if it is neither.
@@ -189,10 +331,11 @@ def document_inputs(documents: str | None, inputs: tuple[TextInput, TextInput]) 
 
     if documents is None:
         return None
+    a, b = inputs
     parts = documents.split(",")
     if len(parts) == 2 and all(Path(part).is_file() for part in parts):
         one, other = (
-            TextInput("--documents", part, side.language, "text") for part, side in zip(parts, inputs, strict=True)
+            TextInput("--documents", part, side.language, "text") for part, side in zip(parts, (a, b), strict=True)
         )
         return one, other
     for side in inputs:
@@ -203,37 +346,12 @@ def document_inputs(documents: str | None, inputs: tuple[TextInput, TextInput]) 
             )
     if len(parts) > 2:
         raise UserError(f"--documents: found {documents!r}, expected a column, or two with a comma")
-    one, other = (
-        replace(side, option="--documents", column=_column(part))
-        for side, part in zip(inputs, (parts * 2)[:2], strict=True)
-    )
-    return one, other
+    columns = _columns(documents)
+    return (replace(a, option="--documents", column=columns[0]), replace(b, option="--documents", column=columns[-1]))
 
 
-def _column(text: str) -> str | int:
-    return int(text) if text.isdecimal() else text
-
-
-def load_model(
-    model: str,
-    revision: str | None,
-    prefix: str | None,
-    max_length: int | None,
-    pooling: Literal["auto", "mean", "cls", "last"],
-    dtype: Literal["float32", "bfloat16", "float16"],
-    prompt_name: str | None = None,
-) -> ModelEncoder:
-    """The model that the user named.
-
-    Raises:
-        UserError: see `pipeline.encoders.described.open_model`.
-    """
-    from pipeline.encoders.described import ModelOptions, open_model
-
-    options = ModelOptions(
-        model, revision, prefix, max_length, pooling, dtype, prompt_name=prompt_name, store=own_store()
-    )
-    return open_model(options, Path())
+def _columns(text: str) -> list[str | int]:
+    return [int(part) if part.isdecimal() else part for part in text.split(",")]
 
 
 def own_store() -> Path | None:
@@ -248,45 +366,12 @@ def own_store() -> Path | None:
     return here.store if here.params.is_file() or (named and not is_url(named)) else None
 
 
-def kept_rules(names: list[str] | None) -> list[str]:
-    """The rules that are not to hold.
-
-    Raises:
-        UserError: for one that isn't any.
-    """
-    from pipeline.console.errors import UserError
-    from pipeline.text.rules import OFF
-
-    found = list(OFF) if "all" in (names or ()) else list(names or ())
-    if unknown := [name for name in found if name not in OFF]:
-        raise UserError(f"--keep: found {unknown[0]!r}; expected one of {', '.join(OFF)}, all")
-    return sorted(set(found))
-
-
-def mine_options(memory: str, **options: Any) -> Mine:
-    """How pairs are found, from the command's options.
-
-    Raises:
-        UserError: naming the option that the parameters' own checks refuse.
-    """
-    from pydantic import ValidationError
-
-    from pipeline.config.mine import Mine
-    from pipeline.console.errors import UserError
-
-    size = parse_memory(memory)
-    try:
-        return Mine(**options, memory_bytes=size)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        raise UserError(f"{name}: found {first['input']!r}; {problem}") from None
-
-
 @contextmanager
 def work_folder(near: Path) -> Iterator[Path]:
     """A folder for texts and vectors, beside the output: the system's own place for such may be small, or in memory.
+
+    Args:
+        near: the output.
 
     Yields:
         The folder; it is deleted at the end.
@@ -295,22 +380,3 @@ def work_folder(near: Path) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".softalign-", dir=parent) as folder:
         yield Path(folder)
-
-
-def side_fact(side: EmbeddedText) -> tuple[str, str]:
-    """What was read of a side, for the summary; nothing that was left out goes unsaid."""
-    text = side.text
-    rows, different = int(text.usable.sum()), len(side.first) + side.without_tokens
-    parts = [f"{len(text):,} rows", f"{different:,} different sentences"]
-    for count, what in (
-        (text.empty, "empty"),
-        (text.unreadable, "can't be read"),
-        *((count, f"break the rule {name}") for name, count in text.broken.items()),
-        (rows - different, "copies of others"),
-        (side.without_tokens, "of which the model makes nothing"),
-    ):
-        if count:
-            parts.append(f"{count:,} {what}")
-    if side.reused:
-        parts.append("vectors used again")
-    return (f"{text.source.path} ({text.language})", ", ".join(parts))

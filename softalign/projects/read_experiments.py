@@ -27,7 +27,7 @@ def read_experiments(project: Path, all_commits: bool = False) -> list[Experimen
 
     Args:
         project: the folder that holds params.yaml.
-        all_commits: whether those of other commits count too.
+        all_commits: whether experiments of other commits count too.
 
     Raises:
         InputError: if the folder is not there, or in no DVC repository.

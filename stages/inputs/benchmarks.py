@@ -35,7 +35,7 @@ def run_benchmarks(project: Project, folder: Path) -> dict[str, Any]:
     Holds the benchmarks' sentences and one model's vectors of them; training sentences are streamed.
 
     Args:
-        project: its stages up to train have run.
+        project: the project, whose stages up to train have run.
         folder: where each model's results are written: ``<name>.json`` and ``<name>.items.parquet``.
 
     Returns:

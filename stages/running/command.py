@@ -28,6 +28,9 @@ from stages.running.layout import Layout
 from stages.running.lock import one_at_a_time, stop_without_parent
 from stages.running.shortage import RAN_OUT, shortage
 
+ProjectOption = Annotated[Path, typer.Option(help="The folder that holds params.yaml.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")]
+
 
 @dataclass(frozen=True)
 class Project:
@@ -59,30 +62,41 @@ class Project:
         return cls(params, layout)
 
 
-def run_stage(name: str, run: Callable[[Project], None], root: Path, debug: bool) -> None:
-    """Run one stage in a project's folder, with its log, its errors as one line, and its cost noted."""
-    with reported_errors(debug):
-        start = time.perf_counter()
-        project = Project.open(root)
-        if os.environ.get("DVC_STAGE"):
-            stop_without_parent()
-        # Of the processes that train one student together, the first one holds the lock for all (under MPI none does).
-        first = os.environ.get("RANK", "" if "ACCELERATE_MIXED_PRECISION" in os.environ else "0") == "0"
-        with one_at_a_time(project.layout.lock(name), name) if first else nullcontext():
-            run(project)
-            _note_cost(project.layout, name, time.perf_counter() - start)
+def run_in_project(name: str, run: Callable[[Project], None], root: Path) -> None:
+    """Run one stage in a project, one run of it at a time, and note its cost.
+
+    Args:
+        name: the stage's name; of a stage of language pairs with the pair's (``mine-en-fr``).
+        run: the stage's function.
+        root: the folder that holds params.yaml.
+
+    Raises:
+        UserError: if the project can't be opened, or the stage can't be run.
+    """
+    start = time.perf_counter()
+    project = Project.open(root)
+    if os.environ.get("DVC_STAGE"):
+        stop_without_parent()
+    # Of the processes that train one student together, the first one holds the lock for all (under MPI none does).
+    first = os.environ.get("RANK", "" if "ACCELERATE_MIXED_PRECISION" in os.environ else "0") == "0"
+    with one_at_a_time(project.layout.lock(name), name) if first else nullcontext():
+        run(project)
+        _note_cost(project.layout, name, time.perf_counter() - start)
 
 
 def stage_main(name: str, run: Callable[[Project], None]) -> None:
     """The command line of one stage (``python -m stages.<name>``)."""
 
-    def command(
-        project: Annotated[Path, typer.Option(help="The folder that holds params.yaml.")] = Path(),
-        debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
-    ) -> None:
-        run_stage(name, run, project, debug)
+    def command(project: ProjectOption = Path(), debug: DebugOption = False) -> None:
+        with reported_errors(debug):
+            run_in_project(name, run, project)
 
     command.__doc__ = sys.modules[run.__module__].__doc__
+    run_command(command)
+
+
+def run_command(command: Callable[..., None]) -> None:
+    """Run a function as the command line of this process; neither stream ends it with what it can't show."""
     show_what_can_be_shown()
     typer.run(command)
 

@@ -39,9 +39,9 @@ class StageEntry:
 
     Attributes:
         file: the dvc.yaml.
-        name: as DVC calls the stage; without what a matrix adds.
+        name: DVC's name of the stage, without what a matrix adds.
         folder: that its paths are relative to.
-        deps: as they stand there.
+        deps: the deps as they stand there.
         full_name: with what a matrix adds.
     """
 
@@ -65,7 +65,7 @@ class Undeclared:
     Attributes:
         entry: the stage.
         inputs: the entries of params.yaml that name it.
-        lines: what its deps lack.
+        lines: the paths that its deps lack.
         new_files: whether it is only that new files in a folder would not be seen: all that are there now are named.
     """
 

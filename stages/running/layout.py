@@ -13,9 +13,24 @@ EXPERIMENTS = (".dvc", "tmp", "exps")
 """Where DVC runs experiments, below its root."""
 
 
+class Place:
+    """A file or folder of every project.
+
+    Args:
+        path: its path from the project's folder.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __get__(self, layout: Layout, _: type[Layout]) -> Path:
+        """Where it is in one project."""
+        return layout.root / self.path
+
+
 @dataclass(frozen=True)
 class Layout:
-    """The folders of one project.
+    """The files and folders of one project; in brackets the stage that writes them.
 
     Attributes:
         root: the folder that holds params.yaml and dvc.yaml.
@@ -23,95 +38,42 @@ class Layout:
 
     root: Path
 
-    @property
-    def params(self) -> Path:
-        """The parameters."""
-        return self.root / "params.yaml"
-
-    @property
-    def sentences(self) -> Path:
-        """Unique training sentences, a folder per language (prepare)."""
-        return self.root / "data" / "sentences"
-
-    @property
-    def pairs(self) -> Path:
-        """Training pairs, a folder per language pair (prepare)."""
-        return self.root / "data" / "pairs"
-
-    @property
-    def monolingual(self) -> Path:
-        """Sentences to be embedded for mining and evaluation, a folder per language (prepare)."""
-        return self.root / "data" / "monolingual"
-
-    @property
-    def heldout(self) -> Path:
-        """Known pairs of held-out documents, a folder per language pair (prepare)."""
-        return self.root / "data" / "heldout"
-
-    @property
-    def rejects(self) -> Path:
-        """What prepare left out, and why: a folder per corpus (prepare)."""
-        return self.root / "data" / "rejects"
-
-    @property
-    def tokens(self) -> Path:
-        """Token ids: ``teacher/<lang>``, ``student/<lang>``, ``monolingual/<lang>`` (tokenize)."""
-        return self.root / "data" / "tokens"
-
-    @property
-    def tokenizer(self) -> Path:
-        """The student's tokenizer (tokenize)."""
-        return self.root / "data" / "tokenizer"
-
-    @property
-    def teacher(self) -> Path:
-        """The teacher's vectors, a folder per language (teach)."""
-        return self.root / "data" / "teacher"
-
-    @property
-    def neighborhoods(self) -> Path:
-        """Nearest label points, a folder per language pair (neighborhoods)."""
-        return self.root / "data" / "neighborhoods"
-
-    @property
-    def student(self) -> Path:
-        """The trained student, in sentence-transformers' layout (train)."""
-        return self.root / "models" / "student"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Checkpoints to resume training from; not an artifact."""
-        return self.root / "data" / "checkpoints"
-
-    @property
-    def embeddings(self) -> Path:
-        """The student's vectors of the text to be mined, a folder per language (embed)."""
-        return self.root / "data" / "embeddings"
-
-    @property
-    def mined(self) -> Path:
-        """Mined pairs, a Parquet file per language pair (mine)."""
-        return self.root / "data" / "mined"
-
-    @property
-    def evaluation(self) -> Path:
-        """What the student and its peers reached on benchmarks: JSON and every item, a pair of files a model (evaluate)."""
-        return self.root / "data" / "evaluation"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON file per stage."""
-        return self.root / "metrics"
-
-    @property
-    def plots(self) -> Path:
-        """Series for `dvc plots`."""
-        return self.root / "plots"
-
-    @property
-    def report(self) -> Path:
-        """The report (report)."""
-        return self.root / "reports" / "index.html"
+    params = Place("params.yaml")
+    """The parameters."""
+    sentences = Place("data/sentences")
+    """Unique training sentences, a folder per language (prepare)."""
+    pairs = Place("data/pairs")
+    """Training pairs, a folder per language pair (prepare)."""
+    monolingual = Place("data/monolingual")
+    """Sentences to be embedded for mining and evaluation, a folder per language (prepare)."""
+    heldout = Place("data/heldout")
+    """Known pairs of held-out documents, a folder per language pair (prepare)."""
+    rejects = Place("data/rejects")
+    """What prepare left out, and why: a folder per corpus (prepare)."""
+    tokens = Place("data/tokens")
+    """Token ids: ``teacher/<lang>``, ``student/<lang>``, ``monolingual/<lang>`` (tokenize)."""
+    tokenizer = Place("data/tokenizer")
+    """The student's tokenizer (tokenize)."""
+    teacher = Place("data/teacher")
+    """The teacher's vectors, a folder per language (teach)."""
+    neighborhoods = Place("data/neighborhoods")
+    """Nearest label points, a folder per language pair (neighborhoods)."""
+    student = Place("models/student")
+    """The trained student, in sentence-transformers' layout (train)."""
+    checkpoints = Place("data/checkpoints")
+    """Checkpoints to resume training from; not an artifact."""
+    embeddings = Place("data/embeddings")
+    """The student's vectors of the text to be mined, a folder per language (embed)."""
+    mined = Place("data/mined")
+    """Mined pairs, a Parquet file per language pair (mine)."""
+    evaluation = Place("data/evaluation")
+    """What the student and its peers reached on benchmarks: JSON and every item, a pair of files a model (evaluate)."""
+    metrics = Place("metrics")
+    """One JSON file per stage."""
+    plots = Place("plots")
+    """Series for `dvc plots`."""
+    report = Place("reports/index.html")
+    """The report (report)."""
 
     def cost(self, stage: str) -> Path:
         """Time and memory of a stage's last run; not an artifact."""

@@ -23,8 +23,8 @@ class Rule:
     """What may lie in a folder.
 
     Attributes:
-        what: what its entries are named by.
-        names: those that params.yaml names.
+        what: the kind of name that its entries have: a language, a pair, a corpus or a model.
+        names: the names that params.yaml has.
         start: how the names of entries begin, before what they are named by.
         end: how they end; empty: they are folders.
     """
@@ -74,7 +74,7 @@ class LeftOvers:
     """Tells what is left over from what belongs to the project as params.yaml has it now.
 
     Args:
-        params: of the project.
+        params: the project's parameters.
         layout: where its artifacts are.
     """
 

@@ -24,7 +24,7 @@ class Input:
     Attributes:
         key: the entry.
         files: files, or folders that are read as a whole.
-        folders: those in which a glob (or a folder of texts) finds its files: a new file there is read as well.
+        folders: folders in which a glob (or a folder of texts) finds its files: a new file there is read as well.
         decides: whether results depend on it as on any input; if not, it is only mentioned.
     """
 
@@ -38,7 +38,7 @@ def named_inputs(project: Project, stage: str) -> list[Input]:
     """What a stage other than prepare reads that params.yaml names; paths begin with the project's folder, or are absolute.
 
     Args:
-        project: its parameters.
+        project: the project, of which the parameters are read.
         stage: ``tokenize``, ``teach``, ``train``, ``evaluate``, ``report``; others read nothing of the kind.
     """
     kinds: dict[str, tuple[Callable[[Project], Iterator[Input]], ...]] = {

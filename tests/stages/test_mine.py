@@ -25,6 +25,7 @@ from pipeline.artifacts.shards import (
 )
 from pipeline.ground.hashing import as_keys, pair_key, text_key
 from pipeline.mining.judging.threshold import tune
+from pipeline.mining.sides import MiningRun
 from pipeline.mining.texts import TextSide, heldout_set, mine_set
 from stages import mine
 from stages.running.command import Project
@@ -88,7 +89,7 @@ def test_the_threshold_is_tuned_on_dev_alone(tmp_path: Path, test_noise: float):
     for name in ("dev", "test"):
         source = heldout_set(name, HeldOutFolder(layout.heldout / "en-fr"), a, b)
         assert source is not None
-        found = mine_set(source, a, b, project.params.mine, 1, name)
+        found = mine_set(source, a, b, MiningRun(project.params.mine, seed=1))
         tuned[name] = tune(found.pairs.score, found.is_gold, len(source.gold)).value
     assert abs(tuned["dev"] - tuned["test"]) > 0.01
     mine.run(project, "en-fr")

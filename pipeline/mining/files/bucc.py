@@ -20,6 +20,7 @@ from pipeline.mining.judging.bucc import (
     Sentences,
     make_set,
     read_gold,
+    read_ids,
     read_sentences,
     unique_pairs,
     write_set,
@@ -35,10 +36,10 @@ class MadeSet:
     """A set that was written.
 
     Attributes:
-        stem: its files are ``<stem>.<language>`` and ``<stem>.gold``.
-        a: sentences of the first side.
-        b: of the second.
-        gold: pairs.
+        stem: the stem of its files, ``<stem>.<language>`` and ``<stem>.gold``.
+        a: the number of sentences of the first side.
+        b: the number of sentences of the second side.
+        gold: the number of gold pairs.
     """
 
     stem: Path
@@ -58,9 +59,9 @@ def make_files(
         inputs: both sides, aligned line by line.
         out: the folder of the sets.
         work: a folder for temporary files.
-        seed: of everything that is drawn.
+        seed: the seed of everything that is drawn.
         gold_share: the share of each side's sentences that have a translation on the other.
-        training_share: of the pairs, how many go into the training set; with 0 or 1 there is only one set.
+        training_share: the share of the pairs that go into the training set; with 0 or 1 there is only one set.
 
     Raises:
         UserError: if languages are not known or the same, sides differ in length, or there are too few pairs.
@@ -107,8 +108,8 @@ class FoundPairs:
     """Pairs of ids, with their scores if the file has them.
 
     Attributes:
-        ids: [p].
-        scores: [p]; None: a plain list of accepted pairs.
+        ids: the pairs' ids [p].
+        scores: the pairs' scores [p]; None of a plain list of accepted pairs.
     """
 
     ids: list[Ids]
@@ -119,7 +120,7 @@ def read_found(path: Path) -> FoundPairs:
     """Mined pairs: a Parquet file with columns id_a, id_b and score, or ``id TAB id`` lines.
 
     Raises:
-        InputError: if it is neither, or a pair stands there twice.
+        InputError: if it is neither, a pair stands there twice, or one has no score.
     """
     scores: NDArray[np.float64] | None = None
     if path.suffix == ".parquet":
@@ -132,9 +133,9 @@ def read_found(path: Path) -> FoundPairs:
                 path, f"has no column {missing[0]}; expected pairs mined from BUCC's files, which have ids"
             )
         ids = list(zip(table.column("id_a").to_pylist(), table.column("id_b").to_pylist(), strict=True))
-        scores = table.column("score").to_numpy().astype(np.float64)
+        scores = _scores(path, table)
     else:
-        ids = read_ids(path)
+        ids = [(a, b) for _, a, b in read_ids(path)]
     seen: set[Ids] = set()
     for number, pair in enumerate(ids, 1):
         if pair in seen:
@@ -143,26 +144,18 @@ def read_found(path: Path) -> FoundPairs:
     return FoundPairs(ids, scores)
 
 
-def read_ids(path: Path) -> list[Ids]:
-    """``id TAB id`` lines.
-
-    Raises:
-        InputError: for a missing file, text that is not UTF-8, or a line of another form.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError:
-        raise InputError(path, "no such file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(path, f"not UTF-8 ({error.reason})") from None
-    ids = []
-    for number, line in enumerate(lines, 1):
-        if stripped := line.rstrip("\r"):
-            a, tab, b = stripped.partition("\t")
-            if not tab or not a or not b or "\t" in b:
-                raise InputError(path, f"found {line[:60]!r}; expected two ids with a tab between them", number)
-            ids.append((a, b))
-    return ids
+def _scores(path: Path, table: pa.Table) -> NDArray[np.float64]:
+    column = table.column("score")
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        raise InputError(path, f"the column score is {column.type}; expected numbers")
+    scores: NDArray[np.float64] = column.to_numpy().astype(np.float64)
+    if (missing := np.flatnonzero(np.isnan(scores))).size:
+        raise InputError(
+            path,
+            f"{len(missing):,} of {len(scores):,} pairs have no score, the first of them row {missing[0] + 1}; expected "
+            "mined pairs (softalign score leaves such out with --min-score)",
+        )
+    return scores
 
 
 def evaluate_files(
@@ -175,11 +168,11 @@ def evaluate_files(
     """Measure mined pairs against gold.
 
     Args:
-        gold: ``id TAB id`` lines.
-        pairs: see `read_found`.
+        gold: a file of ``id TAB id`` lines.
+        pairs: a file of mined pairs, as for `read_found`.
         sentences: both sides' files; with them, ids are checked and a sentence's copies count as one sentence.
-        threshold: a frozen one; pairs below it do not count.
-        tuned: tune the threshold on this gold.
+        threshold: a frozen threshold; pairs below it do not count.
+        tuned: whether the threshold is tuned on this gold.
 
     Returns:
         What was reached, and the threshold.
@@ -187,7 +180,7 @@ def evaluate_files(
     Raises:
         UserError: if a file can't be used, or a threshold is asked of pairs without scores.
     """
-    found, true = read_found(pairs), read_ids(gold)
+    found, true = read_found(pairs), [(a, b) for _, a, b in read_ids(gold)]
     if found.scores is None and (tuned or threshold is not None):
         raise InputError(pairs, "has no scores, so no threshold can be applied; expected a Parquet file of mined pairs")
     if sentences is not None:

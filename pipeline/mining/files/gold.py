@@ -21,8 +21,8 @@ class GoldResult:
     """What mining reached against gold pairs.
 
     Attributes:
-        quality: at the threshold.
-        intervals: bootstrap intervals of it.
+        quality: precision and recall at the threshold.
+        intervals: bootstrap intervals of the quality.
         tuned: whether the threshold was tuned on the same gold.
     """
 

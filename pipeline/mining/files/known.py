@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.mine import Mine
 from pipeline.console.errors import InputError
 from pipeline.encoders.load import ModelEncoder
 from pipeline.mining.files.text import TextInput, read_sides
@@ -16,7 +15,7 @@ from pipeline.mining.files.vectors import EmbeddedText, embed_text
 from pipeline.mining.judging.planted import FEWEST, Estimate, estimate_threshold
 from pipeline.mining.pair_rules import MinedRules
 from pipeline.mining.row_texts import RowTexts
-from pipeline.search.neighbors import Neighbors
+from pipeline.mining.sides import SearchedSides
 from pipeline.text.rules import broken_rules, pair_rules
 
 
@@ -25,10 +24,10 @@ class KnownPairs:
     """Known pairs with their vectors.
 
     Attributes:
-        a: vectors of their first sides [q, d].
-        b: of their second sides [q, d].
-        texts_a: their first sides [q].
-        texts_b: their second sides [q].
+        a: the vectors of their first sides [q, d].
+        b: the vectors of their second sides [q, d].
+        texts_a: the texts of their first sides [q].
+        texts_b: the texts of their second sides [q].
         left_out: pairs that can't be planted: a side is empty, has no vector, stands in the text already or in an earlier
             known pair; or they break a rule, as copies do.
     """
@@ -43,8 +42,7 @@ class KnownPairs:
 def embed_known(
     inputs: tuple[TextInput, TextInput],
     encoder: ModelEncoder,
-    a: EmbeddedText,
-    b: EmbeddedText,
+    mined: tuple[EmbeddedText, EmbeddedText],
     work: Path,
     rules: MinedRules,
 ) -> KnownPairs:
@@ -53,10 +51,9 @@ def embed_known(
     Args:
         inputs: both sides, aligned row by row.
         encoder: the model.
-        a: the text of the first language.
-        b: the text of the second.
+        mined: both sides of the text in which they are planted.
         work: a folder for temporary files.
-        rules: what pairs have to pass.
+        rules: the rules that pairs have to pass.
 
     Raises:
         UserError: for what can't be read, sides of different length, or too few pairs that can be planted.
@@ -65,7 +62,7 @@ def embed_known(
     texts = read_sides(*inputs, (work / f"{names[0]}.arrow", work / f"{names[1]}.arrow"), rules.clean)
     sides = [embed_text(encoder, text, work, name) for text, name in zip(texts, names, strict=True)]
     new = np.ones(len(texts[0]), np.bool_)
-    for side, text in zip(sides, (a, b), strict=True):
+    for side, text in zip(sides, mined, strict=True):
         new &= (side.vector_of >= 0) & ~np.isin(side.text.keys, text.text.keys)
     rows = np.flatnonzero(new)
     there = [RowTexts.of_table(side.text.table, rows).read(np.arange(len(rows))) for side in sides]
@@ -84,10 +81,9 @@ def embed_known(
     return KnownPairs(one, other, texts_a, texts_b, len(texts[0]) - len(rows))
 
 
-def known_estimate(
-    known: KnownPairs, a: EmbeddedText, b: EmbeddedText, neighbors: Neighbors, options: Mine, rules: MinedRules
-) -> Estimate:
+def known_estimate(known: KnownPairs, found: SearchedSides) -> Estimate:
     """The threshold that known pairs give; see `pipeline.mining.judging.planted.estimate_threshold`."""
-    of_a, of_b = (RowTexts.of_table(side.text.table, side.first) for side in (a, b))
-    all_rules = rules.between(of_a.then(known.texts_a), of_b.then(known.texts_b))
-    return estimate_threshold(a.vectors, b.vectors, neighbors, known.a, known.b, options, rules=all_rules)
+    a, b, run = found.a, found.b, found.run
+    rules = None if run.rules is None else run.rules.between(a.texts.then(known.texts_a), b.texts.then(known.texts_b))
+    neighbors = found.search.neighbors
+    return estimate_threshold(a.vectors, b.vectors, neighbors, known.a, known.b, run.options, rules=rules)

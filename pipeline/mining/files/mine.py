@@ -1,50 +1,36 @@
-"""Mining and scoring from files to files, with any model and without a pipeline.
+"""Mining from files to files, with any model and without a pipeline.
 
-`mine_files` finds translations among two files' sentences; `score_files` scores pairs that are given, line by line. Texts
-and vectors lie in memory-mapped files of a work folder; memory is that of `pipeline.mining.mine` and about 200 bytes a row
-while duplicates are looked for.
+Texts and vectors lie in memory-mapped files of a work folder; memory is that of `pipeline.mining.mine` and about 200 bytes a
+row while duplicates are looked for. Between two sides of vectors, the work is that of `pipeline.mining.sides`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pipeline.config.mine import Mine
 from pipeline.config.prepare import Clean
 from pipeline.console.errors import UserError
-from pipeline.console.progress import progress
 from pipeline.encoders.load import ModelEncoder
 from pipeline.ground.arrays import Rows
 from pipeline.mining.files.gold import GoldResult, against_gold, gold_units
-from pipeline.mining.files.known import embed_known, known_estimate
-from pipeline.mining.files.lines import Lines
+from pipeline.mining.files.known import KnownPairs, embed_known, known_estimate
 from pipeline.mining.files.outputs import PairOutputs
+from pipeline.mining.files.result import MiningResult, PairJudgement, made_by
 from pipeline.mining.files.text import TextInput, read_sides, read_text
-from pipeline.mining.files.units import Units, read_keys, restriction, units_of
+from pipeline.mining.files.units import Units, read_keys, units_of
 from pipeline.mining.files.vectors import EmbeddedText, embed_text
 from pipeline.mining.judging.bucc import check_offset, gold_flags
-from pipeline.mining.judging.control import (
-    Control,
-    partner_control,
-    restricted_control,
-    shared_documents,
-    shuffled_control,
-)
-from pipeline.mining.judging.histogram import Histogram, histogram
-from pipeline.mining.judging.planted import Estimate
-from pipeline.mining.judging.quality import cost, exact_sample
+from pipeline.mining.judging.histogram import histogram
 from pipeline.mining.judging.threshold import tune
-from pipeline.mining.mine import Mined, Search, find_neighbors, mine_neighbors
-from pipeline.mining.pair_rules import MinedRules, PairRules, counted
-from pipeline.mining.row_texts import RowTexts
-from pipeline.search.copies import Copies
-from pipeline.search.samples import sampling
-from pipeline.search.scratch import Room
+from pipeline.mining.pair_rules import MinedRules
+from pipeline.mining.sides import MinedSides, MiningRun, mine_sides
 
 Inputs = tuple[TextInput, TextInput]
+INDEXES = "indexes"
+"""The folder, among kept vectors, in which kept FAISS indexes lie."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +39,7 @@ class Judges:
 
     Attributes:
         gold: BUCC's gold file, of texts with ids.
-        tune_gold: tune the threshold on it.
+        tune_gold: whether the threshold is tuned on it.
         known: known pairs that don't stand in the text, both sides aligned.
         documents: what names each row's document on either side: a column of the text, or another file.
     """
@@ -81,108 +67,6 @@ class Judges:
             raise UserError(f"--search approximate: within a {options.within} the search is exact; leave it out")
 
 
-@dataclass(frozen=True)
-class MiningResult:
-    """What was done.
-
-    Attributes:
-        a: the first side.
-        b: the second side.
-        found: pairs before the threshold.
-        written: pairs that were written.
-        threshold: what was applied, or None.
-        search: how neighbours were found, and what an approximate search cost.
-        gold: against gold pairs, if there were any.
-        estimate: the threshold that known pairs give, if there were any.
-        known_left_out: known pairs that could not be used.
-        control: what a control accepts, where one was possible.
-        spread: of the scores of all pairs found.
-        files: what was written.
-        left_out: what the rules left out.
-        lines: of given lines, what their texts say by themselves.
-    """
-
-    a: EmbeddedText
-    b: EmbeddedText
-    found: int
-    written: int
-    threshold: float | None
-    search: dict[str, Any]
-    gold: GoldResult | None
-    estimate: Estimate | None
-    known_left_out: int
-    control: Control | None
-    spread: Histogram
-    files: list[Path]
-    left_out: LeftOut
-    lines: Lines | None = None
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """What the rules about pairs left out.
-
-    Attributes:
-        copies_a: sentences of the first side whose text stands on the other: never paired with it.
-        copies_b: the same of the second side.
-        broken: best candidates of a sentence that broke a rule, or given lines that do, by rule.
-        gold: gold pairs that break a rule, so that none can be found, by rule.
-    """
-
-    copies_a: int = 0
-    copies_b: int = 0
-    broken: Mapping[str, int] = field(default_factory=dict)
-    gold: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, rules: PairRules, broken: Mapping[str, int], gold: Rows | None = None) -> Self:
-        """What is counted of a run with these rules, and of gold pairs [g, 2], where there are some."""
-        copies = (0, 0) if rules.copies is None else (len(rules.copies.rows_a), len(rules.copies.rows_b))
-        lost = {} if gold is None else counted(rules.of_pairs(gold[:, 0], gold[:, 1]))
-        return cls(*copies, broken, lost)
-
-    def as_metrics(self) -> dict[str, Any]:
-        """For metadata."""
-        found = {"copies_a": self.copies_a, "copies_b": self.copies_b, "broken": dict(self.broken)}
-        return found | ({"gold": dict(self.gold)} if self.gold else {})
-
-
-def rules_of(inputs: Inputs, options: Mine) -> MinedRules:
-    """Prepare's rules as they are by default, but for those that are kept."""
-    return MinedRules.of(Clean(), options.keep, (inputs[0].language, inputs[1].language))
-
-
-def rules_between(a: Units, b: Units, texts: tuple[EmbeddedText, EmbeddedText], rules: MinedRules) -> PairRules:
-    """The rules for pairs of units."""
-    one, other = (RowTexts.of_table(t.text.table, u.first) for u, t in zip((a, b), texts, strict=True))
-    return rules.between(one, other)
-
-
-def embed_files(
-    inputs: Inputs, encoder: ModelEncoder, work: Path, vectors: Path | None, clean: Clean, aligned: bool = False
-) -> tuple[EmbeddedText, EmbeddedText]:
-    """Read and embed both sides.
-
-    Args:
-        inputs: the two sides.
-        encoder: the model.
-        work: a folder for texts, and for vectors that nobody wants to keep.
-        vectors: where vectors are kept to be used again.
-        clean: the rules that sentences have to pass.
-        aligned: whether rows belong together.
-
-    Raises:
-        UserError: see `read_text`, `read_sides` and `embed_text`.
-    """
-    spills = work / "src.arrow", work / "trg.arrow"
-    if aligned:
-        texts = read_sides(*inputs, spills, clean)
-    else:
-        texts = read_text(inputs[0], spills[0], clean), read_text(inputs[1], spills[1], clean)
-    a, b = (embed_text(encoder, text, vectors or work, name) for text, name in zip(texts, ("src", "trg"), strict=True))
-    return a, b
-
-
 def mine_files(
     inputs: Inputs,
     encoder: ModelEncoder,
@@ -200,59 +84,75 @@ def mine_files(
     Args:
         inputs: the two sides.
         encoder: the model.
-        options: of mining.
-        outputs: where to.
+        options: how pairs are found.
+        outputs: where the pairs go.
         work: a folder for temporary files.
-        vectors: where vectors and indexes are kept to be used again, if they are.
+        vectors: the folder in which vectors and indexes are kept to be used again; None: they are thrown away.
         judges: gold pairs, known pairs, documents.
 
     Raises:
         UserError: for anything wrong with texts, model, gold, known pairs, documents or outputs.
     """
     judges = judges or Judges()
+    # 1. Refuse what can't be meant, before anything is done.
     outputs.check(*inputs)
     judges.check(inputs, options)
-    of_pair = rules_of(inputs, options)
-    a, b = embed_files(inputs, encoder, work, vectors, of_pair.clean)
-    known = None if judges.known is None else embed_known(judges.known, encoder, a, b, work, of_pair)
-    units_a, units_b = _units(a, b, judges.documents, options, work)
-    rules = rules_between(units_a, units_b, (a, b), of_pair)
-    true, total = (None, 0) if judges.gold is None else gold_units(judges.gold, units_a, units_b)
-    room = Room.for_rows(work / "mining", len(units_a) + len(units_b), options.k, options.memory_bytes)
-    label = f"mine {a.text.language}-{b.text.language}"
-    search = search_units(units_a, units_b, options, label, vectors, room, rules.copies)
-    mined = mine_neighbors(search.neighbors, options, room, rules)
-    left_out = LeftOut.of(rules, mined.broken, true)
-    pairs, threshold, result = mined.pairs, options.threshold, None
-    estimate = None if known is None else known_estimate(known, a, b, search.neighbors, options, of_pair)
-    if estimate is not None and threshold is None and not judges.tune_gold:
-        threshold = estimate.threshold
-    if true is not None and judges.gold is not None:
-        check_offset(judges.gold, pairs, true)
-        flags = gold_flags(pairs, true)
-        if judges.tune_gold:
-            threshold = tune(pairs.score, flags, total).value
-        result = against_gold(pairs.score, flags, total, threshold, judges.tune_gold)
-    about = dict(search.about)
-    if options.search == "approximate":
-        x, y = units_a.vectors, units_b.vectors
-        with sampling(None, x, y, options.k, options.memory_bytes, copies=rules.copies) as (_, sampler):
-            sample = exact_sample(x, y, options, sampler=sampler)
-        lost = cost(sample, mined, threshold).as_metrics()
-        about["cost"] = {name: round(value, 6) if isinstance(value, float) else value for name, value in lost.items()}
-    control = _control(units_a, units_b, mined, options, threshold, room.part("control"), rules)
-    spread = histogram(pairs.score)
-    wanted = pairs if threshold is None else pairs.above(threshold)
-    rows = replace(wanted, row_a=units_a.first[wanted.row_a], row_b=units_b.first[wanted.row_b])
-    made_by = identity_of_run("mined", encoder, options, threshold, about) | judged_by(
-        estimate, control, threshold, spread, left_out
-    )
-    files = outputs.write(rows, a, b, made_by)
-    not_planted = 0 if known is None else known.left_out
-    return MiningResult(
-        *(a, b, len(pairs), len(wanted), threshold, about, result, estimate, not_planted, control, spread, files),
-        left_out=left_out,
-    )
+    # 2. Read and embed both sides, and the known pairs; what is mined is each different sentence.
+    rules = rules_of(inputs, options)
+    a, b = embed_files(inputs, encoder, work, vectors, rules.clean)
+    known = None if judges.known is None else embed_known(judges.known, encoder, (a, b), work, rules)
+    units = _units(a, b, judges.documents, options, work)
+    gold = None if judges.gold is None else gold_units(judges.gold, *units)
+    # 3. Mine.
+    run = mining_run(options, rules, vectors, f"mine {a.text.language}-{b.text.language}", work / "mining")
+    found = mine_sides(units[0].side, units[1].side, run)
+    # 4. Judge: the threshold first, then what it costs and lets through.
+    judged = _judged(found, judges, known, gold)
+    about = _about(found, judged.threshold)
+    # 5. Write; the pairs' rows are now those of the texts.
+    wanted = found.pairs if judged.threshold is None else found.pairs.above(judged.threshold)
+    rows = replace(wanted, row_a=units[0].first[wanted.row_a], row_b=units[1].first[wanted.row_b])
+    files = outputs.write(rows, a, b, made_by("mined", encoder, options, about, judged))
+    counts = {"found": len(found.pairs), "written": len(wanted)}
+    return MiningResult(**vars(judged), **counts, a=a, b=b, search=about, files=files)
+
+
+def rules_of(inputs: Inputs, options: Mine) -> MinedRules:
+    """Prepare's rules as they are by default, but for those that are kept."""
+    return MinedRules.of(Clean(), options.keep, (inputs[0].language, inputs[1].language))
+
+
+def mining_run(
+    options: Mine, rules: MinedRules, vectors: Path | None, label: str, scratch: Path | None = None
+) -> MiningRun:
+    """How files are mined: as arrays are, with the indexes among the kept vectors."""
+    indexes = None if vectors is None else vectors / INDEXES
+    return MiningRun(options, rules, label=label, indexes=indexes, scratch=scratch)
+
+
+def embed_files(
+    inputs: Inputs, encoder: ModelEncoder, work: Path, vectors: Path | None, clean: Clean, aligned: bool = False
+) -> tuple[EmbeddedText, EmbeddedText]:
+    """Read and embed both sides.
+
+    Args:
+        inputs: the two sides.
+        encoder: the model.
+        work: a folder for texts, and for vectors that nobody wants to keep.
+        vectors: the folder in which vectors are kept to be used again.
+        clean: the rules that sentences have to pass.
+        aligned: whether rows belong together.
+
+    Raises:
+        UserError: see `read_text`, `read_sides` and `embed_text`.
+    """
+    spills = work / "src.arrow", work / "trg.arrow"
+    if aligned:
+        texts = read_sides(*inputs, spills, clean)
+    else:
+        texts = read_text(inputs[0], spills[0], clean), read_text(inputs[1], spills[1], clean)
+    a, b = (embed_text(encoder, text, vectors or work, name) for text, name in zip(texts, ("src", "trg"), strict=True))
+    return a, b
 
 
 def _units(
@@ -260,66 +160,45 @@ def _units(
 ) -> tuple[Units, Units]:
     if documents is None:
         return units_of(a), units_of(b)
-    within = None if options.within == "corpus" else options.within
     one, other = (
-        units_of(side, read_keys(keys, side.text, work / f"{name}.arrow"), within)
+        units_of(side, read_keys(keys, side.text, work / f"{name}.arrow"), options.within == "window")
         for side, keys, name in ((a, documents[0], "documents-src"), (b, documents[1], "documents-trg"))
     )
     return one, other
 
 
-def _control(
-    a: Units, b: Units, mined: Mined, options: Mine, threshold: float | None, room: Room, rules: PairRules
-) -> Control | None:
-    if options.within != "corpus":
-        shuffled = restriction(a, b, options.within, options.window, shuffled=0)
-        return None if shuffled is None else restricted_control(a.vectors, b.vectors, shuffled, options, rules)
-    if a.documents is not None and b.documents is not None and shared_documents(a.documents, b.documents):
-        return shuffled_control(a.vectors, b.vectors, a.documents, b.documents, options, rules=rules)
-    return partner_control(mined, options, threshold, room, rules)
+def _judged(
+    found: MinedSides, judges: Judges, known: KnownPairs | None, gold: tuple[Rows, int] | None
+) -> PairJudgement:
+    """The threshold, and what speaks for it; ``gold`` are gold pairs of units [g, 2], and how many there are in all."""
+    pairs, threshold = found.pairs, found.searched.run.options.threshold
+    estimate = None if known is None else known_estimate(known, found.searched)
+    if estimate is not None and threshold is None and not judges.tune_gold:
+        threshold = estimate.threshold
+    result: GoldResult | None = None
+    if gold is not None and judges.gold is not None:
+        true, total = gold
+        check_offset(judges.gold, pairs, true)
+        flags = gold_flags(pairs, true)
+        if judges.tune_gold:
+            threshold = tune(pairs.score, flags, total).value
+        result = against_gold(pairs.score, flags, total, threshold, judges.tune_gold)
+    return PairJudgement(
+        threshold=threshold,
+        spread=histogram(pairs.score),
+        left_out=found.left_out(None if gold is None else gold[0]),
+        control=found.control(threshold),
+        gold=result,
+        estimate=estimate,
+        known_left_out=0 if known is None else known.left_out,
+    )
 
 
-def search_units(
-    a: Units,
-    b: Units,
-    options: Mine,
-    label: str,
-    kept: Path | None,
-    room: Room | None = None,
-    copies: Copies | None = None,
-) -> Search:
-    """The neighbours of both sides, in a room; indexes are kept in a folder `indexes` of `kept`."""
-    # FAISS indexes look both sides up; the other searches go once over side a.
-    indexed = options.search == "approximate" and options.index is not None
-    total = len(a) + (len(b) if indexed else 0)
-    indexes = None if kept is None else kept / "indexes"
-    only = None if options.within == "corpus" else restriction(a, b, options.within, options.window)
-    with progress(label, total if only is None else total - only.alone_a, "sentences") as advance:
-        return find_neighbors(
-            *(a.vectors, b.vectors, options, indexes), advance=advance, restriction=only, room=room, copies=copies
-        )
-
-
-def judged_by(
-    estimate: Estimate | None, control: Control | None, threshold: float | None, spread: Histogram, left_out: LeftOut
-) -> dict[str, Any]:
-    """What there is to judge a threshold by, for the metadata of what is written."""
-    found: dict[str, Any] = {"histogram": spread.as_metrics(), "left_out": left_out.as_metrics()}
-    if estimate is not None:
-        found["known"] = estimate.as_metrics()
-    if control is not None:
-        found["control"] = control.as_metrics(threshold)
-    return found
-
-
-def identity_of_run(
-    kind: str, encoder: ModelEncoder, options: Mine, threshold: float | None, about: dict[str, Any]
-) -> dict[str, Any]:
-    """What made the pairs: no times, no paths."""
-    return {
-        "kind": kind,
-        "encoder": encoder.identity,
-        "options": options.model_dump(mode="json", exclude={"memory_bytes", "index_bytes", "threshold"}),
-        "threshold": threshold,
-        "search": about,
+def _about(found: MinedSides, threshold: float | None) -> dict[str, Any]:
+    """How neighbours were found, and what an approximate search lost."""
+    if (lost := found.cost(threshold)) is None:
+        return dict(found.about)
+    rounded = {
+        name: round(value, 6) if isinstance(value, float) else value for name, value in lost.as_metrics().items()
     }
+    return {**found.about, "cost": rounded}

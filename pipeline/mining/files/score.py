@@ -14,25 +14,17 @@ from pipeline.console.errors import InputError
 from pipeline.encoders.load import ModelEncoder
 from pipeline.ground.arrays import Rows
 from pipeline.mining.aligned import score_aligned
-from pipeline.mining.files.known import KnownPairs, embed_known, known_estimate
+from pipeline.mining.files.known import embed_known, known_estimate
 from pipeline.mining.files.lines import Lines, lines_of
-from pipeline.mining.files.mine import (
-    Inputs,
-    LeftOut,
-    MiningResult,
-    embed_files,
-    identity_of_run,
-    judged_by,
-    rules_between,
-    rules_of,
-    search_units,
-)
+from pipeline.mining.files.mine import Inputs, embed_files, mining_run, rules_of
 from pipeline.mining.files.outputs import PairOutputs
+from pipeline.mining.files.result import MiningResult, PairJudgement, made_by
 from pipeline.mining.files.units import units_of
-from pipeline.mining.judging.control import shifted_control
+from pipeline.mining.judging.control import Control, shifted_control
 from pipeline.mining.judging.histogram import histogram
 from pipeline.mining.pair_rules import counted
 from pipeline.mining.retrieval import Candidates
+from pipeline.mining.sides import SearchedSides, search_sides
 from pipeline.search.neighbors import Neighbors
 from pipeline.search.vectors import VectorSource
 
@@ -56,10 +48,10 @@ def score_files(
         inputs: the two sides, aligned by row.
         encoder: the model.
         options: ``k``, ``score`` and how neighbours are searched.
-        outputs: where to.
+        outputs: where the pairs go.
         work: a folder for temporary files.
-        vectors: where vectors and indexes are kept to be used again, if they are.
-        min_score: only pairs of at least this score are written.
+        vectors: the folder in which vectors and indexes are kept to be used again; None: they are thrown away.
+        min_score: the least score of a pair that is written; None: all are.
         known: known pairs, for an estimate of the threshold, which is not applied.
 
     Raises:
@@ -67,35 +59,42 @@ def score_files(
             outputs.
     """
     outputs.check(*inputs)
-    of_pair = rules_of(inputs, options)
-    a, b = embed_files(inputs, encoder, work, vectors, of_pair.clean, aligned=True)
-    lines = lines_of(a.text, b.text, of_pair)
+    # 1. Read and embed both sides, line by line the same; a line that breaks a rule is not scored.
+    rules = rules_of(inputs, options)
+    a, b = embed_files(inputs, encoder, work, vectors, rules.clean, aligned=True)
+    lines = lines_of(a.text, b.text, rules)
     there = (a.vector_of >= 0) & (b.vector_of >= 0) & lines.rule.is_null().to_numpy()
     if not there.any():
         raise _nothing_to_score(inputs, lines)
-    planted: KnownPairs | None = None if known is None else embed_known(known, encoder, a, b, work, of_pair)
-    units = units_of(a), units_of(b)
-    rules = rules_between(*units, (a, b), of_pair)
-    label = f"score {a.text.language}-{b.text.language}"
-    search = search_units(*units, options, label, vectors, copies=rules.copies)
-    pairs = given_pairs(a.vectors, b.vectors, search.neighbors, a.vector_of, b.vector_of, options)
+    planted = None if known is None else embed_known(known, encoder, (a, b), work, rules)
+    # 2. Find the neighbours of the different sentences, and score each line against them.
+    run = mining_run(options, rules, vectors, f"score {a.text.language}-{b.text.language}")
+    searched = search_sides(units_of(a).side, units_of(b).side, run)
+    pairs = given_pairs(a.vectors, b.vectors, searched.search.neighbors, a.vector_of, b.vector_of, options)
     pairs = replace(pairs, score=np.where(there, pairs.score, np.nan))
-    estimate = None if planted is None else known_estimate(planted, a, b, search.neighbors, options, of_pair)
-    scored = a.vector_of[there], b.vector_of[there]
-    broken = lambda one, other: rules.of_pairs(one, other).is_not_null().to_numpy()  # noqa: E731
-    control = shifted_control(a.vectors, b.vectors, *scored, search.neighbors, options, broken=broken)
-    left_out = LeftOut.of(rules, counted(lines.rule.filter(lines.rule != "empty")))
-    spread = histogram(pairs.score)
-    wanted = pairs if min_score is None else pairs.above(min_score)
-    made_by = identity_of_run("scored", encoder, options, min_score, search.about)
-    judged = judged_by(estimate, control, min_score, spread, left_out)
-    files = outputs.write(wanted, a, b, made_by | judged, {"rule": lines.rule})
-    not_planted, found, written = 0 if planted is None else planted.left_out, len(pairs), len(wanted)
-    return MiningResult(
-        *(a, b, found, written, min_score, search.about, None, estimate, not_planted, control, spread, files),
-        left_out=left_out,
-        lines=lines,
+    # 3. Judge.
+    judged = PairJudgement(
+        threshold=min_score,
+        spread=histogram(pairs.score),
+        left_out=searched.left_out(counted(lines.rule.filter(lines.rule != "empty"))),
+        control=_control(searched, a.vector_of[there], b.vector_of[there]),
+        estimate=None if planted is None else known_estimate(planted, searched),
+        known_left_out=0 if planted is None else planted.left_out,
     )
+    # 4. Write, in the order of the lines.
+    wanted = pairs if min_score is None else pairs.above(min_score)
+    about = searched.search.about
+    identity = made_by("scored", encoder, options, about, judged)
+    files = outputs.write(wanted, a, b, identity, {"rule": lines.rule})
+    counts = {"found": len(pairs), "written": len(wanted)}
+    return MiningResult(**vars(judged), **counts, a=a, b=b, search=about, files=files, lines=lines)
+
+
+def _control(found: SearchedSides, row_a: Rows, row_b: Rows) -> Control | None:
+    """Lines shifted against each other; what then breaks a rule counts as not accepted."""
+    rules, x, y = found.rules, found.a.vectors, found.b.vectors
+    broken = None if rules is None else lambda one, other: rules.of_pairs(one, other).is_not_null().to_numpy()
+    return shifted_control(x, y, row_a, row_b, found.search.neighbors, found.run.options, broken=broken)
 
 
 def _nothing_to_score(inputs: Inputs, lines: Lines) -> InputError:
@@ -114,10 +113,10 @@ def given_pairs(
     Args:
         x: side a's vectors [n, d].
         y: side b's vectors [m, d].
-        neighbors: of both.
-        vector_a: of each pair, the row of x [p]; -1: none.
-        vector_b: the row of y [p]; -1: none.
-        options: ``score``.
+        neighbors: the neighbours of both.
+        vector_a: the row of x of each pair [p]; -1: none.
+        vector_b: the row of y of each pair [p]; -1: none.
+        options: the options, of which ``score`` is used.
 
     Returns:
         The pairs [p], numbered: ``row_a`` and ``row_b`` are 0 … p - 1. Where a side has no vector all scores are NaN.

@@ -49,12 +49,12 @@ class TextInput:
     """Which text.
 
     Attributes:
-        option: what the user said it with (``--src``), for messages.
+        option: the option that names it (``--src``), for messages.
         path: a file, folder or glob.
         language: canonical; `UNKNOWN` if nobody told.
         format: a corpus format, ``bucc``, or ``auto``, which goes by the name, and by the first line for BUCC's.
-        column: for formats with columns, the column (name, or number from 0) that holds the text.
-        encoding: of text files.
+        column: the column that holds the text (name, or number from 0), of formats that have columns.
+        encoding: the encoding of text files.
         pair: the languages of this side and the other, that of ``--src`` first: PO's messages are in the first.
     """
 
@@ -103,14 +103,14 @@ class OwnText:
     """A side as read. The lines of BUCC files are counted without empty ones.
 
     Attributes:
-        source: what it was read from.
-        table: columns text, file, line and, of BUCC files, id; memory-mapped [n].
-        keys: of the texts [n]; zero bytes where a row is not usable.
+        source: the text that the user named.
+        table: the columns text, file, line and, of BUCC files, id; memory-mapped [n].
+        keys: the texts' keys [n]; zero bytes where a row is not usable.
         usable: whether a row has text [n].
         empty: rows without text.
         unreadable: rows that could not be read.
-        rule: which of `RULES` each row breaks [n], so that it is not usable; 0: none.
-        ids: of BUCC files, the ids (its texts are left out), else None.
+        rule: the number in `RULES` of the rule that each row breaks [n], so that it is not usable; 0: none.
+        ids: the ids of BUCC files (the texts are left out); None of other formats.
     """
 
     source: TextInput
@@ -133,7 +133,7 @@ class OwnText:
 
     @property
     def language(self) -> str:
-        """Of the text."""
+        """The language of the text."""
         return self.source.language
 
 
@@ -172,7 +172,7 @@ def read_text(source: TextInput, spill: Path, clean: Clean | None = None) -> Own
     Holds one chunk of rows, and what `OwnText` says (of BUCC files, all of it while it is read).
 
     Args:
-        source: what to read.
+        source: the text to read.
         spill: an Arrow file that is written for it.
         clean: the rules that sentences have to pass; none, if not given.
 
@@ -219,7 +219,7 @@ def read_sides(
         a: the first side.
         b: the second.
         spills: an Arrow file that is written for each.
-        clean: as for `read_text`.
+        clean: the rules that sentences have to pass; none, if not given.
 
     Raises:
         UserError: as `read_text` does; for two files that hold pairs each; for another number of rows.

@@ -30,8 +30,8 @@ class EmbeddedText:
     """A side with its vectors.
 
     Attributes:
-        text: as read [n rows].
-        vectors: of its different sentences, in the order of their first rows; float16, memory-mapped [u, d].
+        text: the side as read [n rows].
+        vectors: the vectors of its different sentences, in the order of their first rows; float16, memory-mapped [u, d].
         first: each vector's first row [u].
         vector_of: each row's vector [n]; -1 for rows without one.
         without_tokens: different sentences of which the model makes nothing.
@@ -87,13 +87,24 @@ def embed_text(encoder: ModelEncoder, text: OwnText, folder: Path, name: str) ->
 def distinct(text: OwnText) -> tuple[Rows, Rows]:
     """The first row of each different sentence, ascending [u], and which of them each row is [n] (-1: not usable)."""
     usable = np.flatnonzero(text.usable)
-    _, first, inverse = np.unique(text.keys[usable], return_index=True, return_inverse=True)
+    first, place = first_of_each(text.keys[usable])
+    group = np.full(len(text), -1, np.int64)
+    group[usable] = place
+    return usable[first], group
+
+
+def first_of_each(values: NDArray[Any]) -> tuple[Rows, Rows]:
+    """Where each different value stands first, ascending [u], and which of these each value [n] is [n].
+
+    >>> first, place = first_of_each(np.array([7, 3, 7, 5]))
+    >>> first.tolist(), place.tolist()
+    ([0, 1, 3], [0, 1, 0, 2])
+    """
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    group = np.full(len(text), -1, np.int64)
-    group[usable] = rank[inverse]
-    return usable[first[order]], group
+    return first[order], rank[inverse]
 
 
 def _is_there(path: Path, made_by: dict[str, Any]) -> bool:

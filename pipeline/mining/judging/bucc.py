@@ -7,7 +7,7 @@ threshold that was tuned on another set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,8 @@ class Sentences:
 
     Attributes:
         path: the file, for messages.
-        ids: [n] as in the file.
-        texts: [n].
+        ids: the sentences' ids [n], as in the file.
+        texts: the sentences [n].
     """
 
     path: Path
@@ -87,10 +87,7 @@ def read_gold(path: Path, a: Sentences, b: Sentences) -> Rows:
     """
     rows_a, rows_b = ({name: row for row, name in enumerate(side.ids)} for side in (a, b))
     pairs: dict[tuple[int, int], int] = {}
-    for number, line in _lines(path):
-        names = line.split("\t")
-        if len(names) != 2:
-            raise InputError(path, f"found {line[:60]!r}; expected two ids with a tab between them", number)
+    for number, *names in read_ids(path):
         for name, rows, others, side in ((names[0], rows_a, rows_b, a), (names[1], rows_b, rows_a, b)):
             if name not in rows:
                 hint = " (the other side has it: are the columns exchanged?)" if name in others else ""
@@ -101,7 +98,20 @@ def read_gold(path: Path, a: Sentences, b: Sentences) -> Rows:
     return np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
 
 
-def _lines(path: Path) -> Iterable[tuple[int, str]]:
+def read_ids(path: Path) -> Iterator[tuple[int, str, str]]:
+    """The line numbers and ids of ``id TAB id`` lines.
+
+    Raises:
+        InputError: for a missing file, text that isn't UTF-8, or a line of another form.
+    """
+    for number, line in _lines(path):
+        a, tab, b = line.partition("\t")
+        if not tab or not a or not b or "\t" in b:
+            raise InputError(path, f"found {line[:60]!r}; expected two ids with a tab between them", number)
+        yield number, a, b
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="\n") as opened:
             for number, line in enumerate(opened, 1):
@@ -155,7 +165,7 @@ def check_offset(path: Path, pairs: Candidates, gold: Rows) -> None:
     Args:
         path: the gold file, for the message.
         pairs: mined pairs, without a threshold.
-        gold: [g, 2].
+        gold: gold pairs of rows [g, 2].
 
     Raises:
         InputError: if at least half of the gold pairs are mined when one side is moved by a line, and under a tenth of
@@ -189,11 +199,11 @@ def make_set(
     sides have (n + g)/2 sentences, of which the share s is gold. Sentences are shuffled and numbered as BUCC's are.
 
     Args:
-        texts_a: [p] sentences.
-        texts_b: [p] their translations.
-        languages: of the two sides, for ids.
-        seed: of the choice and of the order.
-        gold_share: s.
+        texts_a: the pairs' sentences of the first language [p].
+        texts_b: their translations [p].
+        languages: the languages of the two sides, for ids.
+        seed: the seed of the choice and of the order.
+        gold_share: the share s.
 
     Raises:
         ValueError: if the texts differ in number.

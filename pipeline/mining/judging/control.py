@@ -42,7 +42,7 @@ class Control:
     Attributes:
         kind: ``documents`` (mined across documents), ``partners`` (accepted sentences without their partners) or
             ``lines`` (lines shifted against each other).
-        scores: of the pairs that it gave, greatest first [p].
+        scores: the scores of the pairs that it gave, greatest first [p].
         searched: sentences that could have given one.
     """
 
@@ -104,9 +104,9 @@ def shuffled_control(
         y: side b's vectors [m, d].
         documents_a: each row's document [n].
         documents_b: each row's document [m].
-        options: as for the real run.
-        seed: of the choice of documents and halves.
-        rules: as for the real run.
+        options: the options of the real run.
+        seed: the seed of the choice of documents and halves.
+        rules: the rules of the real run.
 
     Raises:
         ControlError: if there are fewer than two documents.
@@ -140,9 +140,9 @@ def restricted_control(
     Args:
         x: side a's vectors [n, d].
         y: side b's vectors [m, d].
-        shuffled: of these rows, each of side a with another document's candidates; see `documents.shuffled_keys`.
-        options: as for the real run.
-        rules: as for the real run.
+        shuffled: the candidates of these rows, each of side a with another document's; see `documents.shuffled_keys`.
+        options: the options of the real run.
+        rules: the rules of the real run.
     """
     copies = None if rules is None else rules.copies
     neighbors = restricted_neighbors(x, y, shuffled, options.k, options.memory_bytes, copies=copies)
@@ -160,11 +160,11 @@ def partner_control(
     Holds the scores, and what is in the room if that is memory: neighbours and candidates once more.
 
     Args:
-        mined: of the real run.
-        options: as for it.
-        threshold: pairs at or above it lose each other; without one, all pairs.
-        room: for neighbours and candidates; memory, if not given.
-        rules: as for the real run.
+        mined: the result of the real run.
+        options: the options of the real run.
+        threshold: the score from which pairs lose each other; without one, all pairs.
+        room: where neighbours and candidates lie; memory, if not given.
+        rules: the rules of the real run.
 
     Returns:
         The control; None where k is 1, so that nothing would be left, or nothing is accepted.
@@ -233,9 +233,9 @@ def shifted_control(
         y: side b's vectors [m, d].
         row_a: each line's row of x [p].
         row_b: each line's row of y [p].
-        neighbors: of both.
+        neighbors: the neighbours of both.
         options: ``score`` and ``control``, the most lines that are scored.
-        seed: of the shift, and of the choice of lines.
+        seed: the seed of the shift, and of the choice of lines.
         broken: says which pairs of rows of x and of y break a rule.
 
     Returns:

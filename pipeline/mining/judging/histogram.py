@@ -26,8 +26,8 @@ class Histogram:
     """How scores are spread.
 
     Attributes:
-        edges: of the bins [b + 1]; the first bin also counts what is below, the last what is above.
-        counts: pairs in each [b].
+        edges: the edges of the bins [b + 1]; the first bin also counts what is below, the last what is above.
+        counts: the pairs in each bin [b].
     """
 
     edges: Floats

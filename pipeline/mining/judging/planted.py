@@ -38,8 +38,8 @@ class Planted:
 
     Attributes:
         known_a: rows of the known pairs planted on side a, those planted whole first [p + s].
-        known_b: the same of side b, in the same order of pairs [p + t].
-        pairs: p, how many are planted whole.
+        known_b: rows of the known pairs planted on side b, in the same order of pairs [p + t].
+        pairs: the number p of pairs that are planted whole.
     """
 
     known_a: Rows
@@ -82,10 +82,10 @@ def planted_neighbors(
     Args:
         x: side a's vectors [n, d].
         y: side b's vectors [m, d].
-        neighbors: of these.
+        neighbors: the neighbours of these.
         added_a: vectors added to side a [s, d].
         added_b: vectors added to side b [t, d].
-        memory_bytes: for what is held besides.
+        memory_bytes: memory for what is held besides.
         copies: rows of the longer sides with the same text.
     """
     k = neighbors.k
@@ -134,9 +134,9 @@ class Estimate:
     """A threshold from planted pairs.
 
     Attributes:
-        threshold: of the best F1 over the pairs that touch a planted sentence.
-        quality: of these, at the threshold.
-        intervals: bootstrap intervals.
+        threshold: the threshold of the best F1 over the pairs that touch a planted sentence.
+        quality: precision and recall of these pairs, at the threshold.
+        intervals: bootstrap intervals of both.
         known: known pairs that were used, planted whole or on one side.
     """
 
@@ -173,12 +173,12 @@ def estimate_threshold(
     Args:
         x: side a's vectors [n, d].
         y: side b's vectors [m, d].
-        neighbors: of these.
+        neighbors: the neighbours of these.
         known_a: vectors of the known pairs' sentences on side a [q, d]; none of them may stand in the text.
-        known_b: of their translations [q, d].
-        options: as for the real run.
-        seed: of the choice of what is planted whole, and of the bootstrap.
-        rules: what pairs have to pass, of both sides with all known sentences after them.
+        known_b: the vectors of their translations [q, d].
+        options: the options of the real run.
+        seed: the seed of the choice of what is planted whole, and of the bootstrap.
+        rules: the rules that pairs have to pass, for both sides with all known sentences after them.
 
     Raises:
         ControlError: if there are too few known pairs, or their number differs.
@@ -205,9 +205,9 @@ def judged(pairs: Candidates, planted: Planted, rows_a: int, rows_b: int) -> tup
 
     Args:
         pairs: mined from both sides with the planted sentences after ``rows_a`` and ``rows_b`` others.
-        planted: what was planted.
-        rows_a: n.
-        rows_b: m.
+        planted: the sentences that were planted.
+        rows_a: the number n of other sentences of side a.
+        rows_b: the number m of other sentences of side b.
     """
     touched = pairs.take((pairs.row_a >= rows_a) | (pairs.row_b >= rows_b))
     place_a, place_b = touched.row_a - rows_a, touched.row_b - rows_b

@@ -30,7 +30,7 @@ class ApproximationCost:
     Attributes:
         sample: rows of side a searched exactly.
         recall_forward: share of their exact neighbours that were found.
-        recall_backward: the same of the rows of side b that are neighbours of these.
+        recall_backward: the share of the exact neighbours of their neighbours on side b that were found.
         mutual_pairs: exact pairs in which both sides are each other's best, among sampled rows.
         recall_pairs: share of these that approximate mining linked; NaN if there are none.
         accepted_pairs: mutual pairs whose exact score reaches the threshold; all of them without a threshold.
@@ -38,7 +38,7 @@ class ApproximationCost:
         margin_shift: mean of approximate minus exact score of the pairs found both ways.
         margin_shift_worst: the greatest such difference in either direction.
         threshold: the threshold in use, or None.
-        threshold_shift: what to add to it so that as large a share of the pairs found both ways is accepted as exactly.
+        threshold_shift: the number to be added to it so that as large a share of the pairs found both ways is accepted.
     """
 
     sample: int
@@ -66,7 +66,7 @@ class ExactSample:
     """Exact mining of some rows.
 
     Attributes:
-        rows: of side a [s], sorted.
+        rows: the sampled rows of side a [s], sorted.
         forward: their exact similarities [s, k].
         touched: the rows of side b [t] that are neighbours of these, sorted.
         backward: their exact similarities [t, k].
@@ -143,9 +143,9 @@ def cost(exact: ExactSample, mined: Mined, threshold: float | None = None) -> Ap
     """Compare approximate mining with an exact sample.
 
     Args:
-        exact: of the same two sides and options.
-        mined: what approximate mining found.
-        threshold: the one in use.
+        exact: the sample, of the same two sides and options.
+        mined: the result of approximate mining.
+        threshold: the threshold in use.
     """
     neighbors: Neighbors = mined.neighbors
     pairs = mined.pairs
@@ -192,34 +192,3 @@ def _threshold_shift(exact: Floats, approximate: Floats, threshold: float | None
         return None
     below = float((exact < threshold).mean())
     return float(np.quantile(approximate, below) - np.quantile(exact, below))
-
-
-@dataclass(frozen=True)
-class PairDifference:
-    """How two sets of mined pairs differ.
-
-    Attributes:
-        shared: pairs in both.
-        only_first: pairs in the first alone.
-        only_second: pairs in the second alone.
-    """
-
-    shared: int
-    only_first: int
-    only_second: int
-
-    @property
-    def recall(self) -> float:
-        """The share of the first's pairs that the second has; NaN if the first has none."""
-        total = self.shared + self.only_first
-        return self.shared / total if total else float("nan")
-
-
-def difference(first: Mined, second: Mined, threshold: float | None = None) -> PairDifference:
-    """Compare two minings of the same sides, for instance exact and approximate, pair by pair."""
-    limit = -np.inf if threshold is None else threshold
-    pairs = [
-        set(zip(kept.row_a.tolist(), kept.row_b.tolist(), strict=True))
-        for kept in (first.pairs.above(limit), second.pairs.above(limit))
-    ]
-    return PairDifference(len(pairs[0] & pairs[1]), len(pairs[0] - pairs[1]), len(pairs[1] - pairs[0]))

@@ -60,26 +60,11 @@ class Threshold:
 
     Attributes:
         value: accept a pair whose score is at least this; infinite when no candidate is right.
-        quality: on the tuning set.
+        quality: what it reaches on the tuning set.
     """
 
     value: float
     quality: Quality
-
-    @property
-    def precision(self) -> float:
-        """On the tuning set."""
-        return self.quality.precision
-
-    @property
-    def recall(self) -> float:
-        """On the tuning set."""
-        return self.quality.recall
-
-    @property
-    def f1(self) -> float:
-        """On the tuning set."""
-        return self.quality.f1
 
 
 @dataclass(frozen=True)
@@ -95,10 +80,10 @@ class Intervals:
     """Bootstrap intervals.
 
     Attributes:
-        threshold: of the tuned threshold; the fixed one twice when one was given.
-        precision: at the threshold.
-        recall: at the threshold.
-        f1: at the threshold.
+        threshold: the interval of the tuned threshold; the fixed one twice when one was given.
+        precision: the interval of the precision at the threshold.
+        recall: the interval of the recall at the threshold.
+        f1: the interval of F1 at the threshold.
     """
 
     threshold: Interval
@@ -111,8 +96,8 @@ def explain_infinite(threshold: float | None, gold: int) -> str:
     """What is to be said of a tuned threshold that accepts nothing; empty for any other.
 
     Args:
-        threshold: as `tune` gave it.
-        gold: how many true pairs it was tuned on.
+        threshold: the threshold that `tune` gave.
+        gold: the number of true pairs that it was tuned on.
     """
     if threshold is None or threshold != math.inf:
         return ""
@@ -126,9 +111,9 @@ def tune(scores: Floats, is_gold: Flags, gold_total: int) -> Threshold:
     """The threshold of the best F1.
 
     Args:
-        scores: [p] of the candidates (one-to-one pairs), in any order.
-        is_gold: [p] whether each is a gold pair.
-        gold_total: gold pairs that there are, whether among the candidates or not.
+        scores: the scores of the candidates (one-to-one pairs), in any order [p].
+        is_gold: whether each is a gold pair [p].
+        gold_total: the number of gold pairs that there are, whether among the candidates or not.
 
     Raises:
         GoldError: if there are no gold pairs, or fewer than the candidates' flags say.
@@ -162,12 +147,12 @@ def bootstrap(
     """Percentile intervals over resamples (with replacement) of the candidates and of the gold pairs that were missed.
 
     Args:
-        scores: as in `tune`.
-        is_gold: as in `tune`.
-        gold_total: as in `tune`.
-        resamples: how many.
-        seed: of NumPy's generator.
-        threshold: a frozen one; without it, each resample tunes its own.
+        scores: the candidates' scores, as for `tune`.
+        is_gold: the candidates' flags, as for `tune`.
+        gold_total: the number of gold pairs that there are.
+        resamples: the number of resamples.
+        seed: the seed of NumPy's generator.
+        threshold: a frozen threshold; without it, each resample tunes its own.
         level: the share of resamples inside the interval.
 
     Raises:

@@ -27,6 +27,7 @@ from pipeline.console.errors import ArtifactError
 from pipeline.evaluation.heldout import mining_metrics
 from pipeline.ground.hashing import as_keys, pair_key, text_key
 from pipeline.mining import texts
+from pipeline.mining.sides import MiningRun
 from pipeline.mining.texts import TextSide, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
 from pipeline.search import scratch as room
 from pipeline.search.vectors import VectorError
@@ -90,7 +91,7 @@ def test_mining_finds_the_pairs_and_says_where_they_stand(tmp_path: Path):
     a, b, heldout = _side(tmp_path, "en"), _side(tmp_path, "fr"), _heldout(tmp_path)
     sets = [heldout_set(name, heldout, a, b) for name in ("dev", "test")]
     assert all(found is not None for found in sets)
-    dev, test = (mine_set(found, a, b, Mine(k=2), 1, "mine") for found in sets if found is not None)
+    dev, test = (mine_set(found, a, b, MiningRun(Mine(k=2), seed=1)) for found in sets if found is not None)
     gold = [n for n in range(COUNT) if n % 2 == 0 and n % 5 not in (0, 1)]
     assert test.source.gold is not None
     assert len(test.source.gold) == len(gold)
@@ -117,7 +118,7 @@ def test_the_same_pairs_are_the_same_bytes(tmp_path: Path):
     source = own_text_set(a, b)
     assert source is not None
     for name in ("one", "two"):
-        write_mined(tmp_path / name, [mine_set(source, a, b, Mine(), 1, "mine")], a, b, None, {"pair": "en-fr"})
+        write_mined(tmp_path / name, [mine_set(source, a, b, MiningRun(Mine(), seed=1))], a, b, None, {"pair": "en-fr"})
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     table = pq.read_table(tmp_path / "one")
     assert table.num_rows == COUNT
@@ -128,15 +129,15 @@ def test_an_approximate_search_says_what_it_lost(tmp_path: Path):
     a, b = _side(tmp_path, "en", to_mine=True), _side(tmp_path, "fr", to_mine=True)
     source = own_text_set(a, b)
     assert source is not None
-    exact = mine_set(source, a, b, Mine(k=2), 1, "mine")
-    assert exact.search == {"search": "exact"}
-    assert exact.cost(None) is None
-    approximate = mine_set(source, a, b, Mine(k=2, search="approximate", sample=COUNT), 1, "mine")
-    lost = approximate.cost(1.0)
-    assert approximate.search["search"] == "approximate"
+    exact = mine_set(source, a, b, MiningRun(Mine(k=2), seed=1))
+    assert exact.found.about == {"search": "exact"}
+    assert exact.found.cost(None) is None
+    approximate = mine_set(source, a, b, MiningRun(Mine(k=2, search="approximate", sample=COUNT), seed=1))
+    lost = approximate.found.cost(1.0)
+    assert approximate.found.about["search"] == "approximate"
     assert lost is not None
-    assert lost["sample"] == COUNT
-    assert 0.9 <= lost["recall_pairs"] <= 1.0
+    assert lost.sample == COUNT
+    assert 0.9 <= lost.recall_pairs <= 1.0
 
 
 def test_no_own_text_no_set_and_a_fixed_threshold_wins(tmp_path: Path):
@@ -168,17 +169,17 @@ def test_vectors_of_two_models_are_refused(tmp_path: Path):
     a = _side(tmp_path, "en", to_mine=True)
     b = _side(tmp_path, "fr", to_mine=True, encoder={"model": "another"})
     with pytest.raises(VectorError, match="model is 'made-up' on side a and 'another' on side b; embed both with"):
-        mine_set(_own(a, b), a, b, Mine(), 1, "mine")
+        mine_set(_own(a, b), a, b, MiningRun(Mine(), seed=1))
 
 
 def test_documents_shuffle_the_control_and_may_restrict_mining(tmp_path: Path):
     a, b = (_side(tmp_path, language, to_mine=True, documents="d") for language in ("en", "fr"))
-    whole = mine_set(_own(a, b), a, b, Mine(), 1, "mine")
-    control = whole.control(1.0)
+    whole = mine_set(_own(a, b), a, b, MiningRun(Mine(), seed=1))
+    control = whole.found.control(1.0)
     assert control is not None
     assert (control.kind, control.searched) == ("documents", COUNT)
-    inside = mine_set(_own(a, b), a, b, Mine(within="document"), 1, "mine")
-    assert inside.search == {
+    inside = mine_set(_own(a, b), a, b, MiningRun(Mine(within="document"), seed=1))
+    assert inside.found.about == {
         "search": "exact",
         "within": "document",
         "without_candidates_a": 0,
@@ -189,14 +190,14 @@ def test_documents_shuffle_the_control_and_may_restrict_mining(tmp_path: Path):
     rows = pq.read_table(path).to_pylist()
     assert len(rows) == COUNT
     assert all(row["line_a"] % 4 == row["line_b"] % 4 for row in rows)
-    control = inside.control(1.0)
+    control = inside.found.control(1.0)
     assert control is not None
     assert control.kind == "documents"
 
 
 def test_days_and_what_is_none(tmp_path: Path):
     a, b = (_side(tmp_path, language, to_mine=True, documents="2024-05-0") for language in ("en", "fr"))
-    found = mine_set(_own(a, b), a, b, Mine(within="window", window=1), 1, "mine")
+    found = mine_set(_own(a, b), a, b, MiningRun(Mine(within="window", window=1), seed=1))
     day_a, day_b = (
         np.array(side.texts.column("line", rows)) % 4
         for side, rows in ((a, found.source.rows_a[found.pairs.row_a]), (b, found.source.rows_b[found.pairs.row_b]))
@@ -206,15 +207,15 @@ def test_days_and_what_is_none(tmp_path: Path):
     with pytest.raises(
         ArtifactError, match=r"mine.within is window, but a sentence's document is 'd\d'; expected a date"
     ):
-        mine_set(_own(a, b), a, b, Mine(within="window"), 1, "mine")
+        mine_set(_own(a, b), a, b, MiningRun(Mine(within="window"), seed=1))
     a, b = (_side(tmp_path / "y", language, to_mine=True) for language in ("en", "fr"))
     with pytest.raises(ArtifactError, match=r"no sentence has a document, and mine.within is document"):
-        mine_set(_own(a, b), a, b, Mine(within="document"), 1, "mine")
+        mine_set(_own(a, b), a, b, MiningRun(Mine(within="document"), seed=1))
 
 
 def test_without_documents_partners_are_taken_away(tmp_path: Path):
     a, b = (_side(tmp_path, language, to_mine=True) for language in ("en", "fr"))
-    control = mine_set(_own(a, b), a, b, Mine(), 1, "mine").control(1.0)
+    control = mine_set(_own(a, b), a, b, MiningRun(Mine(), seed=1)).found.control(1.0)
     assert control is not None
     assert control.kind == "partners"
 
@@ -222,16 +223,16 @@ def test_without_documents_partners_are_taken_away(tmp_path: Path):
 def test_the_stages_indexes_are_kept_and_one_of_other_vectors_is_built_again(tmp_path: Path, caplog):
     a, b = (_side(tmp_path, language, to_mine=True) for language in ("en", "fr"))
     options, root = Mine(search="approximate", index="Flat"), tmp_path / "store" / "indexes"
-    mine_set(_own(a, b), a, b, options, 1, "mine", root)
+    mine_set(_own(a, b), a, b, MiningRun(options, seed=1, indexes=root))
     folders = sorted(root.iterdir())
     assert len(folders) == 2
     before = [(folder / "index.faiss").stat().st_mtime_ns for folder in folders]
-    mine_set(_own(a, b), a, b, options, 1, "mine", root)
+    mine_set(_own(a, b), a, b, MiningRun(options, seed=1, indexes=root))
     assert [(folder / "index.faiss").stat().st_mtime_ns for folder in folders] == before
     about = (folders[0] / "about.json").read_text()
     (folders[0] / "about.json").write_text((folders[1] / "about.json").read_text())
     (folders[1] / "about.json").write_text(about)
-    mine_set(_own(a, b), a, b, options, 1, "mine", root)
+    mine_set(_own(a, b), a, b, MiningRun(options, seed=1, indexes=root))
     assert caplog.text.count("it is built again") == 2
     assert (folders[0] / "about.json").read_text() == about
 
@@ -241,16 +242,16 @@ def test_what_does_not_fit_into_memory_is_mined_in_files_with_the_same_result(tm
     """Down to the control and the report of what approximation lost."""
     first, second = (_side(tmp_path, language, to_mine=True) for language in ("en", "fr"))
     source = _own(first, second)
-    in_memory = mine_set(source, first, second, options, 0, "mine", scratch=tmp_path / "scratch")
+    in_memory = mine_set(source, first, second, MiningRun(options, scratch=tmp_path / "scratch"))
     assert not (tmp_path / "scratch").exists()
     monkeypatch.setattr(room, "COPIES", 10**9)
-    in_files = mine_set(source, first, second, options, 0, "mine", scratch=tmp_path / "scratch")
+    in_files = mine_set(source, first, second, MiningRun(options, scratch=tmp_path / "scratch"))
     assert isinstance(in_files.pairs.score, np.memmap)
     for name in vars(in_memory.pairs):
         np.testing.assert_array_equal(getattr(in_files.pairs, name), getattr(in_memory.pairs, name))
     for threshold in (None, float(np.median(in_memory.pairs.score))):
         for judged in ("control", "cost"):
-            one, other = (getattr(found, judged)(threshold) for found in (in_memory, in_files))
+            one, other = (getattr(mined.found, judged)(threshold) for mined in (in_memory, in_files))
             assert repr(one) == repr(other)
     for name, found in (("memory", in_memory), ("files", in_files)):
         write_mined(tmp_path / name, [found], first, second, 1.0, {"pair": "en-fr"})
@@ -263,7 +264,7 @@ def test_what_is_written_in_parts_belongs_together(tmp_path: Path, monkeypatch: 
     a, b, heldout = _side(tmp_path, "en"), _side(tmp_path, "fr"), _heldout(tmp_path)
     source = heldout_set("dev", heldout, a, b)
     assert source is not None
-    mined = mine_set(source, a, b, Mine(k=2), 1, "mine")
+    mined = mine_set(source, a, b, MiningRun(Mine(k=2), seed=1))
     assert len(mined.pairs) > 10
     threshold = float(np.median(mined.pairs.score))
     write_mined(tmp_path / "mined", [mined], a, b, threshold, {"pair": "en-fr"})

@@ -98,6 +98,8 @@ def test_compare_results_and_models(here: Path):
         (("evaluate", "--model", "./nothing", "--benchmark", "tatoeba=tatoeba"), "is no folder here"),
         (("evaluate", "--model", "v.npy", "--benchmark", "flores=flores"), "has no vector for"),
         (("evaluate", "--model", "v.npy", "--project", "."), "--project runs the stage and --model measures a model"),
+        (("evaluate", "--project", ".", "--store", "s"), "--project runs the stage and --store measures a model"),
+        (("evaluate", "--store", "s"), "--model is missing"),
         (("evaluate",), "params.yaml: no such file"),
         (("compare", "a.json", "b.json"), "a.json: no such file"),
         (("compare", "v.npy", "w.npy"), "v.npy: not a .json of `softalign evaluate --out`"),

@@ -53,6 +53,8 @@ def test_the_project_s_own_size_beside_its_last_run(root: Path):
     assert done.exit_code == 0, done.output
     mine = next(line for line in done.output.splitlines() if line.startswith("mine\t"))
     assert mine.split("\t")[2] == "7.2 s"
+    more = run(root, "--mine", "1B").output.splitlines()  # the project's own pairs, and other text to be mined
+    assert {"training pairs\t60", "sentences to mine\t1B"} <= set(more)
     (root / "metrics" / "prepare.json").write_text("[]")
     assert "not readable (TypeError" in run(root).output
 

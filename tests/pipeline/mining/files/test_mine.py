@@ -462,6 +462,16 @@ def test_documents_keep_pairs_inside_and_a_sentence_is_one_in_each(tmp_path, wor
     assert whole.search == {"search": "exact"}
 
 
+def test_known_pairs_are_planted_among_sentences_that_stand_in_several_documents(tmp_path, work, static):
+    some = np.random.default_rng(3).permutation(BAGS)
+    a = [(f"d{place % 4}", sentence(number)) for place, number in enumerate(some[:60])]
+    b = [(document, text.upper()) for document, text in a]
+    inputs, documents = with_documents(tmp_path, [*a, ("d9", a[0][1])], [*b, ("d9", b[0][1])])
+    judges = Judges(known=known_sides(tmp_path, some[100:140]), documents=documents)
+    result = mine_files(inputs, static, OPTIONS, PairOutputs((tmp_path / "p.tsv",)), work, judges=judges)
+    assert (result.found, result.estimate.known) == (61, 40)  # the first sentence is two, one in each document
+
+
 def test_windows_of_days(tmp_path, work, static):
     numbers = BAGS[:12]
     a = [(f"2024-05-{place + 1:02d}", sentence(number)) for place, number in enumerate(numbers)]
@@ -710,6 +720,14 @@ def test_pairs_files_that_are_none(tmp_path):
     pq.write_table(pa.table({"score": [1.0]}), tmp_path / "p.parquet")
     with pytest.raises(InputError, match="has no column id_a"):
         read_found(tmp_path / "p.parquet")
+    missing = "1 of 2 pairs have no score, the first of them row 2; expected mined pairs"
+    for scores, message in (
+        ([1.0, float("nan")], missing),
+        (["x", "y"], "the column score is string; expected numbers"),
+    ):
+        pq.write_table(pa.table({"id_a": ["a", "b"], "id_b": ["c", "d"], "score": scores}), tmp_path / "p.parquet")
+        with pytest.raises(InputError, match=message):
+            read_found(tmp_path / "p.parquet")
     write_lines(tmp_path / "p.ids", ["a\tb"])
     with pytest.raises(InputError, match="has no scores, so no threshold can be applied"):
         evaluate_files(tmp_path / "p.ids", tmp_path / "p.ids", threshold=1.0)

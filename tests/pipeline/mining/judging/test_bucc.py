@@ -113,4 +113,4 @@ def test_end_to_end_on_planted_vectors():
     y = y + 0.2 * np.random.default_rng(2).standard_normal(y.shape).astype(np.float32)
     pairs = mine(x, y, Mine())
     tuned = tune(pairs.score, gold_flags(pairs, made.gold), len(made.gold))
-    assert tuned.f1 > 0.95
+    assert tuned.quality.f1 > 0.95

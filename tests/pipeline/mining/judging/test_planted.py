@@ -77,7 +77,7 @@ def test_the_estimate_is_near_what_gold_would_give():
     best = tune(pairs.score, gold, 600)
     kept = pairs.score >= estimate.threshold
     f1 = 2 * (gold & kept).sum() / (kept.sum() + 600)
-    assert f1 > best.f1 - 0.03
+    assert f1 > best.quality.f1 - 0.03
 
 
 @pytest.mark.parametrize(("a", "b", "message"), [(5, 5, "expected at least 20 known"), (30, 29, "expected pairs")])

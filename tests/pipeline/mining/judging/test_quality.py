@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from pipeline.config.mine import Mine
-from pipeline.mining.judging.quality import cost, difference, exact_sample
+from pipeline.mining.judging.quality import cost, exact_sample
 from pipeline.mining.mine import mine_neighbors
 from pipeline.search.neighbors import Neighbors, mutual_neighbors
 from tests.pipeline.search.test_faiss_index import sides
@@ -50,8 +50,8 @@ def test_missed_neighbours_are_seen():
     assert 0.4 < found.recall_pairs < 0.6
     assert found.recall_accepted < 0.6
     exact = mine_neighbors(neighbors, options)
-    assert difference(exact, mined).recall < 0.8
-    assert difference(exact, exact).only_first == 0
+    there, found = ({*zip(one.pairs.row_a.tolist(), one.pairs.row_b.tolist(), strict=True)} for one in (exact, mined))
+    assert len(there & found) < 0.8 * len(there)
 
 
 def test_nothing_to_sample():

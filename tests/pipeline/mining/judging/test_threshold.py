@@ -16,7 +16,7 @@ def test_by_hand():
     gold = np.array([True, True, False, False, True])
     tuned = tune(scores, gold, 3)
     assert tuned.value == 0.9  # all five: 3 of 5 right, F1 6/8; nothing below, so the last score itself
-    assert (tuned.precision, tuned.recall, tuned.f1) == (0.6, 1.0, 0.75)
+    assert (tuned.quality.precision, tuned.quality.recall, tuned.quality.f1) == (0.6, 1.0, 0.75)
     assert tune(scores, gold, 30).quality.extracted == 5
     cut = tune(scores, np.array([True, True, False, True, False]), 3)
     assert cut.value == pytest.approx(1.15)
@@ -36,7 +36,7 @@ def test_as_the_reference(candidates, missed):
         return
     tuned = tune(scores, gold, total)
     f1, value = reference.tune(scores.tolist(), gold.tolist(), total)
-    assert tuned.f1 == pytest.approx(f1)
+    assert tuned.quality.f1 == pytest.approx(f1)
     assert tuned.value == value
     assert evaluate(scores, gold, total, tuned.value) == tuned.quality
 
@@ -64,7 +64,7 @@ def test_nothing_right_accepts_nothing():
     for scores, gold in [([], []), ([1.0], [False])]:
         tuned = tune(np.array(scores, float), np.array(gold, bool), 5)
         assert tuned.value == math.inf
-        assert (tuned.precision, tuned.recall, tuned.f1) == (0.0, 0.0, 0.0)
+        assert (tuned.quality.precision, tuned.quality.recall, tuned.quality.f1) == (0.0, 0.0, 0.0)
 
 
 def test_gold_that_nothing_can_be_tuned_on():
@@ -86,11 +86,11 @@ def test_bootstrap_holds_the_estimate_and_is_seeded():
     assert intervals == bootstrap(scores, gold, total, 300, seed=1)
     assert intervals != bootstrap(scores, gold, total, 300, seed=2)
     assert intervals.threshold.low <= tuned.value <= intervals.threshold.high
-    assert intervals.f1.low <= tuned.f1 <= intervals.f1.high
+    assert intervals.f1.low <= tuned.quality.f1 <= intervals.f1.high
     assert 0 < intervals.f1.high - intervals.f1.low < 0.1
     fixed = bootstrap(scores, gold, total, 300, seed=1, threshold=tuned.value)
     assert fixed.threshold == Interval(tuned.value, tuned.value)
-    assert fixed.recall.low <= tuned.recall <= fixed.recall.high
+    assert fixed.recall.low <= tuned.quality.recall <= fixed.recall.high
 
 
 def test_bootstrap_of_a_perfect_set_has_no_width():
