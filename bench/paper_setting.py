@@ -28,7 +28,7 @@ from pipeline.config.params import load_params
 from pipeline.ground.atomic import atomic_folder, write_text
 from pipeline.ground.folder_checksums import write_checksums
 from pipeline.ground.hashing import folder_hash, identity_hash
-from stages.running.command import Project, reported_errors, run_stage
+from stages.running.command import Project, reported_errors, run_in_project
 
 ROOT = Path(pipeline.__file__).parents[1]
 SHARED_STAGES = ("prepare", "tokenize", "teach", "neighborhoods")
@@ -87,7 +87,7 @@ def table(found: dict[str, dict[str, Any]]) -> str:
 def _stage(name: str, *more: str) -> Callable[[Path], None]:
     def run(folder: Path) -> None:
         stage = importlib.import_module(f"stages.{name}").run
-        run_stage("-".join((name, *more)), lambda project: stage(project, *more), folder, debug=False)
+        run_in_project("-".join((name, *more)), lambda project: stage(project, *more), folder)
 
     return run
 

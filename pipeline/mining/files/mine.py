@@ -113,8 +113,9 @@ def mine_files(
     wanted = found.pairs if judged.threshold is None else found.pairs.above(judged.threshold)
     rows = replace(wanted, row_a=units[0].first[wanted.row_a], row_b=units[1].first[wanted.row_b])
     files = outputs.write(rows, a, b, made_by("mined", encoder, options, about, judged))
-    counts = {"found": len(found.pairs), "written": len(wanted)}
-    return MiningResult(**vars(judged), **counts, a=a, b=b, search=about, files=files)
+    return MiningResult(
+        **vars(judged), a=a, b=b, search=about, found=len(found.pairs), written=len(wanted), files=files
+    )
 
 
 def rules_of(inputs: Inputs, options: Mine) -> MinedRules:

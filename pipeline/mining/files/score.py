@@ -25,8 +25,6 @@ from pipeline.mining.judging.histogram import histogram
 from pipeline.mining.pair_rules import counted
 from pipeline.mining.retrieval import Candidates
 from pipeline.mining.sides import SearchedSides, search_sides
-from pipeline.search.neighbors import Neighbors
-from pipeline.search.vectors import VectorSource
 
 
 def score_files(
@@ -70,7 +68,7 @@ def score_files(
     # 2. Find the neighbours of the different sentences, and score each line against them.
     run = mining_run(options, rules, vectors, f"score {a.text.language}-{b.text.language}")
     searched = search_sides(units_of(a).side, units_of(b).side, run)
-    pairs = given_pairs(a.vectors, b.vectors, searched.search.neighbors, a.vector_of, b.vector_of, options)
+    pairs = given_pairs(searched, a.vector_of, b.vector_of)
     pairs = replace(pairs, score=np.where(there, pairs.score, np.nan))
     # 3. Judge.
     judged = PairJudgement(
@@ -86,8 +84,9 @@ def score_files(
     about = searched.search.about
     identity = made_by("scored", encoder, options, about, judged)
     files = outputs.write(wanted, a, b, identity, {"rule": lines.rule})
-    counts = {"found": len(pairs), "written": len(wanted)}
-    return MiningResult(**vars(judged), **counts, a=a, b=b, search=about, files=files, lines=lines)
+    return MiningResult(
+        **vars(judged), a=a, b=b, search=about, found=len(pairs), written=len(wanted), files=files, lines=lines
+    )
 
 
 def _control(found: SearchedSides, row_a: Rows, row_b: Rows) -> Control | None:
@@ -105,29 +104,24 @@ def _nothing_to_score(inputs: Inputs, lines: Lines) -> InputError:
     )
 
 
-def given_pairs(
-    x: VectorSource, y: VectorSource, neighbors: Neighbors, vector_a: Rows, vector_b: Rows, options: Mine
-) -> Candidates:
+def given_pairs(found: SearchedSides, vector_a: Rows, vector_b: Rows) -> Candidates:
     """The scores of given pairs, neighbours or not, in their order; see `score_aligned`.
 
     Args:
-        x: side a's vectors [n, d].
-        y: side b's vectors [m, d].
-        neighbors: the neighbours of both.
-        vector_a: the row of x of each pair [p]; -1: none.
-        vector_b: the row of y of each pair [p]; -1: none.
-        options: the options, of which ``score`` is used.
+        found: the sides and their neighbours.
+        vector_a: the row of side a of each pair [p]; -1: none.
+        vector_b: the row of side b of each pair [p]; -1: none.
 
     Returns:
         The pairs [p], numbered: ``row_a`` and ``row_b`` are 0 … p - 1. Where a side has no vector all scores are NaN.
     """
     there = (vector_a >= 0) & (vector_b >= 0)
-    found = score_aligned(x, y, vector_a[there], vector_b[there], neighbors, options.score)
+    x, y, score = found.a.vectors, found.b.vectors, found.run.options.score
+    some = score_aligned(x, y, vector_a[there], vector_b[there], found.search.neighbors, score)
     rows = np.arange(len(vector_a), dtype=np.int64)
-    columns: dict[str, Any] = {"row_a": rows, "row_b": rows}
+    columns: dict[str, NDArray[Any]] = {"row_a": rows, "row_b": rows}
     for name in ("score", "cosine", "mean_a", "mean_b", "rank_a_to_b", "rank_b_to_a"):
-        some: NDArray[Any] = getattr(found, name)
-        whole = np.zeros(len(rows), some.dtype) if some.dtype.kind == "i" else np.full(len(rows), np.nan, some.dtype)
-        whole[there] = some
-        columns[name] = whole
+        values: NDArray[Any] = getattr(some, name)
+        columns[name] = np.full(len(rows), 0 if values.dtype.kind == "i" else np.nan, values.dtype)
+        columns[name][there] = values
     return Candidates(**columns)

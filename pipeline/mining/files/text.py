@@ -9,9 +9,9 @@ from __future__ import annotations
 import glob
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -183,18 +183,34 @@ def read_text(source: TextInput, spill: Path, clean: Clean | None = None) -> Own
     kind = source.kind
     if source.by_language and source.language == UNKNOWN:
         raise UserError(f"{source.option}: {source.path} is {kind}, which holds languages; give --languages")
-    counted, schema = _Counted(source, clean), SCHEMA
-    frames = _frames(source, kind)
+    schema, frames = SCHEMA, _frames(source, kind)
     ids: Sentences | None = None
     if kind == "bucc":
         found = _read_bucc(source, spill.with_suffix(".tsv"))
         ids, frames = Sentences(found.path, found.ids, []), _bucc_frames(found)
         schema = schema.append(pa.field("id", pa.string()))
-    with pa.OSFile(str(spill), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for frame in frames:
-            counted.add(frame)
-            writer.write_table(_table(frame, schema))
-    return _checked(OwnText(source, _mapped(spill), *counted.result(), ids))
+    (text,) = _spilled((source,), (spill,), clean, ((frame,) for frame in frames), schema)
+    return replace(text, ids=ids)
+
+
+def _spilled(
+    sources: Sequence[TextInput],
+    spills: Sequence[Path],
+    clean: Clean | None,
+    frames: Iterable[tuple[pl.DataFrame, ...]],
+    schema: pa.Schema = SCHEMA,
+) -> list[OwnText]:
+    """Write each side's rows to its Arrow file as they are read, and count them; ``frames`` has one of each side."""
+    counted = [_Counted(source, clean) for source in sources]
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(pa.OSFile(str(spill), "wb")) for spill in spills]
+        writers = [stack.enter_context(pa.ipc.new_file(sink, schema)) for sink in sinks]
+        for sides in frames:
+            for side, counts, writer in zip(sides, counted, writers, strict=True):
+                counts.add(side)
+                writer.write_table(_table(side, schema))
+    found = zip(sources, spills, counted, strict=True)
+    return [_checked(OwnText(source, _mapped(spill), *counts.result(), None)) for source, spill, counts in found]
 
 
 def _checked(text: OwnText) -> OwnText:
@@ -248,21 +264,9 @@ def _read_pairs(a: TextInput, b: TextInput, spills: tuple[Path, Path], clean: Cl
             f"{a.option}: {a.path} is {a.kind}, which holds languages; give two different --languages, found "
             f"{a.language},{b.language}"
         )
-    counted = _Counted(a, clean), _Counted(b, clean)
-    with ExitStack() as stack:
-        writers = []
-        for spill in spills:
-            sink = stack.enter_context(pa.OSFile(str(spill), "wb"))
-            writers.append(stack.enter_context(pa.ipc.new_file(sink, SCHEMA)))
-        for frame in _read_frames(a, (a.language, b.language)):
-            for side, counts, writer in zip((frame, _second(frame)), counted, writers, strict=True):
-                counts.add(side)
-                writer.write_table(_table(side, SCHEMA))
-    one, other = (
-        OwnText(source, _mapped(spill), *counts.result(), None)
-        for source, spill, counts in zip((a, b), spills, counted, strict=True)
-    )
-    return _checked(one), _checked(other)
+    frames = ((frame, _second(frame)) for frame in _read_frames(a, (a.language, b.language)))
+    one, other = _spilled((a, b), spills, clean, frames)
+    return one, other
 
 
 def _second(frame: pl.DataFrame) -> pl.DataFrame:
