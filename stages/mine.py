@@ -69,6 +69,7 @@ def run(project: Project, pair: str) -> None:
             "encoder": side_a.vectors.made_by["encoder"],
             "options": params.mine.model_dump(mode="json", exclude={"memory_bytes"}),
             "rules": of_pair.clean.model_dump(mode="json"),
+            "search": {name: found.search for name, found in mined.items()},
         }
         write_mined(layout.mined / f"{pair}.parquet", list(mined.values()), side_a, side_b, threshold, made_by)
         write_metrics(layout.metrics / "mine" / f"{pair}.json", _metrics(mined, threshold))
@@ -111,6 +112,7 @@ def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, A
         return {**metrics, "mined": {"set": None, "pairs": 0, "accepted": 0}}
     accepted = len(wanted.pairs) if threshold is None else int((wanted.pairs.score >= threshold).sum())
     metrics["mined"] = {"set": wanted.source.name, "pairs": len(wanted.pairs), "accepted": accepted}
+    metrics["search"] = wanted.search
     metrics["left_out"] = wanted.left_out
     metrics["histogram"] = histogram(wanted.pairs.score).as_metrics()
     control = wanted.control(threshold)
@@ -118,7 +120,7 @@ def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, A
         metrics["control"] = control.as_metrics(threshold)
     lost = wanted.cost(threshold)
     if lost is not None:
-        metrics["approximation"] = {"search": wanted.search, "lost": lost}
+        metrics["approximation"] = {"lost": lost}
     return metrics
 
 

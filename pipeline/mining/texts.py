@@ -8,7 +8,7 @@ others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,14 @@ from pipeline.mining.judging.control import (
 from pipeline.mining.judging.quality import cost, exact_sample
 from pipeline.mining.judging.threshold import Quality, evaluate, tune
 from pipeline.mining.keys import KeyFormatError, day_numbers
-from pipeline.mining.mine import MinedPairs, find_neighbors, mine_neighbors
+from pipeline.mining.mine import MinedPairs, find_neighbors, mine_neighbors, search_job
 from pipeline.mining.pair_rules import MinedRules, PairRules
 from pipeline.mining.row_texts import RowTexts
 from pipeline.search.folder_rows import SelectedVectors
-from pipeline.search.samples import sampling
-from pipeline.search.scratch import Room
+from pipeline.search.job import SearchWorkers
+from pipeline.search.scratch import ScratchArrays
 from pipeline.search.vectors import check_same_model
-from pipeline.search.workers import SearchWorkers, worth
+from pipeline.search.workers import worth_workers
 
 CHUNK = 50_000
 SIDE_COLUMNS = ("text", "corpus", "file", "line")
@@ -188,25 +188,21 @@ def mine_set(
     keys = None if options.within == "corpus" else _keys_of(documents, (side_a, side_b), options)
     window = options.window if options.within == "window" else None
     only = None if keys is None else restrict(*keys, window)
-    # FAISS indexes look both sides up; the other searches go once over side a.
-    indexed = options.search == "approximate" and options.index is not None and only is None
-    total = len(x) + (len(y) if indexed else 0) - (0 if only is None else only.alone_a)
+    total = len(x) - (0 if only is None else only.alone_a)
     spread = None if engine is None or engine.alone else SearchWorkers(engine, shared)
-    room = Room.for_rows(scratch, len(x) + len(y), options.k, options.memory_bytes)
+    room = ScratchArrays.for_rows(scratch, len(x) + len(y), options.k, options.memory_bytes)
     rules = None if of_pair is None else _rules(of_pair, source, side_a, side_b)
     copies = None if rules is None else rules.copies
+    job = search_job(options, indexes=indexes, seed=seed, scratch=room, workers=spread, copies=copies)
     with progress(label, total, "sentences") as advance:
-        search = find_neighbors(x, y, options, indexes, seed, advance, only, room, spread, copies)
+        search = find_neighbors(x, y, replace(job, advance=advance), only)
     mined = mine_neighbors(search.neighbors, options, room, rules)
 
     def lost(threshold: float | None) -> dict[str, Any] | None:
-        if options.search == "exact" or only is not None:
+        if search.about["exact"]:
             return None
-        workers = worth(spread, x, y, options.memory_bytes)
-        part = room.part("cost")
-        with sampling(workers, x, y, options.k, options.memory_bytes, part, copies=copies) as (_, sampler):
-            sample = exact_sample(x, y, options, seed, sampler)
-        return cost(sample, mined, threshold).as_metrics()
+        sampled = worth_workers(replace(job, scratch=room.part("cost")), x, y)
+        return cost(exact_sample(x, y, sampled, options.score), mined, threshold).as_metrics()
 
     def control(threshold: float | None) -> Control | None:
         if keys is not None:

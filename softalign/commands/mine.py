@@ -37,10 +37,10 @@ ScoreOption = Annotated[
     Literal["ratio", "distance", "cosine"], typer.Option("--score", help="What pairs are scored by.")
 ]
 SearchOption = Annotated[
-    Literal["exact", "approximate"], typer.Option("--search", help="approximate says what it cost.")
+    str, typer.Option("--search", help="auto (by size and machine), faiss, exact, or an installed backend.")
 ]
 IndexOption = Annotated[
-    str | None, typer.Option("--index", help="For approximate search: auto or a FAISS factory string; else clusters.")
+    str | None, typer.Option("--index", help="FAISS' index: a factory string (Flat, IVF4096,PQ64), or auto: by size.")
 ]
 RecallOption = Annotated[
     float, typer.Option("--recall", help="Share of the neighbours that an approximate search has to find.")
@@ -92,7 +92,7 @@ def mine(
         ),
     ] = None,
     window: Annotated[int | None, typer.Option("--window", min=0, help="Days; documents are dates then.")] = None,
-    search: SearchOption = "exact",
+    search: SearchOption = "auto",
     index: IndexOption = None,
     recall: RecallOption = 0.99,
     memory: MemoryOption = "512M",

@@ -53,7 +53,7 @@ def score(
     keep: KeepOption = None,
     known: KnownOption = None,
     known_column: KnownColumnOption = None,
-    search: SearchOption = "exact",
+    search: SearchOption = "auto",
     index: IndexOption = None,
     recall: RecallOption = 0.99,
     memory: MemoryOption = "512M",

@@ -280,8 +280,9 @@ def mine_options(memory: str, **options: Any) -> Mine:
     except ValidationError as error:
         first = error.errors()[0]
         name = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        raise UserError(f"{name}: found {first['input']!r}; {problem}") from None
+        problem = first["msg"].removeprefix("Value error, ")
+        problem = f"{problem[0].lower()}{problem[1:]}"
+        raise UserError(f"{name}: found {first['input']!r}; {problem}" if first["loc"] else problem) from None
 
 
 @contextmanager

@@ -37,12 +37,12 @@ from pipeline.mining.judging.histogram import Histogram, histogram
 from pipeline.mining.judging.planted import Estimate
 from pipeline.mining.judging.quality import cost, exact_sample
 from pipeline.mining.judging.threshold import tune
-from pipeline.mining.mine import Mined, Search, find_neighbors, mine_neighbors
+from pipeline.mining.mine import Mined, find_neighbors, mine_neighbors, search_job
 from pipeline.mining.pair_rules import MinedRules, PairRules, counted
 from pipeline.mining.row_texts import RowTexts
 from pipeline.search.copies import Copies
-from pipeline.search.samples import sampling
-from pipeline.search.scratch import Room
+from pipeline.search.neighbors import Search
+from pipeline.search.scratch import ScratchArrays
 
 Inputs = tuple[TextInput, TextInput]
 
@@ -77,8 +77,8 @@ class Judges:
             raise UserError(f"--within {options.within} needs --documents")
         if options.within != "corpus" and self.known is not None:
             raise UserError("--known: planted pairs stand in no document; with --within give --gold instead")
-        if options.within != "corpus" and options.search == "approximate":
-            raise UserError(f"--search approximate: within a {options.within} the search is exact; leave it out")
+        if options.within != "corpus" and options.search not in ("auto", "exact"):
+            raise UserError(f"--search {options.search}: within a {options.within} the search is exact; leave it out")
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def mine_files(
     units_a, units_b = _units(a, b, judges.documents, options, work)
     rules = rules_between(units_a, units_b, (a, b), of_pair)
     true, total = (None, 0) if judges.gold is None else gold_units(judges.gold, units_a, units_b)
-    room = Room.for_rows(work / "mining", len(units_a) + len(units_b), options.k, options.memory_bytes)
+    room = ScratchArrays.for_rows(work / "mining", len(units_a) + len(units_b), options.k, options.memory_bytes)
     label = f"mine {a.text.language}-{b.text.language}"
     search = search_units(units_a, units_b, options, label, vectors, room, rules.copies)
     mined = mine_neighbors(search.neighbors, options, room, rules)
@@ -234,10 +234,8 @@ def mine_files(
             threshold = tune(pairs.score, flags, total).value
         result = against_gold(pairs.score, flags, total, threshold, judges.tune_gold)
     about = dict(search.about)
-    if options.search == "approximate":
-        x, y = units_a.vectors, units_b.vectors
-        with sampling(None, x, y, options.k, options.memory_bytes, copies=rules.copies) as (_, sampler):
-            sample = exact_sample(x, y, options, sampler=sampler)
+    if not about["exact"]:
+        sample = exact_sample(units_a.vectors, units_b.vectors, search_job(options, copies=rules.copies), options.score)
         lost = cost(sample, mined, threshold).as_metrics()
         about["cost"] = {name: round(value, 6) if isinstance(value, float) else value for name, value in lost.items()}
     control = _control(units_a, units_b, mined, options, threshold, room.part("control"), rules)
@@ -269,7 +267,7 @@ def _units(
 
 
 def _control(
-    a: Units, b: Units, mined: Mined, options: Mine, threshold: float | None, room: Room, rules: PairRules
+    a: Units, b: Units, mined: Mined, options: Mine, threshold: float | None, room: ScratchArrays, rules: PairRules
 ) -> Control | None:
     if options.within != "corpus":
         shuffled = restriction(a, b, options.within, options.window, shuffled=0)
@@ -285,19 +283,15 @@ def search_units(
     options: Mine,
     label: str,
     kept: Path | None,
-    room: Room | None = None,
+    room: ScratchArrays | None = None,
     copies: Copies | None = None,
 ) -> Search:
     """The neighbours of both sides, in a room; indexes are kept in a folder `indexes` of `kept`."""
-    # FAISS indexes look both sides up; the other searches go once over side a.
-    indexed = options.search == "approximate" and options.index is not None
-    total = len(a) + (len(b) if indexed else 0)
     indexes = None if kept is None else kept / "indexes"
     only = None if options.within == "corpus" else restriction(a, b, options.within, options.window)
-    with progress(label, total if only is None else total - only.alone_a, "sentences") as advance:
-        return find_neighbors(
-            *(a.vectors, b.vectors, options, indexes), advance=advance, restriction=only, room=room, copies=copies
-        )
+    with progress(label, len(a) - (0 if only is None else only.alone_a), "sentences") as advance:
+        job = search_job(options, indexes=indexes, scratch=room or ScratchArrays(), copies=copies, advance=advance)
+        return find_neighbors(a.vectors, b.vectors, job, only)
 
 
 def judged_by(
