@@ -13,7 +13,8 @@ A job that names an index is FAISS' whatever the size.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from pipeline.ground.registry import Registry
 from pipeline.search.backend import SearchBackend
@@ -48,14 +49,22 @@ def search(x: VectorSource, y: VectorSource, job: SearchJob) -> Search:
     """
     check_pair(x, y)
     job = worth_workers(chosen(job, (len(x), len(y)), x.shape[1]), x, y)
-    return BACKENDS.find(job.backend)().neighbors(x, y, job)
+    found = BACKENDS.find(job.backend)().neighbors(x, y, job)
+    return replace(found, about=found.about | _package(job.backend))
 
 
 def search_itself(x: VectorSource, job: SearchJob) -> SelfSearch:
     """The k nearest other rows of every row of x [n, d], by cosine; arguments and errors as of `search`."""
     check_matrix(x, "the vectors")
     job = chosen(job, (len(x), len(x)), x.shape[1])
-    return BACKENDS.find(job.backend)().self_neighbors(x, job)
+    found = BACKENDS.find(job.backend)().self_neighbors(x, job)
+    return replace(found, about=found.about | _package(job.backend))
+
+
+def _package(backend: str) -> dict[str, Any]:
+    """For metadata: the installed package that brought a backend, if one did."""
+    origin = BACKENDS.origin(backend)
+    return {} if origin is None else {"package": asdict(origin)}
 
 
 def chosen(job: SearchJob, rows: tuple[int, int], dimension: int) -> SearchJob:
