@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from exact_search import self_neighbors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import make_transformer
@@ -15,7 +16,6 @@ from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
 from pipeline.labels.neighborhoods import soft_weights
 from pipeline.losses import Batch, Term, build_loss
 from pipeline.mining.mine import mine
-from pipeline.search.neighbors import self_neighbors
 from pipeline.search.vectors import VectorError
 from pipeline.text.normalize import clean_text
 

@@ -26,7 +26,7 @@ def softalign_exact(options: dict[str, Any]) -> Work:
     vectors, config = _vectors(options), Neighborhoods(k=options["k"], search="exact")
 
     def work(clock: Clock) -> Any:
-        found, _ = find_neighborhoods(vectors, config, Path(options["folder"]))
+        found = find_neighborhoods(vectors, config, Path(options["folder"])).neighbors
         return {"similarity": found.similarity, "row": found.row}
 
     return work
@@ -36,13 +36,15 @@ def softalign_slice(options: dict[str, Any]) -> Work:
     """Ours, exact, some points against all (a whole product, without the half that all against all saves)."""
     import torch
 
-    from pipeline.search.neighbors import one_way
+    from pipeline.search.job import SearchJob
+    from pipeline.search.samples import sampling
 
     torch.set_num_threads(options["threads"])
     vectors, rows = _vectors(options), np.arange(options["queries"])
 
     def work(clock: Clock) -> Any:
-        similarity, row = one_way(vectors, rows, vectors, options["k"] + 1, 512 << 20, "cpu")
+        with sampling(vectors, vectors, SearchJob(options["k"] + 1, device="cpu")) as sampler:
+            similarity, row = sampler(True, rows)
         return without_own(similarity, row, rows)
 
     return work
@@ -59,11 +61,11 @@ def softalign_index(options: dict[str, Any]) -> Work:
     torch.set_num_threads(options["threads"])
     faiss.omp_set_num_threads(options["threads"])
     vectors = _vectors(options)
-    config = Neighborhoods(k=options["k"], search="approximate", recall=options["recall"])
+    config = Neighborhoods(k=options["k"], search="faiss", recall=options["recall"])
 
     def work(clock: Clock) -> Any:
         with tempfile.TemporaryDirectory(dir=options["folder"]) as scratch:
-            found, _ = find_neighborhoods(vectors, config, Path(scratch))
+            found = find_neighborhoods(vectors, config, Path(scratch)).neighbors
         rows = np.arange(options["queries"])
         return {"similarity": found.similarity[rows], "row": found.row[rows]}
 
