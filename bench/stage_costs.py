@@ -31,8 +31,8 @@ from speed.text import read_pairs  # noqa: E402
 
 BEGIN, END = "<!-- stages: written by bench/stage_costs.py -->", "<!-- end of stages -->"
 ALL_STAGES = (*STAGES, "train", "embed", "mine", "evaluate", "report")
-NEIGHBORHOODS = {"k": 16, "search": "approximate", "recall": 0.5}
-MINE = {"search": "approximate", "recall": 0.95}
+NEIGHBORHOODS = {"k": 16, "search": "faiss", "recall": 0.5}
+MINE = {"search": "faiss", "recall": 0.95}
 
 
 def main() -> None:

@@ -102,13 +102,13 @@ def score(x: VectorSource, y: VectorSource, **options: Any) -> NDArray[np.float6
         VectorError: if they can't be compared, or a vector is zero or not finite.
     """
     from pipeline.mining.aligned import score_aligned
-    from pipeline.search.neighbors import mutual_neighbors
+    from pipeline.mining.mine import find_neighbors, search_job
 
     if len(x) != len(y):
         raise ValueError(f"found {len(x):,} and {len(y):,} rows; expected a row of y for each row of x")
     wanted = Mine(**options)
     rows = np.arange(len(x))
-    neighbors = mutual_neighbors(x, y, wanted.k, wanted.memory_bytes)
+    neighbors = find_neighbors(x, y, search_job(wanted)).neighbors
     return np.asarray(score_aligned(x, y, rows, rows, neighbors, wanted.score).score, dtype=np.float64)
 
 
@@ -126,7 +126,7 @@ def neighborhoods(vectors: Vectors, **options: Any) -> SoftNeighborhoods:
 
     wanted = Neighborhoods(**options)
     with tempfile.TemporaryDirectory(prefix="softalign-") as scratch:
-        found, _ = find_neighborhoods(np.asarray(vectors, dtype=np.float16), wanted, Path(scratch))
+        found = find_neighborhoods(np.asarray(vectors, dtype=np.float16), wanted, Path(scratch)).neighbors
         # Large results lie in the scratch folder: they are copied before it goes.
         similarity, row = np.array(found.similarity), np.array(found.row)
     return SoftNeighborhoods(row, similarity, soft_weights(similarity, wanted.temperature))

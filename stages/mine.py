@@ -21,8 +21,8 @@ from pipeline.mining.judging.threshold import explain_infinite
 from pipeline.mining.pair_rules import MinedRules
 from pipeline.mining.sides import MiningRun
 from pipeline.mining.texts import MinedSet, TextSide, choose_threshold, heldout_set, mine_set, own_text_set, write_mined
+from pipeline.search.job import SearchWorkers
 from pipeline.search.kept_indexes import FOLDER as INDEXES
-from pipeline.search.workers import SearchWorkers
 from stages.running.command import (
     DebugOption,
     Project,
@@ -76,6 +76,7 @@ def run(project: Project, pair: str) -> None:
             "encoder": side_a.vectors.made_by["encoder"],
             "options": params.mine.model_dump(mode="json", exclude={"memory_bytes"}),
             "rules": rules.clean.model_dump(mode="json"),
+            "search": {name: found.found.about for name, found in mined.items()},
         }
         write_mined(layout.mined / f"{pair}.parquet", list(mined.values()), side_a, side_b, threshold, made_by)
         write_metrics(layout.metrics / "mine" / f"{pair}.json", _metrics(mined, threshold))
@@ -118,6 +119,7 @@ def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, A
         return {**metrics, "mined": {"set": None, "pairs": 0, "accepted": 0}}
     accepted = len(wanted.pairs) if threshold is None else int((wanted.pairs.score >= threshold).sum())
     metrics["mined"] = {"set": wanted.source.name, "pairs": len(wanted.pairs), "accepted": accepted}
+    metrics["search"] = wanted.found.about
     left = wanted.found.left_out()
     copies = {"copies_a": left.copies_a, "copies_b": left.copies_b} if left.copies_a else {}
     metrics["left_out"] = {**left.broken, **copies}
@@ -125,7 +127,7 @@ def _metrics(mined: dict[str, MinedSet], threshold: float | None) -> dict[str, A
     if (control := wanted.found.control(threshold)) is not None:
         metrics["control"] = control.as_metrics(threshold)
     if (lost := wanted.found.cost(threshold)) is not None:
-        metrics["approximation"] = {"search": wanted.found.about, "lost": lost.as_metrics()}
+        metrics["approximation"] = {"lost": lost.as_metrics()}
     return metrics
 
 

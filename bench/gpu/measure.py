@@ -58,7 +58,7 @@ from pipeline.encoders.model import SentenceModel, embed  # noqa: E402
 from pipeline.encoders.resolve import ModelFolder  # noqa: E402
 from pipeline.ground.atomic import write_text  # noqa: E402
 from pipeline.labels.points import LabelPoints  # noqa: E402
-from pipeline.search.neighbors import mutual_neighbors  # noqa: E402
+from pipeline.search.job import SearchJob  # noqa: E402
 from pipeline.search.translation_retrieval import retrieve  # noqa: E402
 from pipeline.training.batches import BatchPlan, PairBatch  # noqa: E402
 from pipeline.training.checkpoint import TrainingProgress  # noqa: E402
@@ -472,7 +472,8 @@ def measure_mining(bench: Bench) -> dict[str, Any]:
     kept: list[Any] = []
 
     def ours() -> None:
-        kept[:] = [mutual_neighbors(x.vectors, y.vectors, k, memory, str(bench.device))]
+        job = SearchJob(k, memory, backend="exact", device=str(bench.device))
+        kept[:] = [search(x.vectors, y.vectors, job).neighbors]
 
     taken = bench.median(ours)
     flop = 2.0 * len(x.vectors) * len(y.vectors) * x.dimension

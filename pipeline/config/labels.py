@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.base import (
     Positive,
     Section,
     Temperature,
 )
+from pipeline.config.search import SearchName, check_index
 
 
 class Labels(Section):
@@ -31,11 +32,10 @@ class Neighborhoods(Section):
         k: neighbours of a point, itself not counted.
         temperature: of the softmax (over the point itself and its neighbours) that gives their weights.
         block_bytes: memory for one block of similarities.
-        search: ``exact``, ``approximate``, or ``auto``: exact up to 100,000 points.
-        index: for approximate search, a FAISS factory string (``IVF4096,PQ64``), or ``auto``: one that is chosen by size
-            and by ``index_bytes``; without it, cells of like points are compared, which needs no index.
-        index_bytes: an index whose lists are larger is compressed, and past that kept on disk.
-        recall: the share of the k nearest points that an approximate search has to find; with 95 % confidence, by cells.
+        search: the search backend; see ``mine.search``.
+        index: FAISS' index; see ``mine.index``.
+        index_bytes: memory for an index' lists; larger ones are compressed, and past that kept on disk.
+        recall: the share of the k nearest points that an approximate search has to find, with 95 % confidence.
         sample: points that are also searched exactly for that.
         seed: of that sample and of the index.
     """
@@ -43,9 +43,14 @@ class Neighborhoods(Section):
     k: Positive = 32
     temperature: Temperature = 0.1
     block_bytes: Annotated[int, Field(ge=1 << 20)] = 256 << 20
-    search: Literal["auto", "exact", "approximate"] = "auto"
+    search: SearchName = "auto"
     index: str | None = None
     index_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
     recall: Annotated[float, Field(gt=0, le=1)] = 0.9
     sample: Positive = 2048
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="after")
+    def _index_is_of_its_search(self) -> Self:
+        check_index(self.search, self.index)
+        return self

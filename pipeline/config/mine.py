@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.base import (
     Positive,
     Section,
 )
+from pipeline.config.search import SearchName, check_index
 
 
 class Embed(Section):
@@ -32,11 +33,13 @@ class Mine(Section):
         threshold: a fixed threshold instead of one tuned on the dev set.
         memory_bytes: for one tile of similarities and its candidates; neighbours and candidates of all rows that don't fit
             into as much go to files.
-        search: ``exact``, or ``approximate``, with a report of what that cost.
-        index: for approximate search, a FAISS factory string (``IVF4096,PQ64``), or ``auto``: one that is chosen by size
-            and by ``index_bytes``; without it, one pass over clusters that both sides share, which needs no index.
-        index_bytes: an index whose lists are larger is compressed, and past that kept on disk.
-        recall: the share of the k nearest neighbours that an approximate search has to find, on a sample.
+        search: the search backend: ``faiss``, ``exact`` (our own kernel) or an installed package's; ``auto`` chooses by size
+            and machine (docs/mining.md has the table). ``approximate`` is an earlier name of ``faiss``.
+        index: FAISS' index: a factory string (``Flat``, ``IVF4096,PQ64``), or ``auto``: one that is chosen by size and by
+            ``index_bytes``.
+        index_bytes: memory for an index' lists; larger ones are compressed, and past that kept on disk.
+        recall: the share of the k nearest neighbours that an approximate search has to find, on a sample, with 95 %
+            confidence.
         sample: rows of each side that are also searched exactly, to tune an index and to report its cost.
         within: ``document`` pairs only sentences whose documents have the same name, ``window`` those whose documents are
             days (2024-05-23) at most ``window`` apart; what has no document is not mined then.
@@ -51,7 +54,7 @@ class Mine(Section):
     retrieval: Literal["union", "intersection", "forward", "backward"] = "union"
     threshold: float | None = None
     memory_bytes: Annotated[int, Field(ge=1 << 20)] = 512 << 20
-    search: Literal["exact", "approximate"] = "exact"
+    search: SearchName = "auto"
     index: str | None = None
     index_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
     recall: Annotated[float, Field(gt=0, le=1)] = 0.99
@@ -60,3 +63,8 @@ class Mine(Section):
     window: Annotated[int, Field(ge=0)] = 0
     control: Positive = 20_000
     keep: list[Kept] = []
+
+    @model_validator(mode="after")
+    def _index_is_of_its_search(self) -> Self:
+        check_index(self.search, self.index)
+        return self

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from pipeline.artifacts.shards import KEY, fixed_list_array, key_array, neighborhood_schema, shard_path, write_shard
@@ -24,16 +23,12 @@ from pipeline.ground.atomic import atomic_folder
 from pipeline.ground.hashing import shard_count, shard_of
 from pipeline.ground.mapped import mapped_array
 from pipeline.labels.points import LabelPoints
-from pipeline.search.cells import cell_neighbors
-from pipeline.search.faiss_index import build_index, choose_factory, tune_effort
-from pipeline.search.neighbors import SelfNeighbors, self_neighbors
-from pipeline.search.scratch import Room
-from pipeline.search.vectors import normalised
+from pipeline.search.job import SearchJob
+from pipeline.search.neighbors import SelfSearch
+from pipeline.search.scratch import ScratchArrays
+from pipeline.search.search import search_itself
 
 BLOCK_ROWS = 65_536
-EXACT_POINTS = 100_000
-"""Up to here ``auto`` searches exactly: half a product of the points with themselves."""
-QUERY_ROWS = 8_192
 
 
 def soft_weights(similarity: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
@@ -56,58 +51,35 @@ def soft_weights(similarity: NDArray[np.float32], temperature: float) -> NDArray
 
 def find_neighborhoods(
     vectors: NDArray[np.float16], config: Neighborhoods, scratch: Path, advance: Advance | None = None
-) -> tuple[SelfNeighbors, float]:
-    """The k nearest other points of every point, by cosine.
+) -> SelfSearch:
+    """The k nearest other points of every point, by cosine, as the section ``neighborhoods`` says (`pipeline.search.search`).
 
-    Exactly, from half a product; or from cells of like points, as many of them as hold ``config.recall`` of the neighbours of
-    a sample that is also searched exactly (`pipeline.search.cells`); or, if ``config.index`` is given, through a FAISS index
-    whose effort is raised until it finds as many. Memory: ``config.block_bytes`` and, by cells, 4 bytes a point (the result
-    is mapped); else the result (16·k + 4 bytes a point) and, for an index, the vectors themselves (or codes of them, where
-    they don't fit into ``config.index_bytes``).
+    Memory: ``config.block_bytes``, the result of an exact search (16·k + 4 bytes a point; of an index it is mapped), and an
+    index.
 
     Args:
         vectors: label vectors [p, e].
         config: k, how to search.
-        scratch: an existing folder for the index, or for a copy of the vectors as float32 and the result.
+        scratch: an existing folder for the index and its result.
         advance: called with points done; they add up to p.
 
     Returns:
-        The neighbours, and the share of the true ones among them: 1.0, or measured on the sample.
+        The neighbours, what found them, and the share of the true ones among them: 1.0, or measured on the sample.
     """
-    exact = config.search == "exact" or (config.search == "auto" and len(vectors) <= EXACT_POINTS)
-    if exact or len(vectors) == 0:
-        return self_neighbors(vectors, config.k, config.block_bytes, advance=advance), 1.0
-    if config.index is None:
-        room, memory = Room(scratch), config.block_bytes
-        return cell_neighbors(
-            vectors, config.k, config.recall, config.sample, memory, room, config.seed, advance=advance
-        )
-    factory = config.index
-    if factory == "auto":
-        factory = choose_factory(len(vectors), vectors.shape[1], config.index_bytes)
-    index = build_index(scratch / "index", vectors, factory, config.index_bytes, config.seed)
-    # One neighbour more, because the nearest is the point itself (or, at similarity 1, a copy of it).
-    tuned = tune_effort(index, vectors, config.k + 1, config.recall, config.sample, config.block_bytes, config.seed)
-    similarity = np.full((len(vectors), config.k), -np.inf, np.float32)
-    row = np.full((len(vectors), config.k), -1, np.int64)
-    for start in range(0, len(vectors), QUERY_ROWS):
-        stop = min(start + QUERY_ROWS, len(vectors))
-        queries = normalised(vectors, start, stop, "the label vectors", torch.device("cpu"))
-        found = _without_own(*index.search(queries, config.k + 1), np.arange(start, stop))
-        similarity[start:stop], row[start:stop] = found
-        if advance is not None:
-            advance(stop - start)
-    return SelfNeighbors(similarity, row), tuned.recall
-
-
-def _without_own(
-    similarity: NDArray[np.float32], row: NDArray[np.int64], own: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """K of k + 1 neighbours [n, k + 1]: all but the row's own [n], or but the last where it was not found."""
-    left_out = row == own[:, None]
-    left_out[:, -1] |= ~left_out.any(axis=1)
-    shape = (len(row), row.shape[1] - 1)
-    return similarity[~left_out].reshape(shape), row[~left_out].reshape(shape)
+    job = SearchJob(
+        config.k,
+        config.block_bytes,
+        backend=config.search,
+        index=config.index,
+        index_bytes=config.index_bytes,
+        indexes=scratch / "indexes",
+        recall=config.recall,
+        sample=config.sample,
+        seed=config.seed,
+        scratch=ScratchArrays(scratch),
+        advance=advance,
+    )
+    return search_itself(vectors, job)
 
 
 def write_neighborhoods(
@@ -117,26 +89,28 @@ def write_neighborhoods(
     shard_rows: int,
     made_by: dict[str, Any],
     label: str,
-) -> dict[str, float | int]:
+) -> dict[str, float | int | str]:
     """Find and write the neighbourhoods of one language pair.
 
     Label vectors are gathered into a memory-mapped temporary file (float16); memory besides is as for
     `find_neighborhoods`, and a shard (40 bytes a neighbour).
 
     Returns:
-        Metrics: points, the mean share of soft-label weight that lies on other points than the row's own, and the share
-        of the true neighbours that were found.
+        Metrics: points, the mean share of soft-label weight that lies on other points than the row's own, the share of
+        the true neighbours that were found, and the search's backend.
     """
     with atomic_folder(out) as folder, tempfile.TemporaryDirectory(dir=folder) as scratch:
         vectors = _gather(points, Path(scratch) / "labels.f16")
         with progress(label, len(points), "points") as advance:
-            found, recall = find_neighborhoods(vectors, config, Path(scratch), advance)
+            searched = find_neighborhoods(vectors, config, Path(scratch), advance)
         del vectors
+        found = searched.neighbors
         weight, nearest = 0.0, 0.0
         shards = shard_count(len(points), shard_rows)
         where = shard_of(points.keys, shards)
         schema = neighborhood_schema(config.k)
         metadata = {**made_by, "kind": "neighborhoods", "strategy": points.strategy, "temperature": config.temperature}
+        metadata["search"] = searched.about
         for index in range(shards):
             mine = np.flatnonzero(where == index)
             rows, similarity = found.row[mine], found.similarity[mine]
@@ -153,7 +127,8 @@ def write_neighborhoods(
     return {
         "points": len(points),
         "k": config.k,
-        "recall": round(recall, 6),
+        "recall": round(searched.recall, 6),
+        "search": searched.about["search"],
         "weight_on_neighbors": round(weight / max(len(points), 1), 6),
         "nearest_similarity": round(nearest / len(points) if len(points) > 1 else 0.0, 6),
     }

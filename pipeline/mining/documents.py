@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.console.progress import Advance
 from pipeline.ground.arrays import Rows
 from pipeline.mining.keys import NO_KEY, shuffled_keys
 from pipeline.search.best import Best
-from pipeline.search.copies import Copies
+from pipeline.search.job import SearchJob
 from pipeline.search.neighbors import Neighbors
 from pipeline.search.tiles import Plan, Tiler, pick_device
 from pipeline.search.vectors import VectorSource, check_pair, gathered
@@ -37,6 +36,7 @@ class Restriction:
         high: the place where they end [g].
         alone_a: rows of side a without any candidate.
         alone_b: rows of side b without any candidate.
+        within: ``document`` or ``window``.
     """
 
     order_a: Rows
@@ -46,6 +46,7 @@ class Restriction:
     high: Rows
     alone_a: int
     alone_b: int
+    within: str
 
 
 def same_document(keys_a: NDArray[np.str_], keys_b: NDArray[np.str_]) -> Restriction:
@@ -57,7 +58,7 @@ def same_document(keys_a: NDArray[np.str_], keys_b: NDArray[np.str_]) -> Restric
     """
     names, codes = np.unique(np.concatenate([keys_a, keys_b]), return_inverse=True)
     codes = np.where(names[codes] == "", -1, codes).astype(np.int64)
-    return _restriction(codes[: len(keys_a)], codes[len(keys_a) :], 0, codes[: len(keys_a)] >= 0)
+    return _restriction(codes[: len(keys_a)], codes[len(keys_a) :], None, codes[: len(keys_a)] >= 0)
 
 
 def within_window(keys_a: NDArray[np.int64], keys_b: NDArray[np.int64], window: int) -> Restriction:
@@ -98,9 +99,9 @@ def restrict(
     return same_document(wanted, keys_b) if window is None else within_window(wanted, keys_b, window)
 
 
-def _restriction(keys_a: Rows, keys_b: Rows, window: int, usable: NDArray[np.bool_]) -> Restriction:
+def _restriction(keys_a: Rows, keys_b: Rows, days: int | None, usable: NDArray[np.bool_]) -> Restriction:
     # 1. Both sides by key, so that a key's candidates are one run of side b.
-    order_b = np.argsort(keys_b, kind="stable")
+    window, order_b = days or 0, np.argsort(keys_b, kind="stable")
     sorted_b = keys_b[order_b]
     order_a = np.argsort(keys_a, kind="stable")
     order_a = order_a[usable[order_a]]
@@ -122,42 +123,33 @@ def _restriction(keys_a: Rows, keys_b: Rows, window: int, usable: NDArray[np.boo
         high=high[matched],
         alone_a=len(keys_a) - int(kept.sum()),
         alone_b=int((np.cumsum(covered)[:-1] == 0).sum()),
+        within="document" if days is None else "window",
     )
 
 
-def restricted_neighbors(
-    x: VectorSource,
-    y: VectorSource,
-    restriction: Restriction,
-    k: int,
-    memory_bytes: int,
-    device: str | None = None,
-    advance: Advance | None = None,
-    copies: Copies | None = None,
-) -> Neighbors:
+def restricted_neighbors(x: VectorSource, y: VectorSource, restriction: Restriction, job: SearchJob) -> Neighbors:
     """The k nearest neighbours of both directions among what a restriction allows, exactly, from one product.
 
-    Ties go to the earlier key, then to the lower row. Rows without candidates have no neighbours (-1, -inf). Memory as
-    in `mutual_neighbors`, with the vectors of one document (or window) read at a time.
+    Ties go to the earlier key, then to the lower row. Rows without candidates have no neighbours (-1, -inf). Holds the job's
+    ``memory_bytes`` and the result, with the vectors of one document (or window) read at a time.
+
+    The loops, from the outside in: documents; strips of side a's rows of the document; tiles of side b's rows that
+    these may be paired with. One product of a strip and a tile serves the rows of both.
 
     Args:
         x: side a's vectors [n, d].
         y: side b's vectors [m, d].
         restriction: the candidates of these rows.
-        k: neighbours of a row, at least 1.
-        memory_bytes: memory for what is held besides the result.
-        device: a torch device; CUDA where there is one, if not given.
-        advance: called with rows of x done; rows without candidates are not counted.
-        copies: rows with the same text, which are no candidates.
+        job: k, memory, copies and progress; rows without candidates are not counted.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector that has candidates is zero or not finite.
     """
     check_pair(x, y)
-    where = pick_device(device)
-    plan = Plan.of(x.shape[1], memory_bytes, where)
+    where = pick_device(job.device)
+    plan = Plan.of(x.shape[1], job.memory_bytes, where)
     tiler = Tiler(plan, where)
-    forward, backward = Best(len(restriction.order_a), k, where), Best(len(restriction.order_b), k, where)
+    forward, backward = (Best(len(order), job.k, where) for order in (restriction.order_a, restriction.order_b))
     # 1. Each document of side a (or each day) with its candidates of side b, which are one run of `order_b`.
     for group in range(len(restriction.low)):
         start, stop = int(restriction.starts[group]), int(restriction.starts[group + 1])
@@ -169,12 +161,11 @@ def restricted_neighbors(
             for b_start, b_stop in _steps(int(restriction.low[group]), int(restriction.high[group]), plan.tile):
                 rows_b = restriction.order_b[b_start:b_stop]
                 tiler.product(strip, gathered(y, rows_b, "side b", where))
-                if copies is not None:
-                    tiler.hide(copies.cells(rows_a, rows_b, where))
+                if job.copies is not None:
+                    tiler.hide(job.copies.cells(rows_a, rows_b, where))
                 tiler.update_rows(forward, a_start, b_start, a_stop - a_start)
                 tiler.update_columns(backward, a_start, b_start, b_stop - b_start)
-        if advance is not None:
-            advance(stop - start)
+        job.done(stop - start)
     return Neighbors(
         *_in_rows(forward, restriction.order_a, restriction.order_b, len(x)),
         *_in_rows(backward, restriction.order_b, restriction.order_a, len(y)),

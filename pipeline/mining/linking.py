@@ -15,7 +15,7 @@ from pipeline.mining.candidate_files import CandidateFile, sorted_parts
 from pipeline.mining.margin import Score
 from pipeline.mining.retrieval import Candidates, Means, PairSieve, Retrieval, proposals, scored
 from pipeline.search.neighbors import Neighbors
-from pipeline.search.scratch import CANDIDATE_BYTES, COPIES, Room
+from pipeline.search.scratch import CANDIDATE_BYTES, COPIES, ScratchArrays
 
 
 class Linker:
@@ -66,43 +66,43 @@ def link_in_files(
     neighbors: Neighbors,
     score: Score,
     retrieval: Retrieval,
-    room: Room,
+    arrays: ScratchArrays,
     memory_bytes: int,
     sieve: PairSieve | None = None,
 ) -> tuple[Candidates, Candidates]:
     """The same as ``link(candidates(neighbors, score, retrieval))``, by way of files; what it gives is memory-mapped.
 
-    Holds about ``memory_bytes`` (at least that of a chunk of 65,536 rows) and a byte a row of both sides. The room takes 16
+    Holds about ``memory_bytes`` (at least that of a chunk of 65,536 rows) and a byte a row of both sides. The files take 16
     to 24 bytes a row and 104 bytes a candidate until all are linked, 52 bytes a candidate afterwards.
 
     Args:
-        neighbors: of both sides.
-        score: which score chooses.
-        retrieval: who proposes.
-        room: files, not memory.
+        neighbors: the neighbours of both sides.
+        score: the score that chooses.
+        retrieval: whose best candidates are proposed.
+        arrays: arrays in files, not in memory.
         memory_bytes: for candidates that are sorted.
         sieve: see `candidates`.
 
     Raises:
         OSError: if the files don't fit on the disk.
     """
-    if room.folder is None:
+    if arrays.folder is None:
         raise ValueError("expected a folder")
     rows = max(1, memory_bytes // (COPIES * CANDIDATE_BYTES))
     linker = Linker(len(neighbors.forward_row), len(neighbors.backward_row))
-    linked, unlinked = CandidateFile(room.folder, "linked"), CandidateFile(room.folder, "unlinked")
-    for part in sorted_parts(_scored_parts(neighbors, score, retrieval, room, sieve), room.folder, rows):
+    linked, unlinked = CandidateFile(arrays.folder, "linked"), CandidateFile(arrays.folder, "unlinked")
+    for part in sorted_parts(_scored_parts(neighbors, score, retrieval, arrays, sieve), arrays.folder, rows):
         taken = linker.take(part.row_a, part.row_b)
         linked.append(part.take(taken))
         unlinked.append(part.take(~taken))
     for name in ("means-a", "means-b", "best-of-a"):
-        room.drop(name)
+        arrays.drop(name)
     return linked.close(), unlinked.close()
 
 
 def _scored_parts(
-    neighbors: Neighbors, score: Score, retrieval: Retrieval, room: Room, sieve: PairSieve | None
+    neighbors: Neighbors, score: Score, retrieval: Retrieval, arrays: ScratchArrays, sieve: PairSieve | None
 ) -> Iterator[Candidates]:
-    means = Means.of(neighbors, room)
-    pairs: Iterable[Rows] = proposals(neighbors, means, score, retrieval, room, sieve)
+    means = Means.of(neighbors, arrays)
+    pairs: Iterable[Rows] = proposals(neighbors, means, score, retrieval, arrays, sieve)
     return (scored(neighbors, part[:, 0], part[:, 1], score, means) for part in pairs)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.ground.arrays import CHUNK, Floats, Rows
 from pipeline.mining.margin import Score, margin, neighborhood_means
 from pipeline.search.neighbors import Neighbors
-from pipeline.search.scratch import Room
+from pipeline.search.scratch import ScratchArrays
 
 Retrieval = Literal["union", "intersection", "forward", "backward"]
 
@@ -100,12 +100,13 @@ class Means:
     b: Floats
 
     @classmethod
-    def of(cls, neighbors: Neighbors, room: Room | None = None) -> Means:
+    def of(cls, neighbors: Neighbors, arrays: ScratchArrays | None = None) -> Means:
         """The means of both sides; 8 bytes a row."""
-        room = room or Room()
+        arrays = arrays or ScratchArrays()
         sides = neighbors.forward_similarity, neighbors.backward_similarity
         means = [
-            room.array(name, np.float64, (len(side),)) for name, side in zip(("means-a", "means-b"), sides, strict=True)
+            arrays.array(name, np.float64, (len(side),))
+            for name, side in zip(("means-a", "means-b"), sides, strict=True)
         ]
         for side, own in zip(sides, means, strict=True):
             neighborhood_means(side, own)
@@ -117,12 +118,13 @@ def proposals(
     means: Means,
     score: Score,
     retrieval: Retrieval,
-    room: Room | None = None,
+    arrays: ScratchArrays | None = None,
     sieve: PairSieve | None = None,
 ) -> Iterator[Rows]:
     """The pairs [p, 2] of a retrieval, each once, in chunks: what side a proposes, then what only side b does.
 
-    ``sieve`` as for `candidates`. Holds a chunk, and for ``union`` and ``intersection`` 8 bytes a row of side a, in the room.
+    ``sieve`` as for `candidates`. Holds a chunk, and for ``union`` and ``intersection`` 8 bytes a row of side a in
+    ``arrays``.
     """
     forward = _best(neighbors.forward_similarity, neighbors.forward_row, means.a, means.b, score, sieve)
     if retrieval == "forward":
@@ -134,7 +136,7 @@ def proposals(
     if retrieval == "backward":
         yield from (pairs[:, ::-1] for pairs in backward)
         return
-    best_of_a = (room or Room()).array(
+    best_of_a = (arrays or ScratchArrays()).array(
         "best-of-a", np.int64, (len(means.a),)
     )  # zeros: no row, since rows are from 1 here
     for pairs in forward:

@@ -7,7 +7,7 @@ made into `MiningSide`s; all that follows, down to what there is to judge a thre
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,14 @@ from pipeline.mining.judging.control import (
     shuffled_control,
 )
 from pipeline.mining.judging.quality import ApproximationCost, cost, exact_sample
-from pipeline.mining.mine import Mined, MinedPairs, Search, find_neighbors, mine_neighbors
+from pipeline.mining.mine import Mined, MinedPairs, find_neighbors, mine_neighbors, search_job
 from pipeline.mining.pair_rules import MinedRules, PairRules, counted
 from pipeline.mining.row_texts import RowTexts
-from pipeline.search.samples import sampling
-from pipeline.search.scratch import Room
+from pipeline.search.job import SearchJob, SearchWorkers
+from pipeline.search.neighbors import Search
+from pipeline.search.scratch import ScratchArrays
 from pipeline.search.vectors import VectorSource
-from pipeline.search.workers import SearchWorkers, worth
+from pipeline.search.workers import worth_workers
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class SearchedSides:
         b: the second side.
         run: how they are mined.
         rules: the rules for pairs of their rows; None: all pass.
-        room: where arrays lie that grow with the rows.
+        job: how neighbours were searched, and where arrays lie that grow with the rows.
         search: the neighbours, and how they were found.
     """
 
@@ -118,7 +119,7 @@ class SearchedSides:
     b: MiningSide
     run: MiningRun
     rules: PairRules | None
-    room: Room
+    job: SearchJob
     search: Search
 
     def left_out(self, broken: Mapping[str, int], gold: Rows | None = None) -> LeftOut:
@@ -163,15 +164,11 @@ class MinedSides:
     def cost(self, threshold: float | None) -> ApproximationCost | None:
         """What an approximate search lost at a threshold against an exact one, on a sample; None if it was exact."""
         found, run = self.searched, self.searched.run
-        if self.about["search"] == "exact":
+        if self.about["exact"]:
             return None
-        x, y, options = found.a.vectors, found.b.vectors, run.options
-        copies = None if found.rules is None else found.rules.copies
-        workers = worth(run.workers, x, y, options.memory_bytes)
-        room = found.room.part("cost")
-        with sampling(workers, x, y, options.k, options.memory_bytes, room, copies=copies) as (_, sampler):
-            sample = exact_sample(x, y, options, run.seed, sampler)
-        return cost(sample, self.mined, threshold)
+        x, y = found.a.vectors, found.b.vectors
+        job = worth_workers(replace(found.job, scratch=found.job.scratch.part("cost")), x, y)
+        return cost(exact_sample(x, y, job, run.options.score), self.mined, threshold)
 
     def control(self, threshold: float | None) -> Control | None:
         """What mining accepts at a threshold where there is nothing to find; None where that can't be had.
@@ -186,7 +183,7 @@ class MinedSides:
             return None if shuffled is None else restricted_control(a.vectors, b.vectors, shuffled, options, rules)
         if a.documents is not None and b.documents is not None and shared_documents(a.documents, b.documents):
             return shuffled_control(a.vectors, b.vectors, a.documents, b.documents, options, run.seed, rules)
-        return partner_control(self.mined, options, threshold, found.room.part("control"), rules)
+        return partner_control(self.mined, options, threshold, found.job.scratch.part("control"), rules)
 
 
 def restriction(a: MiningSide, b: MiningSide, options: Mine, shuffled: int | None = None) -> Restriction | None:
@@ -222,18 +219,20 @@ def search_sides(a: MiningSide, b: MiningSide, run: MiningRun) -> SearchedSides:
     x, y, options = a.vectors, b.vectors, run.options
     # 1. Which pairs can't be: copies are no neighbours at all, and rows of other documents are not looked at.
     rules = None if run.rules is None else run.rules.between(a.texts, b.texts)
-    copies = None if rules is None else rules.copies
     only = restriction(a, b, options)
-    # 2. Where the neighbours go.
-    room = Room.for_rows(run.scratch, len(x) + len(y), options.k, options.memory_bytes)
-    # 3. The search. FAISS indexes look both sides up; the other searches go once over side a.
-    indexed = options.search == "approximate" and options.index is not None and only is None
-    total = len(x) + (len(y) if indexed else 0) - (0 if only is None else only.alone_a)
-    with progress(run.label, total, "sentences") as advance:
-        search = find_neighbors(
-            *(x, y, options, run.indexes, run.seed, advance, only, room, run.workers, copies),
-        )
-    return SearchedSides(a, b, run, rules, room, search)
+    # 2. What the search may use, and where the neighbours go.
+    job = search_job(
+        options,
+        indexes=run.indexes,
+        seed=run.seed,
+        scratch=ScratchArrays.for_rows(run.scratch, len(x) + len(y), options.k, options.memory_bytes),
+        workers=run.workers,
+        copies=None if rules is None else rules.copies,
+    )
+    # 3. The search.
+    with progress(run.label, len(x) - (0 if only is None else only.alone_a), "sentences") as advance:
+        search = find_neighbors(x, y, replace(job, advance=advance), only)
+    return SearchedSides(a, b, run, rules, job, search)
 
 
 def mine_sides(a: MiningSide, b: MiningSide, run: MiningRun) -> MinedSides:
@@ -248,4 +247,6 @@ def mine_sides(a: MiningSide, b: MiningSide, run: MiningRun) -> MinedSides:
         VectorError: if the vectors can't be compared, or one is zero or not finite.
     """
     searched = search_sides(a, b, run)
-    return MinedSides(searched, mine_neighbors(searched.search.neighbors, run.options, searched.room, searched.rules))
+    return MinedSides(
+        searched, mine_neighbors(searched.search.neighbors, run.options, searched.job.scratch, searched.rules)
+    )

@@ -13,20 +13,18 @@ import numpy as np
 from pipeline.config.labels import Neighborhoods
 from pipeline.config.mine import Mine
 from pipeline.config.params import Params
-from pipeline.labels.neighborhoods import EXACT_POINTS
 from pipeline.planning.devices import ENCODE_SHARE, SEARCH_SHARE, TRAIN_SHARE, Device
 from pipeline.planning.units import UnitCosts
 from pipeline.search.best import MAX_ROWS
-from pipeline.search.cells import POINTS, cell_count
 from pipeline.search.faiss_index import FLAT_ROWS, POINTS_PER_LIST, choose_factory
+from pipeline.search.job import SearchJob
+from pipeline.search.search import chosen
 
 START_SECONDS = 1.0
 """What every stage takes at least: Python and torch start, a model is loaded."""
 KEY = 16
 VISITED_LISTS = 64
 """Lists that an approximate search visits, assumed: the recall asked for decides it on a sample."""
-COMPARED_SHARE = 0.1
-"""The share of all pairs of label points that cells compare, assumed: the recall asked for decides it."""
 KMEANS_ROUNDS = 10
 SAMPLE_SEARCHES = 12
 """Exact searches of a side for each sampled row, with which approximate mining is tuned and judged (k = 4)."""
@@ -105,6 +103,14 @@ def encode_seconds(sentences: float, measured: float, layers: int, tokens: float
     return sentences * 2 * layers * tokens / (machines.device.peak * ENCODE_SHARE * machines.devices)
 
 
+def is_exact(search: str, index: str | None, rows: int, dimension: int, k: int) -> bool:
+    """Whether a search of so many rows a side, as params.yaml has it, compares all of them."""
+    job = chosen(SearchJob(k, backend=search, index=index, device="cpu"), (rows, rows), dimension)
+    if job.backend != "faiss":
+        return True
+    return job.index == "Flat" or (job.index in (None, "auto") and rows <= FLAT_ROWS)
+
+
 def search_seconds(rows: float, others: float, dimension: int, units: UnitCosts, machines: Machines) -> float:
     """Time for the exact neighbours of both directions: one product of the two sides."""
     operations = 2.0 * rows * others * dimension
@@ -143,7 +149,7 @@ def index_memory(rows: int, dimension: int, index_bytes: int) -> float:
     if rows <= FLAT_ROWS:
         return rows * dimension * 4.0
     lists = _lists(choose_factory(rows, dimension, index_bytes))
-    return min(rows * dimension * 4.0, float(index_bytes)) + min(rows, lists * POINTS_PER_LIST) * dimension * 4.0
+    return min(rows * (dimension / 4 + 8), float(index_bytes)) + min(rows, lists * POINTS_PER_LIST) * dimension * 4.0
 
 
 def vector_bytes(rows: float, dimension: int) -> float:
@@ -152,7 +158,7 @@ def vector_bytes(rows: float, dimension: int) -> float:
 
 
 def _lists(factory: str) -> int:
-    return next((int(part[3:]) for part in factory.split(",") if part.startswith("IVF")), 1)
+    return next((int(part[3:].split("_")[0]) for part in factory.split(",") if part.startswith("IVF")), 1)
 
 
 def _prepare(work: Workload, units: UnitCosts, params: Params, machines: Machines) -> StageCost:
@@ -196,19 +202,13 @@ def _neighborhoods(work: Workload, units: UnitCosts, params: Params, machines: M
     # Label points of one language pair, and the numbers in a label vector.
     points = _even(work.pairs if average else min(work.label_sentences, work.pairs), work.language_pairs)
     dimension = units.teacher_dimension * (2 if average else 1)
-    exact = options.search == "exact" or (options.search == "auto" and points <= EXACT_POINTS)
-    if exact:  # half a product, on the CPU
+    if is_exact(options.search, options.index, points, dimension, options.k):  # half a product, on the CPU
         one = search_seconds(points, points, dimension, units, Machines()) / 2
         memory, how = options.block_bytes + points * (20.0 * options.k + 2 * dimension), "exact"
-    elif options.index is None:
-        compared = points * points * COMPARED_SHARE + points * cell_count(points)
-        one = 2.0 * dimension * compared / units.matrix_flops
-        trained_on = 4.0 * dimension * POINTS * cell_count(points)
-        memory, how = options.block_bytes + 4.0 * points + trained_on, "by cells"
     else:
         how = "through an index"
         one = index_seconds(points, points, dimension, options.index_bytes, units, 1)
-        memory = index_memory(points, dimension, options.index_bytes) + points * 20.0 * options.k
+        memory = index_memory(points, dimension, options.index_bytes)
     disk = work.language_pairs * points * (KEY + options.k * (KEY + 8.0))
     seconds = START_SECONDS + work.language_pairs * one + disk / units.disk_bytes
     note = f"{how}, one language pair after the other, on one machine"
@@ -255,9 +255,11 @@ def _mine(work: Workload, units: UnitCosts, params: Params, machines: Machines) 
     options: Mine = params.mine
     side, dimension = _even(work.mine, work.languages), units.student_dimension
     memory = 3.0 * options.memory_bytes + HELD_ROW * side  # neighbours or what is sorted of them, and workers' results
-    note = f"{options.search}, {work.language_pairs} language pairs of {side:,} sentences a side"
+    exact = is_exact(options.search, options.index, side, dimension, options.k)
+    how = "exact" if exact else "approximate"
+    note = f"{how}, {work.language_pairs} language pairs of {side:,} sentences a side"
     indexes = 0.0
-    if options.search == "exact":
+    if exact:
         one = search_seconds(side, side, dimension, units, machines)
     else:
         index_bytes, workers = options.index_bytes, machines.workers
@@ -268,7 +270,7 @@ def _mine(work: Workload, units: UnitCosts, params: Params, machines: Machines) 
         one += search_seconds(sampled, side, dimension, units, Machines(workers=workers))
         memory += 2 * index_memory(side, dimension, index_bytes)
         note += ", through indexes"
-    if side > MAX_ROWS and options.search == "exact":
+    if side > MAX_ROWS and exact:
         note += f"; at most {MAX_ROWS:,} can be searched at once"
     written = work.language_pairs * side * KEPT_PAIRS * (2 * units.sentence_bytes + 150)
     seconds = work.language_pairs * (START_SECONDS + one) + indexes + written / units.disk_bytes

@@ -30,8 +30,9 @@ from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
 from pipeline.losses.batch import Anchors, Batch
 from pipeline.planning.units import UnitCosts
 from pipeline.prepare.prepare import PrepareOutputs, prepare
-from pipeline.search.faiss_index import WIDER, build_index
-from pipeline.search.neighbors import mutual_neighbors
+from pipeline.search.faiss_index import FLAT_ROWS, IndexForm, build_index, choose_factory, proposed
+from pipeline.search.job import SearchJob
+from pipeline.search.search import search
 from pipeline.training.anchors import AnchorPlan
 from pipeline.training.gradients import backward, piece_count
 from pipeline.training.objective import training_loss
@@ -226,18 +227,19 @@ def _search_flops(dimension: int) -> float:
     x, y = _vectors(SEARCH_ROWS, dimension, 0), _vectors(SEARCH_ROWS, dimension, 1)
     options = Mine()
     return _rate(
-        lambda: mutual_neighbors(x, y, options.k, options.memory_bytes), 2.0 * SEARCH_ROWS * SEARCH_ROWS * dimension
+        lambda: search(x, y, SearchJob(options.k, options.memory_bytes, backend="exact")),
+        2.0 * SEARCH_ROWS * SEARCH_ROWS * dimension,
     )
 
 
 def _scan_codes(dimension: int, folder: Path) -> float:
     """Codes looked at a second, all lists being visited."""
-    parts = next((m for m in (64, 48, 32, 24, 16, 8, 4, 2) if dimension % m == 0 and dimension >= 4 * m), 1)
     vectors = _vectors(INDEX_ROWS, dimension, 2)
-    index = build_index(folder / "index", vectors, f"IVF{INDEX_LISTS},PQ{parts}", 1 << 30)
+    factory = choose_factory(10 * FLAT_ROWS, dimension, 1 << 30).split(",")[1]
+    index = build_index(folder / "index", vectors, IndexForm(f"IVF{INDEX_LISTS},{factory}", 1 << 30))
     index.effort = INDEX_LISTS
     queries = _vectors(512, dimension, 3).astype(np.float32)
-    return _rate(lambda: index.searcher.search(queries, WIDER * Mine().k), len(queries) * INDEX_ROWS)
+    return _rate(lambda: index.searcher.search(queries, proposed(Mine().k)), len(queries) * INDEX_ROWS)
 
 
 def _layers(model: SentenceModel) -> int:

@@ -19,7 +19,18 @@ def mining_notes(found: MinedPair) -> list[str]:
     """Sentences for the report; none of what wasn't measured."""
     infinite = explain_infinite(found.threshold, found.metrics.get("dev", {}).get("gold", 0))
     said = f"{infinite[0].upper()}{infinite[1:]}" if infinite else ""
-    return [note for note in (said, _left_out(found), _control(found), _approximation(found)) if note]
+    notes = (said, _search(found), _left_out(found), _control(found), _approximation(found))
+    return [note for note in notes if note]
+
+
+def _search(found: MinedPair) -> str:
+    about = found.metrics.get("search")
+    if not about:
+        return ""
+    indexes = [about[side]["factory"] for side in ("of_a", "of_b") if side in about]
+    by = " and ".join(dict.fromkeys(indexes))
+    how = "exact" if about["exact"] else "approximate"
+    return f"Neighbours were found by the search backend {about['search']}{f' ({by})' if by else ''}: {how}."
 
 
 def _left_out(found: MinedPair) -> str:

@@ -57,37 +57,31 @@ def decode_row(keys: torch.Tensor) -> torch.Tensor:
 class Best:
     """The k best candidates of each of n lines. Holds 8·k + 4 bytes a line.
 
-    Tiles that come to a line in ascending order of the other side's rows need no look where a candidate only equals the k-th
-    best, since it loses the tie. In any other order it may win, and is looked at.
+    Tiles come to a line in ascending order of the other side's rows: a candidate that only equals the k-th best loses
+    the tie.
 
     Args:
-        lines: n.
-        k: candidates kept of each.
+        lines: the number of lines, n.
+        k: candidates kept of each line.
         device: where tiles are.
-        lowest: the similarity of nothing (a tile's padding), below every other. Tiles of whole numbers have no -inf.
-        ascending: whether tiles come in that order.
     """
 
-    def __init__(
-        self, lines: int, k: int, device: torch.device, lowest: float = float("-inf"), ascending: bool = True
-    ) -> None:
-        self.k, self.lowest, self.ascending = k, lowest, ascending
+    def __init__(self, lines: int, k: int, device: torch.device) -> None:
+        self.k = k
         self.keys = torch.full((lines, k), EMPTY, dtype=torch.int64, device=device)
-        self.floor = torch.full((lines,), lowest, dtype=torch.float32, device=device)
+        self.floor = torch.full((lines,), float("-inf"), dtype=torch.float32, device=device)
 
-    def update(self, first: int | torch.Tensor, blocks: torch.Tensor, maxima: torch.Tensor, rows: torch.Tensor) -> None:
+    def update(self, first: int, blocks: torch.Tensor, maxima: torch.Tensor, rows: torch.Tensor) -> None:
         """Take a tile into account.
 
         Args:
-            first: the line that the tile's first line is, or the lines [lines] that all of its lines are, each once.
+            first: the line that the tile's first line is.
             blocks: the tile [lines, BLOCK, b]: b blocks of BLOCK similarities of each line (any strides); -inf is
                 nothing.
             maxima: their maxima [lines, b].
             rows: the other side's rows [BLOCK, b] that they belong to.
         """
-        chosen = slice(first, first + len(maxima)) if isinstance(first, int) else first
-        floor = self.floor[chosen]
-        floor = self._raised(floor, maxima)
+        floor = self._raised(self.floor[first : first + len(maxima)], maxima)
         line, block = (maxima > floor.unsqueeze(1)).nonzero(as_tuple=True)
         if len(line) == 0:
             return
@@ -98,26 +92,23 @@ class Best:
 
     def _raised(self, floor: torch.Tensor, maxima: torch.Tensor) -> torch.Tensor:
         """A first floor for lines without one: k blocks have maxima at or above the k-th greatest maximum."""
-        if maxima.shape[1] < self.k or not bool((floor == self.lowest).any()):
+        if maxima.shape[1] < self.k or not bool(torch.isneginf(floor).any()):
             return floor
         kth = maxima.topk(self.k, dim=1).values[:, -1].to(floor.dtype)
         return torch.maximum(floor, torch.nextafter(kth, torch.full_like(kth, float("-inf"))))
 
-    def merge(self, first: int | torch.Tensor, line: torch.Tensor, keys: torch.Tensor) -> None:
+    def merge(self, first: int, line: torch.Tensor, keys: torch.Tensor) -> None:
         """Merge candidates, in ascending order of their lines, with what those lines hold."""
         lines, group, counts = torch.unique_consecutive(line, return_inverse=True, return_counts=True)
         starts = counts.cumsum(0) - counts
         slot = torch.arange(len(line), device=line.device) - starts[group]
-        lines = lines + first if isinstance(first, int) else first[lines]
+        lines = lines + first
         held = torch.full((len(lines), self.k + int(counts.max())), EMPTY, dtype=torch.int64, device=keys.device)
         held[:, : self.k] = self.keys[lines]
         held[group, self.k + slot] = keys
         best = held.topk(self.k, dim=1).values
         self.keys[lines] = best
-        floor = decode_similarity(best[:, -1])
-        if not self.ascending:
-            floor = torch.nextafter(floor, torch.full_like(floor, float("-inf")))
-        self.floor[lines] = floor.clamp_min(self.lowest)
+        self.floor[lines] = decode_similarity(best[:, -1])
 
     def result(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Similarities [n, k] (best first; -inf where there is none) and the other side's rows [n, k] (-1)."""

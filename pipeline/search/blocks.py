@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.ground.arrays import CHUNK
 from pipeline.search.best import EMPTY, decode_row, decode_similarity
-from pipeline.search.scratch import Room
+from pipeline.search.scratch import ScratchArrays
 
 Span = tuple[int, int]
 """Rows from the first to before the second."""
@@ -107,18 +107,18 @@ def row_ranges(rows: int, tile: int, wanted: int, most_rows: int | None = None) 
 
 
 class Merged:
-    """The k best candidates of each row of a side, merged from blocks. Takes 8·k bytes a row of a room.
+    """The k best candidates of each row of a side, merged from blocks. Takes 8·k bytes a row of the scratch arrays.
 
     Args:
-        rows: of the side.
+        rows: the side's rows.
         k: candidates of a row.
-        room: where keys are.
-        name: of their file.
+        arrays: where the keys lie.
+        name: the name of the keys' file.
     """
 
-    def __init__(self, rows: int, k: int, room: Room, name: str) -> None:
-        self._room, self._name = room, name
-        self._keys = room.array(name, np.int64, (rows, k))
+    def __init__(self, rows: int, k: int, arrays: ScratchArrays, name: str) -> None:
+        self._arrays, self._name = arrays, name
+        self._keys = arrays.array(name, np.int64, (rows, k))
         self._seen: set[Span] = set()
 
     def take(self, span: Span, keys: NDArray[np.int64]) -> None:
@@ -131,15 +131,10 @@ class Merged:
         both = np.concatenate([own, keys], axis=1)
         own[:] = torch.from_numpy(both).topk(keys.shape[1], dim=1).values.numpy()
 
-    def rows(self, start: int, stop: int) -> NDArray[np.int64]:
-        """The other side's rows [stop - start, k] of some rows; -1 where there are fewer."""
-        found: NDArray[np.int64] = decode_row(torch.from_numpy(np.array(self._keys[start:stop]))).numpy()
-        return found
-
     def result(self, names: tuple[str, str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Similarities [n, k] and the other side's rows [n, k], as of `Best.result`, in arrays of these names."""
-        similarity = self._room.array(names[0], np.float32, self._keys.shape)
-        row = self._room.array(names[1], np.int64, self._keys.shape)
+        similarity = self._arrays.array(names[0], np.float32, self._keys.shape)
+        row = self._arrays.array(names[1], np.int64, self._keys.shape)
         for start in range(0, len(row), CHUNK):
             part = slice(start, start + CHUNK)
             keys = torch.from_numpy(np.array(self._keys[part]))
@@ -148,6 +143,6 @@ class Merged:
         return similarity, row
 
     def drop(self) -> None:
-        """Give the room back."""
+        """Give the keys' memory or file back."""
         self._keys = np.full((0, self._keys.shape[1]), EMPTY)
-        self._room.drop(self._name)
+        self._arrays.drop(self._name)

@@ -1,8 +1,8 @@
 """Exact search by way of bytes: products of sketches bound every similarity, and only what may matter is computed.
 
-A CPU with VNNI multiplies bytes several times as fast as float32 (`pipeline.search.int8_vectors`). A vector x of length 1
-and its sketch x' (rotated, scaled and rounded to a byte a number) differ by e(x) = |x - x'|, which is known, so by Cauchy
-and Schwarz
+A CPU with VNNI, and a CUDA card, multiply bytes several times as fast as float32 (`pipeline.search.int8_vectors`). A
+vector x of length 1 and its sketch x' (rotated, scaled and rounded to a byte a number) differ by e(x) = |x - x'|, which
+is known, so by Cauchy and Schwarz
 
     |x·y - x'·y'| = |(x - x')·y + x'·(y - y')| <= e(x) + (1 + e(x))·e(y),
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.search.best import BLOCK, Best, encode
-from pipeline.search.int8_vectors import DEVIATIONS, LOWEST, SketchTiler, multiplies_bytes, rotation
+from pipeline.search.int8_vectors import DEVIATIONS, LOWEST, byte_products, multiplies_bytes, rotation
 from pipeline.search.tiles import Plan, Tiler
 
 ROUNDING = 1e-5
@@ -64,17 +64,20 @@ class Sketched:
         return self.error + (1 + self.error) * others.error.max() + ROUNDING
 
 
-class BoundedTiler(SketchTiler):
+class BoundedTiler(Tiler):
     """Tiles of products of sketches whose lines keep exact similarities; see `pipeline.search.tiles.Tiler`.
 
     Args:
         plan: how large a tile may be.
-        device: where it is.
-        dimension: d.
+        device: where tiles are.
+        dimension: the vectors' dimension d.
     """
+
+    lowest = LOWEST
 
     def __init__(self, plan: Plan, device: torch.device, dimension: int) -> None:
         super().__init__(plan, device)
+        self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.int32, device=device)
         self.plain, self.plain_is_current, self.diagonal_is_hidden = Tiler(plan, device), False, False
         self.hidden: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.dense: bool | None = None
@@ -100,7 +103,14 @@ class BoundedTiler(SketchTiler):
         self.strip, self.other, self.dense = strip, y_tile, None
         self.plain_is_current = self.diagonal_is_hidden = False
         self.hidden = []
-        super().product(strip.sketch, y_tile.sketch.t())
+        rows, columns = len(strip), len(y_tile)
+        down, right = -rows % BLOCK, -columns % BLOCK
+        one = torch.nn.functional.pad(strip.sketch, (0, 0, 0, down)) if down else strip.sketch
+        other = torch.nn.functional.pad(y_tile.sketch, (0, 0, 0, right)) if right else y_tile.sketch
+        self.tile = self.buffer[: len(one) * len(other)].view(len(one), len(other))
+        byte_products(one, other.t(), self.tile)
+        self.tile[rows:] = int(LOWEST)
+        self.tile[:, columns:] = int(LOWEST)
 
     def hide_diagonal(self) -> None:
         """Make a tile on the diagonal ignore each row's similarity with itself."""
@@ -146,7 +156,7 @@ class BoundedTiler(SketchTiler):
 
     def _raised(self, best: Best, floor: torch.Tensor, maxima: torch.Tensor, slack: torch.Tensor) -> torch.Tensor:
         """A first floor for lines without one: k blocks hold something of at least the k-th greatest maximum less slack."""
-        if maxima.shape[1] < best.k or not bool((floor == best.lowest).any()):
+        if maxima.shape[1] < best.k or not bool(torch.isneginf(floor).any()):
             return floor
         return torch.maximum(floor, self._kth(best.k, maxima) - slack)
 
@@ -187,8 +197,14 @@ class BoundedTiler(SketchTiler):
             self.plain.update_columns(best, start, first, count)
 
 
+def bounds_pay(device: torch.device, dimension: int, k: int) -> bool:
+    """Whether bounds by bytes are faster than similarities: for few neighbours, on a device that multiplies bytes fast.
+
+    A CUDA card multiplies bytes only in dimensions that are multiples of eight.
+    """
+    return k <= MOST_NEIGHBORS and (device.type == "cpu" or dimension % 8 == 0) and multiplies_bytes(device)
+
+
 def make_tiler(plan: Plan, device: torch.device, dimension: int, k: int) -> Tiler:
-    """What makes tiles for so many neighbours on a device: bounds where bytes are fast, similarities elsewhere."""
-    if device.type == "cpu" and k <= MOST_NEIGHBORS and multiplies_bytes():
-        return BoundedTiler(plan, device, dimension)
-    return Tiler(plan, device)
+    """What makes tiles for so many neighbours on a device: bounds where they pay, similarities elsewhere."""
+    return BoundedTiler(plan, device, dimension) if bounds_pay(device, dimension, k) else Tiler(plan, device)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,6 +21,28 @@ from pipeline.search.blocks import Span
 
 CELLS = 1 << 16
 """Cells handled at once: where many sentences have the same text, there are as many as their number squared."""
+
+
+class CopiedTexts(Protocol):
+    """Which rows of two sides are no neighbours of each other, because they have the same text."""
+
+    def swapped(self) -> CopiedTexts:
+        """The same with the sides exchanged."""
+        ...
+
+    def cells(
+        self, a: Span | Rows, b: Span | Rows, device: torch.device
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Where they meet in a product; see `Copies.cells`."""
+        ...
+
+    def counts(self, rows: Rows) -> Rows:
+        """How many rows of side b each row [r] of side a is no neighbour of [r]."""
+        ...
+
+    def met(self, rows: Rows, others: Rows) -> NDArray[np.bool_]:
+        """Which of some rows' candidates [r, c] are no neighbours of theirs; see `Copies.met`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -95,6 +118,31 @@ class Copies:
         of_others = _group_of(self.rows_b, self.group_b, others.reshape(-1)).reshape(others.shape)
         same: NDArray[np.bool_] = (own >= 0) & (own == of_others)
         return same
+
+
+class OwnRows:
+    """A set searched in itself: no row is its own neighbour."""
+
+    def swapped(self) -> OwnRows:
+        """The same with the sides exchanged."""
+        return self
+
+    def cells(
+        self, a: Span | Rows, b: Span | Rows, device: torch.device
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Where rows meet themselves; see `Copies.cells`."""
+        one, other = (np.arange(*rows) if isinstance(rows, tuple) else rows for rows in (a, b))
+        _, place_a, place_b = np.intersect1d(one, other, assume_unique=True, return_indices=True)
+        yield torch.from_numpy(place_a).to(device), torch.from_numpy(place_b).to(device)
+
+    def counts(self, rows: Rows) -> Rows:
+        """Every row is itself once."""
+        return np.ones(len(rows), np.int64)
+
+    def met(self, rows: Rows, others: Rows) -> NDArray[np.bool_]:
+        """Which of some rows' candidates [r, c] are the rows themselves."""
+        own: NDArray[np.bool_] = rows[:, None] == others
+        return own
 
 
 def _among(rows: Rows, group: Rows, wanted: Span | Rows) -> tuple[Rows, Rows]:

@@ -19,12 +19,11 @@ import torch
 from faiss.contrib.ondisk import merge_ondisk
 
 from pipeline.compute.work import Count, Crew
-from pipeline.console.progress import Advance
 from pipeline.ground.atomic import atomic_file
 from pipeline.search.blocks import Span, row_ranges
 from pipeline.search.kept_indexes import LISTS_FILE
 from pipeline.search.vectors import VectorSource, normalised
-from pipeline.search.workers import Item, Sides
+from pipeline.search.workers import Item, Sides, uncounted
 
 FILL_ROWS = 65_536
 """Rows assigned to lists at once; parts are whole numbers of them."""
@@ -52,7 +51,7 @@ def list_bytes(searcher: Any, rows: int) -> int:
     return (int(lists_of(searcher).code_size) + ID_BYTES) * rows
 
 
-def fill(searcher: Any, vectors: VectorSource, span: Span, batch: int, advance: Advance | None = None) -> None:
+def fill(searcher: Any, vectors: VectorSource, span: Span, batch: int) -> None:
     """Add a range of rows, batch by batch.
 
     Raises:
@@ -65,8 +64,6 @@ def fill(searcher: Any, vectors: VectorSource, span: Span, batch: int, advance: 
             searcher.add_with_ids(rows, np.arange(first, first + len(rows)))
         else:
             searcher.add(rows)
-        if advance is not None:
-            advance(len(rows))
 
 
 def write_part(trained: Path, vectors: VectorSource, span: Span, batch: int, path: Path) -> None:
@@ -117,12 +114,12 @@ class Fillers:
     """The workers that fill an index.
 
     Attributes:
-        crew: of both sides.
+        workers: the workers that have both sides.
         of_a: whether the index is of side a.
         wanted: parts, at least, if there are so many batches.
     """
 
-    crew: Crew[Item, Any]
+    workers: Crew[Item, Any]
     of_a: bool
     wanted: int
 
@@ -158,10 +155,10 @@ def fill_in_parts(
             write_part(trained, vectors, span, FILL_ROWS, path)
     else:
         items = [Part(fillers.of_a, trained, span, FILL_ROWS, path) for span, path in zip(spans, paths, strict=True)]
-        for _ in fillers.crew.map(items, _uncounted):
+        for _ in fillers.workers.map(items, uncounted):
             pass
     if list_bytes(searcher, len(vectors)) > index_bytes:
-        _check_room(folder / LISTS_FILE, list_bytes(searcher, len(vectors)))
+        _check_free(folder / LISTS_FILE, list_bytes(searcher, len(vectors)))
         merge_ondisk(searcher, [str(path) for path in paths], str(folder / LISTS_FILE))
         # Found in the index' folder, wherever that is.
         in_file: Any = faiss.downcast_InvertedLists(lists_of(searcher).invlists)
@@ -176,11 +173,7 @@ def fill_in_parts(
     shutil.rmtree(parts)
 
 
-def _check_room(path: Path, size: int) -> None:
+def _check_free(path: Path, size: int) -> None:
     """Refuse a full disk: FAISS writes to a map of a file with holes, and the system would end the process (SIGBUS)."""
     if shutil.disk_usage(path.parent).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-
-
-def _uncounted(_: int) -> None:
-    pass

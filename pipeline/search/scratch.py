@@ -22,12 +22,11 @@ COPIES = 4
 
 
 @dataclass(frozen=True)
-class Room:
-    """Room for arrays.
+class ScratchArrays:
+    """Arrays in memory, or in files of a folder.
 
     Attributes:
-        folder: where files lie that are this room's own, and are deleted with it by whoever made it; None: arrays are in
-            memory.
+        folder: the folder of the arrays' files, deleted by whoever made it; None: arrays are in memory.
     """
 
     folder: Path | None = None
@@ -38,9 +37,9 @@ class Room:
 
         Args:
             folder: for files; not made before it is needed. None: there is nothing but memory.
-            rows: n + m.
+            rows: the rows of both sides together, n + m.
             k: neighbours of a row.
-            memory_bytes: what may be held.
+            memory_bytes: the most bytes that may be held.
         """
         return cls(None if rows * (12 * k + COPIES * CANDIDATE_BYTES) <= memory_bytes else folder)
 
@@ -48,9 +47,9 @@ class Room:
         """A new array of zeros.
 
         Args:
-            name: of its file; no other array of this room has it.
-            dtype: of the values.
-            shape: of the array.
+            name: the name of its file, which no other of these arrays has.
+            dtype: the values' type.
+            shape: the array's shape.
 
         Raises:
             OSError: if there is no room for it.
@@ -65,6 +64,6 @@ class Room:
         if self.folder is not None:
             (self.folder / name).unlink(missing_ok=True)
 
-    def part(self, name: str) -> Room:
-        """Room for other arrays that may have the same names."""
-        return Room(None if self.folder is None else self.folder / name)
+    def part(self, name: str) -> ScratchArrays:
+        """Other arrays, which may have the same names."""
+        return ScratchArrays(None if self.folder is None else self.folder / name)

@@ -128,24 +128,3 @@ class Tiler:
     ) -> None:
         """See `Best.update`; the others' rows are their places [BLOCK, b] in the tile, from ``start`` on."""
         best.update(first, blocks, maxima, places + start)
-
-    def update_picked(
-        self,
-        forward: Best,
-        backward: Best,
-        lines: torch.Tensor,
-        columns: torch.Tensor,
-        first: tuple[int, int] = (0, 0),
-    ) -> None:
-        """The tile is of any rows of x (``lines``) and of y (``columns``): update both directions.
-
-        ``first``: the rows of x and y that are line 0 of what is updated.
-        """
-        height, width = self.tile.shape
-        rows = torch.nn.functional.pad(columns, (0, width - len(columns))).view(BLOCK, width // BLOCK)
-        blocks = self.tile.view(height, BLOCK, width // BLOCK)[: len(lines)]
-        forward.update(lines - first[0], blocks, blocks.amax(dim=1), rows)
-        rows = torch.nn.functional.pad(lines, (0, height - len(lines))).view(height // BLOCK, BLOCK).t()
-        blocks = self.tile.view(height // BLOCK, BLOCK, width)
-        maxima = blocks.amax(dim=1).t()[: len(columns)]
-        backward.update(columns - first[1], blocks.permute(2, 1, 0)[: len(columns)], maxima, rows)

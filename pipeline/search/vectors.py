@@ -8,7 +8,6 @@ silently.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -24,7 +23,7 @@ class VectorError(UserError):
 
 
 class VectorSource(Protocol):
-    """A matrix [n, d] of float16 or float32 whose rows can be sliced: an array, a memory map, `StackedVectors`."""
+    """A matrix [n, d] of float16 or float32 whose rows can be sliced: an array, a memory map, `PickedVectors`."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,54 +38,6 @@ class VectorSource(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: slice, /) -> NDArray[Any]: ...
-
-
-class StackedVectors:
-    """Several matrices seen as one, without copying them (the memory-mapped shards of an artifact).
-
-    Args:
-        parts: matrices [n_i, d] of one dtype, in order.
-        dimension: d, needed only where there are no parts.
-
-    Raises:
-        VectorError: if the parts differ in dimension or dtype.
-    """
-
-    def __init__(self, parts: Sequence[NDArray[Any]], dimension: int | None = None) -> None:
-        self._parts = [part for part in parts if len(part)]
-        kinds = sorted({(part.shape[1], part.dtype.name) for part in parts})
-        if len(kinds) > 1:
-            raise VectorError(f"shards of different vectors (dimension, dtype): {kinds}; expected one kind")
-        self._starts = [0, *np.cumsum([len(part) for part in self._parts]).tolist()]
-        width = kinds[0][0] if kinds else dimension or 0
-        self.shape: tuple[int, ...] = (self._starts[-1], width)
-        self.dtype: np.dtype[Any] = np.dtype(kinds[0][1] if kinds else np.float16)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
-        """The rows of a slice with step 1: a view where they lie in one part, else a copy."""
-        start, stop, step = rows.indices(len(self))
-        if step != 1:
-            raise ValueError(f"expected a slice with step 1, found {step}")
-        pieces, part = [], bisect_right(self._starts, start) - 1
-        while start < stop and part < len(self._parts):
-            offset, end = start - self._starts[part], min(stop, self._starts[part + 1])
-            pieces.append(self._parts[part][offset : offset + end - start])
-            start, part = end, part + 1
-        if len(pieces) == 1:
-            return pieces[0]
-        return np.concatenate(pieces) if pieces else np.empty((0, self.shape[1]), self.dtype)
-
-    def take(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """The rows [r], copied, in the order given."""
-        taken = np.empty((len(rows), self.shape[1]), self.dtype)
-        parts = np.searchsorted(self._starts, rows, side="right") - 1
-        for part in np.unique(parts).tolist():
-            here = parts == part
-            taken[here] = self._parts[part][rows[here] - self._starts[part]]
-        return taken
 
 
 class PickedVectors:

@@ -22,8 +22,10 @@ def summary(result: MiningResult, title: str) -> View:
     from pipeline.mining.judging.threshold import explain_infinite
 
     facts = [side_fact(result.a), side_fact(result.b)]
-    details = [f"{name} {value_text(value)}" for name, value in flatten(result.search) if name != "search"]
-    facts.append(("search", ", ".join([str(result.search["search"]), *details])))
+    found = dict(result.search)
+    backend, how = found.pop("search"), "exact" if found.pop("exact") else "approximate"
+    details = [f"{name} {value_text(value)}" for name, value in flatten(found)]
+    facts.append(("search", ", ".join([*dict.fromkeys((backend, how)), *details])))
     if result.threshold is not None:
         facts.append(("threshold", f"{result.threshold:.6f}"))
         judged = result.gold if result.estimate is None else result.estimate

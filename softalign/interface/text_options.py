@@ -159,9 +159,9 @@ class SearchOptions:
             "too-long, or all; may be repeated."
         ),
     ] = None
-    search: Annotated[Literal["exact", "approximate"], Option(help="approximate says what it cost.")] = "exact"
+    search: Annotated[str, Option(help="auto (by size and machine), faiss, exact, or an installed backend.")] = "auto"
     index: Annotated[
-        str | None, Option(help="For approximate search: auto or a FAISS factory string; else clusters.")
+        str | None, Option(help="FAISS' index: a factory string (Flat, IVF4096,PQ64), or auto: by size.")
     ] = None
     recall: Annotated[float, Option(help="Share of the neighbours that an approximate search has to find.")] = 0.99
     memory: Annotated[
@@ -186,8 +186,9 @@ class SearchOptions:
         except ValidationError as error:
             first = error.errors()[0]
             name = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
-            problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-            raise UserError(f"{name}: found {first['input']!r}; {problem}") from None
+            problem = first["msg"].removeprefix("Value error, ")
+            problem = f"{problem[0].lower()}{problem[1:]}"
+            raise UserError(f"{name}: found {first['input']!r}; {problem}" if first["loc"] else problem) from None
 
     def kept(self) -> list[str]:
         """The rules that are not to hold.

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from exact_search import self_neighbors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loss_batches import term
@@ -17,7 +18,6 @@ from pipeline.labels.neighborhoods import soft_weights
 from pipeline.losses.batch import Batch
 from pipeline.losses.combine import build_loss
 from pipeline.mining.mine import mine
-from pipeline.search.neighbors import self_neighbors
 from pipeline.search.vectors import VectorError
 from pipeline.text.normalize import clean_text
 

@@ -143,8 +143,8 @@ def test_local_workers_that_are_killed_in_each_stage_change_no_byte(alone: Path,
 
 
 SEARCHES = {
-    "exact": {},
-    "clusters": {"search": "approximate", "recall": 0.9},
+    "auto": {},
+    "exact": {"search": "exact"},
     "index": {"search": "approximate", "index": "IVF16,Flat", "recall": 0.9},
 }
 """Ways to mine, by many workers too."""

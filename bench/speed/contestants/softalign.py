@@ -85,13 +85,13 @@ def neighborhoods(options: dict[str, Any]) -> Work:
 
     vectors = label_vectors(options)
     if "recall" in options:
-        config = Neighborhoods(k=options["k"], search="approximate", recall=options["recall"])
+        config = Neighborhoods(k=options["k"], search="faiss", recall=options["recall"])
     else:
         config = Neighborhoods(k=options["k"], search="exact")
 
     def work(clock: Clock) -> Any:
         with tempfile.TemporaryDirectory(dir=options["folder"]) as scratch:
-            found, _ = find_neighborhoods(vectors, config, Path(scratch))
+            found = find_neighborhoods(vectors, config, Path(scratch)).neighbors
         rows = slice(options.get("queries"))
         return {"similarity": found.similarity[rows], "row": found.row[rows]}
 
@@ -100,12 +100,14 @@ def neighborhoods(options: dict[str, Any]) -> Work:
 
 def neighbors_slice(options: dict[str, Any]) -> Work:
     """Some points against all, exact: a whole product, without the half that all against all saves."""
-    from pipeline.search.neighbors import one_way
+    from pipeline.search.job import SearchJob
+    from pipeline.search.samples import sampling
 
     vectors, rows = label_vectors(options), np.arange(options["queries"])
 
     def work(clock: Clock) -> Any:
-        similarity, row = one_way(vectors, rows, vectors, options["k"] + 1, 512 << 20, "cpu")
+        with sampling(vectors, vectors, SearchJob(options["k"] + 1, device="cpu")) as sampler:
+            similarity, row = sampler(True, rows)
         return without_own(similarity, row, rows)
 
     return work

@@ -63,8 +63,8 @@ class Judges:
             raise UserError(f"--within {options.within} needs --documents")
         if options.within != "corpus" and self.known is not None:
             raise UserError("--known: planted pairs stand in no document; with --within give --gold instead")
-        if options.within != "corpus" and options.search == "approximate":
-            raise UserError(f"--search approximate: within a {options.within} the search is exact; leave it out")
+        if options.within != "corpus" and options.search not in ("auto", "exact"):
+            raise UserError(f"--search {options.search}: within a {options.within} the search is exact; leave it out")
 
 
 def mine_files(

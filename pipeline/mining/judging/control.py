@@ -20,11 +20,11 @@ from pipeline.console.errors import UserError
 from pipeline.ground.arrays import CHUNK, Floats, Rows
 from pipeline.mining.aligned import score_aligned
 from pipeline.mining.documents import Restriction, restricted_neighbors
-from pipeline.mining.mine import Mined, mine, mine_neighbors
+from pipeline.mining.mine import Mined, mine, mine_neighbors, search_job
 from pipeline.mining.pair_rules import PairRules
 from pipeline.mining.retrieval import Candidates, PairSieve
 from pipeline.search.neighbors import Neighbors
-from pipeline.search.scratch import Room
+from pipeline.search.scratch import ScratchArrays
 from pipeline.search.vectors import VectorSource, gathered_rows
 
 RATES = (0.01, 0.001)
@@ -126,7 +126,7 @@ def shuffled_control(
     for one_half in (0, 1):
         rows_a, rows_b = np.flatnonzero(in_a == one_half), np.flatnonzero(in_b == 1 - one_half)
         of_half = None if rules is None else rules.picked(rows_a, rows_b)
-        exact = options.model_copy(update={"search": "exact"})
+        exact = options.model_copy(update={"search": "exact", "index": None})
         scores.append(mine(gathered_rows(x, rows_a), gathered_rows(y, rows_b), exact, rules=of_half).score)
         searched += min(len(rows_a), len(rows_b))
     return Control("documents", _falling(np.concatenate(scores)), searched)
@@ -144,14 +144,18 @@ def restricted_control(
         options: the options of the real run.
         rules: the rules of the real run.
     """
-    copies = None if rules is None else rules.copies
-    neighbors = restricted_neighbors(x, y, shuffled, options.k, options.memory_bytes, copies=copies)
+    job = search_job(options, copies=None if rules is None else rules.copies)
+    neighbors = restricted_neighbors(x, y, shuffled, job)
     scores = mine_neighbors(neighbors, options, None, rules).pairs.score
     return Control("documents", _falling(scores), min(len(x) - shuffled.alone_a, len(y) - shuffled.alone_b))
 
 
 def partner_control(
-    mined: Mined, options: Mine, threshold: float | None, room: Room | None = None, rules: PairRules | None = None
+    mined: Mined,
+    options: Mine,
+    threshold: float | None,
+    room: ScratchArrays | None = None,
+    rules: PairRules | None = None,
 ) -> Control | None:
     """What accepted sentences are paired with when their partners are gone: a sentence whose translation isn't there.
 
@@ -174,7 +178,7 @@ def partner_control(
     accepted = int(np.searchsorted(-mined.pairs.score, -limit, side="right"))
     if options.k < 2 or accepted == 0:
         return None
-    room = room or Room()
+    room = room or ScratchArrays()
     partner = room.array("partner", np.int64, (len(mined.neighbors.forward_row),))
     for start in range(0, accepted, CHUNK):
         part = slice(start, min(start + CHUNK, accepted))
@@ -188,16 +192,16 @@ def partner_control(
     return Control("partners", _falling(np.concatenate(false)), accepted)
 
 
-def without_pairs(neighbors: Neighbors, pairs: Candidates, room: Room | None = None) -> Neighbors:
+def without_pairs(neighbors: Neighbors, pairs: Candidates, room: ScratchArrays | None = None) -> Neighbors:
     """Neighbours of which one-to-one pairs' own are no longer any (-1, -inf in their places), in a room."""
-    swapped, room = neighbors.swapped(), room or Room()
+    swapped, room = neighbors.swapped(), room or ScratchArrays()
     forward = _without(neighbors.forward_similarity, neighbors.forward_row, pairs.row_a, pairs.row_b, room, "a")
     backward = _without(swapped.forward_similarity, swapped.forward_row, pairs.row_b, pairs.row_a, room, "b")
     return Neighbors(*forward, *backward)
 
 
 def _without(
-    similarity: NDArray[np.float32], row: Rows, own: Rows, other: Rows, room: Room, side: str
+    similarity: NDArray[np.float32], row: Rows, own: Rows, other: Rows, room: ScratchArrays, side: str
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     partner = room.array(f"partner-{side}", np.int64, (len(row),))
     for start in range(0, len(own), CHUNK):

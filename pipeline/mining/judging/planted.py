@@ -21,7 +21,9 @@ from pipeline.mining.mine import mine_neighbors
 from pipeline.mining.pair_rules import PairRules
 from pipeline.mining.retrieval import Candidates
 from pipeline.search.copies import Copies
-from pipeline.search.neighbors import Neighbors, mutual_neighbors
+from pipeline.search.job import SearchJob
+from pipeline.search.neighbors import Neighbors
+from pipeline.search.search import search
 from pipeline.search.vectors import VectorSource
 
 RESAMPLES = 1_000
@@ -92,7 +94,7 @@ def planted_neighbors(
 
     def of_new(one: VectorSource, rows_a: Rows, other: VectorSource, rows_b: Rows) -> Neighbors:
         here = None if copies is None else copies.picked(rows_a, rows_b)
-        return mutual_neighbors(one, other, k, memory_bytes, copies=here)
+        return search(one, other, SearchJob(k, memory_bytes, copies=here)).neighbors
 
     old_a, old_b = np.arange(len(x)), np.arange(len(y))
     rows_a, rows_b = np.arange(len(x), len(x) + len(added_a)), np.arange(len(y), len(y) + len(added_b))

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.mine import Mine
 from pipeline.ground.arrays import CHUNK, Floats, Rows
 from pipeline.mining.margin import Score, margin, neighborhood_means
 from pipeline.mining.mine import Mined
-from pipeline.search.faiss_index import neighbor_recall
-from pipeline.search.neighbors import Neighbors, one_way
-from pipeline.search.samples import Sampler
+from pipeline.search.job import SearchJob
+from pipeline.search.neighbors import Neighbors, neighbor_recall
+from pipeline.search.samples import Sampler, sampling
 from pipeline.search.vectors import VectorSource
 
 
@@ -84,38 +83,40 @@ class ExactSample:
     score: Floats
 
 
-def exact_sample(
-    x: VectorSource, y: VectorSource, options: Mine, seed: int = 0, sampler: Sampler | None = None
-) -> ExactSample:
-    """Search ``options.sample`` rows of side a exactly, and what their margins need; ``sampler`` searches, if it is given.
+def exact_sample(x: VectorSource, y: VectorSource, job: SearchJob, score: Score) -> ExactSample:
+    """Search the job's ``sample`` of rows of side a exactly, and what their margins need.
+
+    Args:
+        x: side a's vectors [n, d].
+        y: side b's vectors [m, d].
+        job: k, sample and seed; its workers search, if it has any.
+        score: the score that chooses.
 
     Raises:
         VectorError: if the sides can't be compared, or a vector is zero or not finite.
     """
-    count = min(options.sample, len(x)) if len(y) else 0
-    rows = np.sort(np.random.default_rng(seed).choice(len(x), count, replace=False)) if count else np.empty(0, np.int64)
-    search = sampler or _one_way(x, y, options)
+    count = min(job.sample, len(x)) if len(y) else 0
+    rows = np.empty(0, np.int64)
+    if count:
+        rows = np.sort(np.random.default_rng(job.seed).choice(len(x), count, replace=False))
+    with sampling(x, y, job) as sampler:
+        return _exact_sample(rows, sampler, score)
+
+
+def _exact_sample(rows: Rows, search: Sampler, score: Score) -> ExactSample:
     forward, b = search(True, rows)
     touched = np.unique(b[b >= 0])
     backward, _ = search(False, touched)
-    best_b, score = _best(forward, b, neighborhood_means(forward), touched, backward, options.score)
+    best_b, best_score = _best(forward, b, neighborhood_means(forward), touched, backward, score)
     # The other direction: what the chosen rows of side b choose among their own neighbours.
     chosen = np.unique(best_b[best_b >= 0])
     back, a = search(False, chosen)
     others = np.unique(a[a >= 0])
-    best_a, _ = _best(back, a, neighborhood_means(back), others, search(True, others)[0], options.score)
+    best_a, _ = _best(back, a, neighborhood_means(back), others, search(True, others)[0], score)
     mutual = np.zeros(len(rows), dtype=np.bool_)
     there = best_b >= 0
     mutual[there] = best_a[np.searchsorted(chosen, best_b[there])] == rows[there]
-    return ExactSample(rows, forward, touched, backward, rows[mutual], best_b[mutual], score[mutual])
-
-
-def _one_way(x: VectorSource, y: VectorSource, options: Mine) -> Sampler:
-    def search(of_a: bool, rows: Rows) -> tuple[NDArray[np.float32], Rows]:
-        one, other = (x, y) if of_a else (y, x)
-        return one_way(one, rows, other, options.k, options.memory_bytes)
-
-    return search
+    return ExactSample(rows, forward, touched, backward, rows[mutual], best_b[mutual], best_score[mutual])
 
 
 def _best(

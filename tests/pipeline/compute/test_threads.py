@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from exact_search import mutual_neighbors
 from small import sentence
 
 from pipeline.encoders.load import EncoderSettings, load_encoder
 from pipeline.encoders.resolve import resolve_model
-from pipeline.search.neighbors import mutual_neighbors
 
 
 @pytest.fixture(autouse=True)

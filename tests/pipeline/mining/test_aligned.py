@@ -1,12 +1,12 @@
 import mining_reference as reference
 import numpy as np
 import pytest
+from exact_search import mutual_neighbors
+from search_sides import sides
 
 from pipeline.config.mine import Mine
 from pipeline.mining.aligned import score_aligned
 from pipeline.mining.mine import mine_neighbors
-from pipeline.search.neighbors import mutual_neighbors
-from tests.pipeline.search.test_faiss_index import sides
 
 
 def test_mined_pairs_get_the_score_they_were_mined_with():

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from exact_search import mutual_neighbors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,9 +10,11 @@ from pipeline.config.mine import Mine
 from pipeline.mining.documents import restricted_neighbors, same_document, within_window
 from pipeline.mining.mine import mine_neighbors
 from pipeline.search import tiles as module
-from pipeline.search.neighbors import mutual_neighbors
+from pipeline.search.job import SearchJob
 from pipeline.search.vectors import VectorError
 from tests.pipeline.search.test_neighbors import lattice
+
+JOB = SearchJob(4, 1 << 20, device="cpu")
 
 
 def expected_rows(x, y, allowed, order, k):
@@ -34,7 +39,7 @@ def test_documents_as_the_reference(n, m, k, seed):
     a, b = names[generator.integers(0, 4, n)], names[generator.integers(0, 5, m)]
     restriction = same_document(a, b)
     allowed = (a[:, None] == b[None]) & (a[:, None] != "")
-    found = restricted_neighbors(x, y, restriction, k, 1 << 20, "cpu")
+    found = restricted_neighbors(x, y, restriction, replace(JOB, k=k))
     check(found.forward_row, expected_rows(x, y, allowed, np.zeros(m), k), k)
     check(found.backward_row, expected_rows(y, x, allowed.T, np.zeros(n), k), k)
     assert restriction.alone_a == (~allowed.any(1)).sum()
@@ -47,7 +52,7 @@ def test_windows_as_the_reference(n, m, window, seed):
     generator = np.random.default_rng(seed)
     x, y = lattice(generator, n, 4), lattice(generator, m, 4)
     a, b = generator.integers(0, 9, n), generator.integers(0, 9, m)
-    found = restricted_neighbors(x, y, within_window(a, b, window), 3, 1 << 20, "cpu")
+    found = restricted_neighbors(x, y, within_window(a, b, window), replace(JOB, k=3))
     allowed = np.abs(a[:, None] - b[None]) <= window
     check(found.forward_row, expected_rows(x, y, allowed, b, 3), 3)
     check(found.backward_row, expected_rows(y, x, allowed.T, a, 3), 3)
@@ -57,7 +62,7 @@ def test_one_document_is_the_whole_corpus(monkeypatch):
     monkeypatch.setattr(module, "CPU_TILE", 32)
     generator = np.random.default_rng(0)
     x, y = generator.standard_normal((130, 16), np.float32), generator.standard_normal((99, 16), np.float32)
-    found = restricted_neighbors(x, y, same_document(np.full(130, "d"), np.full(99, "d")), 4, 1 << 20, "cpu")
+    found = restricted_neighbors(x, y, same_document(np.full(130, "d"), np.full(99, "d")), JOB)
     whole = mutual_neighbors(x, y, 4, 1 << 20, "cpu")
     assert np.array_equal(found.forward_row, whole.forward_row)
     assert np.array_equal(found.backward_row, whole.backward_row)
@@ -69,7 +74,8 @@ def test_pairs_stay_inside_their_documents():
     documents = np.repeat(["a", "b", "c"], 20)
     shuffled = generator.permutation(60)
     pairs = mine_neighbors(
-        restricted_neighbors(x, x[shuffled], same_document(documents, documents[shuffled]), 4, 1 << 20, "cpu"), Mine()
+        restricted_neighbors(x, x[shuffled], same_document(documents, documents[shuffled]), JOB),
+        Mine(),
     ).pairs
     assert len(pairs) == 60
     assert np.array_equal(shuffled[pairs.row_b], pairs.row_a)
@@ -77,7 +83,7 @@ def test_pairs_stay_inside_their_documents():
 
 def test_nothing_in_common_is_no_pairs():
     x = np.ones((3, 4), np.float32)
-    found = restricted_neighbors(x, x, same_document(np.array(["a"] * 3), np.array(["b"] * 3)), 2, 1 << 20, "cpu")
+    found = restricted_neighbors(x, x, same_document(np.array(["a"] * 3), np.array(["b"] * 3)), replace(JOB, k=2))
     assert np.all(found.forward_row == -1)
     assert len(mine_neighbors(found, Mine()).pairs) == 0
 
@@ -86,6 +92,6 @@ def test_errors_name_the_row_of_the_side():
     x, y = np.ones((4, 4), np.float32), np.ones((4, 4), np.float32)
     y[1] = 0
     with pytest.raises(VectorError, match="side b, row 1"):
-        restricted_neighbors(x, y, same_document(np.array(list("ccba")), np.array(list("bcba"))), 2, 1 << 20, "cpu")
+        restricted_neighbors(x, y, same_document(np.array(list("ccba")), np.array(list("bcba"))), replace(JOB, k=2))
     with pytest.raises(ValueError, match="window is -1"):
         within_window(np.zeros(2, np.int64), np.zeros(2, np.int64), -1)

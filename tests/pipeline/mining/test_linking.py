@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exact_search import mutual_neighbors
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,8 +12,8 @@ from pipeline.mining import margin as scoring
 from pipeline.mining import retrieval as retrieving
 from pipeline.mining.linking import competitive_links, link, link_in_files
 from pipeline.mining.retrieval import candidates
-from pipeline.search.neighbors import Neighbors, mutual_neighbors
-from pipeline.search.scratch import Room
+from pipeline.search.neighbors import Neighbors
+from pipeline.search.scratch import ScratchArrays
 from tests.pipeline.search.test_neighbors import lattice
 
 
@@ -41,7 +42,7 @@ def test_files_give_the_links_of_memory(tmp_path_factory, n, m, k, score, retrie
     """Vectors of few values: many ties, among scores too."""
     generator = np.random.default_rng(seed)
     neighbors = mutual_neighbors(lattice(generator, n, 3), lattice(generator, m, 3), k, 1 << 20, "cpu")
-    room = Room(tmp_path_factory.mktemp("room"))
+    room = ScratchArrays(tmp_path_factory.mktemp("room"))
     in_memory = link(candidates(neighbors, score, retrieval))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retrieving, "CHUNK", chunk)
@@ -54,7 +55,7 @@ def test_files_give_the_links_of_memory(tmp_path_factory, n, m, k, score, retrie
 
 def peak_of_linking(rows: int, folder: Path) -> int:
     """Bytes that linking allocates at most, of neighbours in files; one side's rows are copies, whose scores are equal."""
-    generator, room = np.random.default_rng(rows), Room(folder)
+    generator, room = np.random.default_rng(rows), ScratchArrays(folder)
     similarity, row = room.array("similarity", np.float32, (rows, 4)), room.array("row", np.int64, (rows, 4))
     similarity[:] = np.sort(generator.integers(1, 9, (rows, 4)) / 8, axis=1)[:, ::-1]
     row[:] = (np.arange(rows)[:, None] + [0, 1, 2, 3]) % rows

@@ -1,13 +1,15 @@
 import mining_reference as reference
 import numpy as np
 import pytest
+from exact_search import mutual_neighbors
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.mine import Mine
-from pipeline.mining.mine import mine, mine_neighbors
+from pipeline.mining.mine import mine, mine_neighbors, search_job
 from pipeline.search import scratch as room
-from pipeline.search.neighbors import Neighbors, mutual_neighbors
+from pipeline.search.neighbors import Neighbors
+from pipeline.search.scratch import ScratchArrays
 from tests.pipeline.search.test_neighbors import lattice
 
 KINDS = ["ratio", "distance", "cosine"]
@@ -136,14 +138,19 @@ def test_many_copies_of_one_sentence():
     assert found.score == pytest.approx(np.ones(len(found)))
 
 
-@pytest.mark.parametrize("options", [Mine(), Mine(search="approximate", recall=0.9)])
+@pytest.mark.parametrize("options", [Mine(), Mine(search="exact"), Mine(index="HNSW16", recall=0.9)])
 def test_pairs_by_way_of_a_scratch_folder_are_the_same(tmp_path, monkeypatch, options):
     generator = np.random.default_rng(4)
     x, y = generator.standard_normal((80, 8), np.float32), generator.standard_normal((70, 8), np.float32)
-    expected = mine(x, y, options, scratch=tmp_path / "scratch")
+
+    def in_folder():
+        arrays = ScratchArrays.for_rows(tmp_path / "scratch", 150, options.k, options.memory_bytes)
+        return mine(x, y, options, search_job(options, scratch=arrays))
+
+    expected = in_folder()
     assert not (tmp_path / "scratch").exists()
     monkeypatch.setattr(room, "COPIES", 10**9)
-    found = mine(x, y, options, scratch=tmp_path / "scratch")
+    found = in_folder()
     assert list((tmp_path / "scratch").iterdir())
     for name in vars(expected):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

@@ -8,15 +8,16 @@ import mining_reference as reference
 import numpy as np
 import polars as pl
 import pytest
+from exact_search import mutual_neighbors
 
 from pipeline.config.mine import Mine
 from pipeline.config.prepare import Clean
 from pipeline.mining.documents import same_document
 from pipeline.mining.judging.control import partner_control, restricted_control, shuffled_control
-from pipeline.mining.mine import mine, mine_neighbors
+from pipeline.mining.mine import mine, mine_neighbors, search_job
 from pipeline.mining.pair_rules import MinedRules, find_copies
 from pipeline.mining.row_texts import RowTexts
-from pipeline.search.neighbors import mutual_neighbors
+from pipeline.search.scratch import ScratchArrays
 from pipeline.text.rules import OFF, without_rules
 
 EN_FR = ("en", "fr")
@@ -70,7 +71,8 @@ def test_pairs_are_those_of_brute_force(tmp_path: Path, retrieval: str, seed: in
                 cosines[i, j] = -np.inf
     forbidden = {(i, j) for i, one in enumerate(a) for j, other in enumerate(b) if breaks_numbers(one, other)}
     expected = reference.candidates(cosines, 4, "ratio", retrieval, forbidden)
-    in_files = mine(x, y, options.model_copy(update={"memory_bytes": 1 << 10}), scratch=tmp_path / "room", rules=rules)
+    job = search_job(options, scratch=ScratchArrays(tmp_path / "arrays"))
+    in_files = mine(x, y, options.model_copy(update={"memory_bytes": 1 << 10}), job, rules)
     for found in (mine(x, y, options, rules=rules), in_files):
         pairs = list(zip(found.row_a.tolist(), found.row_b.tolist(), strict=True))
         assert pairs == reference.greedy(expected)

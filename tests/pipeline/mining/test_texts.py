@@ -130,11 +130,12 @@ def test_an_approximate_search_says_what_it_lost(tmp_path: Path):
     source = own_text_set(a, b)
     assert source is not None
     exact = mine_set(source, a, b, MiningRun(Mine(k=2), seed=1))
-    assert exact.found.about == {"search": "exact"}
+    flat = {"factory": "Flat"}
+    assert exact.found.about == {"search": "faiss", "exact": True, "of_a": flat, "of_b": flat}
     assert exact.found.cost(None) is None
-    approximate = mine_set(source, a, b, MiningRun(Mine(k=2, search="approximate", sample=COUNT), seed=1))
+    approximate = mine_set(source, a, b, MiningRun(Mine(k=2, index="HNSW16", sample=COUNT), seed=1))
     lost = approximate.found.cost(1.0)
-    assert approximate.found.about["search"] == "approximate"
+    assert (approximate.found.about["search"], approximate.found.about["exact"]) == ("faiss", False)
     assert lost is not None
     assert lost.sample == COUNT
     assert 0.9 <= lost.recall_pairs <= 1.0
@@ -181,6 +182,7 @@ def test_documents_shuffle_the_control_and_may_restrict_mining(tmp_path: Path):
     inside = mine_set(_own(a, b), a, b, MiningRun(Mine(within="document"), seed=1))
     assert inside.found.about == {
         "search": "exact",
+        "exact": True,
         "within": "document",
         "without_candidates_a": 0,
         "without_candidates_b": 0,
@@ -222,7 +224,7 @@ def test_without_documents_partners_are_taken_away(tmp_path: Path):
 
 def test_the_stages_indexes_are_kept_and_one_of_other_vectors_is_built_again(tmp_path: Path, caplog):
     a, b = (_side(tmp_path, language, to_mine=True) for language in ("en", "fr"))
-    options, root = Mine(search="approximate", index="Flat"), tmp_path / "store" / "indexes"
+    options, root = Mine(search="faiss", index="IVF1,Flat"), tmp_path / "store" / "indexes"
     mine_set(_own(a, b), a, b, MiningRun(options, seed=1, indexes=root))
     folders = sorted(root.iterdir())
     assert len(folders) == 2
@@ -237,7 +239,7 @@ def test_the_stages_indexes_are_kept_and_one_of_other_vectors_is_built_again(tmp
     assert (folders[0] / "about.json").read_text() == about
 
 
-@pytest.mark.parametrize("options", [Mine(), Mine(search="approximate"), Mine(search="approximate", index="Flat")])
+@pytest.mark.parametrize("options", [Mine(), Mine(search="exact"), Mine(search="faiss", index="IVF1,Flat")])
 def test_what_does_not_fit_into_memory_is_mined_in_files_with_the_same_result(tmp_path: Path, monkeypatch, options):
     """Down to the control and the report of what approximation lost."""
     first, second = (_side(tmp_path, language, to_mine=True) for language in ("en", "fr"))

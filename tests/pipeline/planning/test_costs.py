@@ -35,16 +35,23 @@ def costs(
     return {cost.stage: cost for cost in found}
 
 
-def test_past_a_size_neighbours_come_from_cells_or_from_the_index_that_is_asked_for():
-    # two language pairs of a million points; 2,048 cells
+@pytest.mark.parametrize(
+    ("section", "exact"),
+    [
+        ({}, False),
+        ({"index": "auto"}, False),
+        ({"search": "faiss"}, False),
+        ({"search": "exact"}, True),
+        ({"index": "Flat"}, True),
+    ],
+)
+def test_past_a_size_neighbours_come_from_an_index_or_as_is_asked_for(section: dict[str, str], exact: bool):
+    # two language pairs of a million points
     near = 2 * 1_000_000 * (16 + 32 * 24)
-    product = 2 * 384 * (0.1 * 1e12 + 1e6 * 2_048)
-    found = costs(2_000_000, 0)["neighborhoods"]
-    assert found.seconds == pytest.approx(START_SECONDS + 2 * product / UNITS.matrix_flops + near / 1e9)
-    assert "by cells" in found.note
-    index = costs(2_000_000, 0, neighborhoods={"index": "auto"})["neighborhoods"]
-    asked = index_seconds(1_000_000, 1_000_000, 384, 4 << 30, UNITS, 1)
-    assert index.seconds == pytest.approx(START_SECONDS + 2 * asked + near / 1e9)
+    found = costs(2_000_000, 0, neighborhoods=section)["neighborhoods"]
+    one = 1e12 * 384 / 5e10 if exact else index_seconds(1_000_000, 1_000_000, 384, 4 << 30, UNITS, 1)
+    assert found.seconds == pytest.approx(START_SECONDS + 2 * one + near / 1e9)
+    assert found.note.startswith("exact" if exact else "through an index")
 
 
 def test_a_plan_by_hand():
@@ -95,11 +102,12 @@ def test_more_of_anything_never_costs_less():
 
 
 def test_an_index_by_hand():
-    # 1M rows of 384 float32 numbers fit into 4 GiB: IVF4096,Flat
+    # 1M rows: IVF2048,PQ192x4fs
     assert index_seconds(10**6, 1_000, 384, 4 << 30, UNITS, 1) == pytest.approx(
-        2 * 384 * 4096 * (4096 * 64 * 10 + 10**6 + 1_000) / 1e11 + 1_000 * 10**6 * 64 / 4096 / 1e8
+        2 * 384 * 2048 * (2048 * 64 * 10 + 10**6 + 1_000) / 1e11 + 1_000 * 10**6 * 64 / 2048 / 1e8
     )
-    assert index_memory(10**6, 384, 4 << 30) == 10**6 * 384 * 4 + 4096 * 64 * 384 * 4
+    assert index_memory(10**6, 384, 4 << 30) == 10**6 * (96 + 8) + 2048 * 64 * 384 * 4
+    assert index_seconds(10**9, 1, 384, 1 << 40, UNITS, 1) > 0  # 65,536 lists, found by a graph
     assert index_memory(5_000, 384, 4 << 30) == 5_000 * 384 * 4
 
 
@@ -108,8 +116,8 @@ def test_approximate_mining_by_hand():
     own = params(mine={"search": "approximate", "index": "auto"})
     work, machines = Workload.of_size(1_000, 3 * 10**6, own), Machines(workers=4)
     (found,) = (cost for cost in plan(work, UNITS, own, machines) if cost.stage == "mine")
-    train, fill = 2 * 384 * 4096 * 4096 * 64 * 10 / 1e11, 2 * 384 * 4096 * 10**6 / 1e11
-    ask = 2 * 384 * 4096 * 10**6 / 1e11 + 10**6 * 10**6 * 64 / 4096 / 1e8
+    train, fill = 2 * 384 * 2048 * 2048 * 64 * 10 / 1e11, 2 * 384 * 2048 * 10**6 / 1e11
+    ask = 2 * 384 * 2048 * 10**6 / 1e11 + 10**6 * 10**6 * 64 / 2048 / 1e8
     samples = 2 * 12 * 512 * 10**6 * 384 / 5e10
     written = 2 * 10**6 * 0.5 * 350 / 1e9
     assert found.seconds == pytest.approx(
@@ -120,7 +128,9 @@ def test_approximate_mining_by_hand():
 
 
 def test_what_keys_can_t_name_is_said():
-    assert "at most 4,294,967,295 can be searched at once" in costs(1_000, 69 * 10**9)["mine"].note
+    own = params(mine={"search": "exact"})
+    found = plan(Workload.of_size(1_000, 69 * 10**9, own), UNITS, own, Machines())
+    assert "at most 4,294,967,295 can be searched at once" in found[-1].note
 
 
 def test_unit_costs_are_kept(tmp_path: Path):

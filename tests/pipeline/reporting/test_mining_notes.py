@@ -32,10 +32,21 @@ def test_approximation_says_what_was_lost():
         "threshold": 1.0,
         "margin_shift": 0.001,
     }
-    (note,) = mining_notes(found(approximation={"search": {}, "lost": lost}))
+    (note,) = mining_notes(found(approximation={"lost": lost}))
     assert "95.0\xa0% of the neighbours were found, 99.0\xa0% of the pairs; scores are +0.0010 off" in note
-    (note,) = mining_notes(found(approximation={"search": {}, "lost": lost | {"margin_shift": None}}))
+    (note,) = mining_notes(found(approximation={"lost": lost | {"margin_shift": None}}))
     assert note.endswith("of the pairs.")
+
+
+def test_the_search_backend_is_named():
+    flat = {"factory": "Flat"}
+    (note,) = mining_notes(found(search={"search": "faiss", "exact": True, "of_a": flat, "of_b": flat}))
+    assert note == "Neighbours were found by the search backend faiss (Flat): exact."
+    lists = {"of_a": {"factory": "IVF512,PQ192x4fs"}, "of_b": {"factory": "IVF1024,PQ192x4fs"}}
+    (note,) = mining_notes(found(search={"search": "faiss", "exact": False, **lists}))
+    assert note.endswith("faiss (IVF512,PQ192x4fs and IVF1024,PQ192x4fs): approximate.")
+    (note,) = mining_notes(found(search={"search": "exact", "exact": True}))
+    assert note == "Neighbours were found by the search backend exact: exact."
 
 
 def test_an_infinite_threshold_is_explained():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.search.best import EMPTY, decode_row, decode_similarity, encode
 from pipeline.search.blocks import Block, Merged, block_rows, cut, row_ranges
-from pipeline.search.scratch import Room
+from pipeline.search.scratch import ScratchArrays
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_blocks_in_any_order_merge_to_the_best_of_all(tmp_path_factory, rows, ot
     keys = encode(similarity, torch.arange(others).expand(rows, others))
     full = torch.full((rows, k), EMPTY)
     whole = torch.cat([keys, full], dim=1).topk(k, dim=1).values
-    room = Room(tmp_path_factory.mktemp("room") if in_files else None)
+    room = ScratchArrays(tmp_path_factory.mktemp("room") if in_files else None)
     merged = Merged(rows, k, room, "keys")
     cuts = sorted({0, others, int(generator.integers(0, others + 1))})
     spans = list(pairwise(cuts))
@@ -83,7 +83,7 @@ def test_a_block_that_has_all_of_side_b_counts_its_rows():
 
 
 def test_a_room_of_files_gives_its_room_back(tmp_path: Path):
-    room = Room.for_rows(tmp_path / "room", 1000, 4, 1000)
+    room = ScratchArrays.for_rows(tmp_path / "room", 1000, 4, 1000)
     array = room.array("x", np.int64, (10, 4))
     array[:] = 3
     assert room.folder is not None
@@ -93,5 +93,5 @@ def test_a_room_of_files_gives_its_room_back(tmp_path: Path):
     assert array.sum() == 120
     assert room.array("empty", np.int64, (0, 4)).shape == (0, 4)
     assert room.part("again").folder == tmp_path / "room" / "again"
-    assert Room.for_rows(tmp_path, 1000, 4, 1 << 20).folder is None
-    assert Room().part("again").folder is None
+    assert ScratchArrays.for_rows(tmp_path, 1000, 4, 1 << 20).folder is None
+    assert ScratchArrays().part("again").folder is None

@@ -2,15 +2,18 @@ import mining_reference as reference
 import numpy as np
 import pytest
 import torch
+from exact_search import mutual_neighbors, one_way, self_neighbors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.search import bounded, neighbors, tiles
+from pipeline.search import bounded, exact_products, tiles
 from pipeline.search.best import Best
 from pipeline.search.bounded import BoundedTiler, make_tiler
+from pipeline.search.exact_products import best_of_block
 from pipeline.search.int8_vectors import rotation
-from pipeline.search.neighbors import best_of_block, mutual_neighbors, one_way, self_neighbors
+from pipeline.search.job import SearchJob
 from pipeline.search.tiles import Plan, Tiler
+from pipeline.search.workers import Sides, uncounted
 
 CPU = torch.device("cpu")
 MEMORY = 8 << 20
@@ -19,7 +22,7 @@ MEMORY = 8 << 20
 @pytest.fixture(autouse=True)
 def everywhere(monkeypatch) -> None:
     """Bounds also on a machine that would not choose them; its products are the same numbers."""
-    monkeypatch.setattr(neighbors, "make_tiler", lambda plan, device, d, k: BoundedTiler(plan, device, d))
+    monkeypatch.setattr(exact_products, "make_tiler", lambda plan, device, d, k: BoundedTiler(plan, device, d))
 
 
 def unit(generator: np.random.Generator, rows: int, d: int) -> torch.Tensor:
@@ -138,12 +141,13 @@ def test_ranges_of_whole_tiles_have_the_bits_of_the_whole(monkeypatch):
     x, y = generator.standard_normal((300, 48), np.float32), generator.standard_normal((200, 48), np.float32)
     x[50:90] = 1.0  # some dense tiles among them
     y[60:130] = 1.0 + 1e-3 * y[60:130]
-    plan = Plan.of(48, 1 << 16, CPU)
-    whole, whole_back = best_of_block(x, y, ((0, 300), (0, 200)), 4, plan, CPU)
+    sides = Sides(x, y, SearchJob(4, 1 << 16, device="cpu"))
+    plan = sides.plan
+    whole, whole_back = best_of_block(sides, ((0, 300), (0, 200)), uncounted)
     back = torch.full((200, 4), torch.iinfo(torch.int64).min)
     for start in range(0, 300, plan.tile):
         stop = min(start + plan.tile, 300)
-        part, part_back = best_of_block(x, y, ((start, stop), (0, 200)), 4, plan, CPU)
+        part, part_back = best_of_block(sides, ((start, stop), (0, 200)), uncounted)
         assert torch.equal(part.keys, whole.keys[start:stop])
         back = torch.cat([back, part_back.keys], dim=1).topk(4, dim=1).values
     assert torch.equal(back, whole_back.keys)
@@ -182,7 +186,7 @@ def test_the_threads_change_no_bit_and_the_memory_no_neighbour():
     ("bytes_are_fast", "k", "expected"), [(True, 4, BoundedTiler), (True, 64, Tiler), (False, 4, Tiler)]
 )
 def test_bounds_are_taken_where_they_pay(monkeypatch, bytes_are_fast: bool, k: int, expected: type):
-    monkeypatch.setattr(bounded, "multiplies_bytes", lambda: bytes_are_fast)
+    monkeypatch.setattr(bounded, "multiplies_bytes", lambda device: bytes_are_fast)
     assert type(make_tiler(Plan(64, 64), CPU, 16, k)) is expected
 
 

@@ -8,17 +8,16 @@ import mining_reference as reference
 import numpy as np
 import pytest
 import torch
+from exact_search import mutual_neighbors
+from search_sides import Several, folder
 
-from pipeline.config.mine import Mine
 from pipeline.mining.documents import restricted_neighbors, same_document
-from pipeline.mining.mine import find_neighbors
 from pipeline.search import bounded, copies, tiles
-from pipeline.search.copies import Copies
-from pipeline.search.neighbors import mutual_neighbors, one_way
+from pipeline.search.copies import Copies, OwnRows
+from pipeline.search.job import SearchJob, SearchWorkers
 from pipeline.search.samples import sampling
-from pipeline.search.scratch import Room
-from pipeline.search.workers import SearchWorkers
-from tests.pipeline.search.test_exact_blocks import Several, folder
+from pipeline.search.scratch import ScratchArrays
+from pipeline.search.search import search
 
 CPU = torch.device("cpu")
 
@@ -82,18 +81,29 @@ def test_cells_are_those_of_the_matrix(monkeypatch: pytest.MonkeyPatch):
     assert [part.tolist() for part in vars(picked).values()] == [[1, 2], [0, 0], [0], [0]]
 
 
+def test_a_row_of_a_set_in_itself_meets_itself_alone():
+    own = OwnRows()
+    ((one, other),) = own.cells((3, 6), (4, 9), CPU)
+    assert (one.tolist(), other.tolist()) == ([1, 2], [0, 1])
+    ((one, other),) = own.cells(np.array([7, 2]), (0, 5), CPU)
+    assert (one.tolist(), other.tolist()) == ([1], [2])
+    assert own.counts(np.arange(3)).tolist() == [1, 1, 1]
+    assert own.met(np.array([4, 5]), np.array([[4, -1], [4, 5]])).tolist() == [[True, False], [False, True]]
+    assert own.swapped() is own
+
+
 @pytest.mark.parametrize("by_bytes", [False, True])
 @pytest.mark.parametrize(("n", "m", "k"), [(300, 210, 4), (5, 3, 4), (64, 64, 1), (90, 200, 12)])
 def test_exact_search(monkeypatch: pytest.MonkeyPatch, n: int, m: int, k: int, by_bytes: bool):
     monkeypatch.setattr(tiles, "CPU_TILE", 64)
-    monkeypatch.setattr(bounded, "multiplies_bytes", lambda: by_bytes)
+    monkeypatch.setattr(bounded, "multiplies_bytes", lambda device: by_bytes)
     x, y, same, cosines = sides(n, m, seed=n + k)
     near(mutual_neighbors(x, y, k, 1 << 20, "cpu", copies=same), cosines, k)
 
 
 def test_tiles_of_copies_are_multiplied_plainly_and_hidden_there_too(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tiles, "CPU_TILE", 256)
-    monkeypatch.setattr(bounded, "multiplies_bytes", lambda: True)
+    monkeypatch.setattr(bounded, "multiplies_bytes", lambda device: True)
     x, y, same, cosines = sides(300, 280)
     x, y = 1 + 1e-3 * x, 1 + 1e-3 * y  # nearly all pairs are as good as each other
     cosines = np.where(np.isfinite(cosines), reference.cosines(x, y), -np.inf)
@@ -109,8 +119,9 @@ def test_workers_and_files_bit_by_bit(tmp_path: Path):
     labels = np.random.default_rng(3).integers(-50, 50, 1030).tolist()
     same = copies_of(labels[:700], labels[700:])
     alone = mutual_neighbors(x, y, 4, 1 << 20, copies=same)
-    for room, spread in ((Room(), SearchWorkers(Several())), (Room(tmp_path / "room"), None)):
-        found = find_neighbors(x, y, Mine(memory_bytes=1 << 20), room=room, spread=spread, copies=same).neighbors
+    for scratch, workers in ((ScratchArrays(), SearchWorkers(Several())), (ScratchArrays(tmp_path / "arrays"), None)):
+        job = SearchJob(4, 1 << 20, backend="exact", scratch=scratch, workers=workers, copies=same)
+        found = search(x, y, job).neighbors
         for name in vars(alone):
             np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
 
@@ -123,23 +134,21 @@ def test_samples(tmp_path: Path, of_a: bool):
     whole = mutual_neighbors(x, y, 4, 1 << 20, copies=same)
     rows = np.array([7, 300, 0])
     expected = (whole.forward_similarity if of_a else whole.backward_similarity)[rows]
-    for spread in (None, SearchWorkers(Several())):
-        with sampling(spread, x, y, 4, 1 << 20, copies=same) as (_, sampler):
+    for workers in (None, SearchWorkers(Several())):
+        with sampling(x, y, SearchJob(4, 1 << 20, workers=workers, copies=same)) as sampler:
             np.testing.assert_allclose(sampler(of_a, rows)[0], expected, atol=2e-6)
-    if of_a:
-        np.testing.assert_allclose(one_way(x, rows, y, 4, 1 << 20, "cpu", same)[0], expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("index", [None, "Flat", "IVF8,Flat", "IVF4,SQfp16"])
+@pytest.mark.parametrize("index", ["Flat", "IVF8,Flat", "IVF4,SQfp16", "IVF8,PQ8x4fsr"])
 @pytest.mark.parametrize("texts", [2, 200])
-def test_approximate_search(index: str | None, texts: int):
+def test_approximate_search(index: str, texts: int):
     x, y, same, cosines = sides(600, 500, texts=texts, d=16)
-    options = Mine(search="approximate", index=index, recall=1.0, sample=600)
-    near(find_neighbors(x, y, options, copies=same).neighbors, cosines, 4, missing=0.02)
+    job = SearchJob(4, backend="faiss", index=index, recall=1.0, sample=600, copies=same)
+    near(search(x, y, job).neighbors, cosines, 4, missing=0.05 if "PQ" in index else 0.02)
 
 
 def test_within_documents():
     x, y, same, cosines = sides(120, 90, texts=20)
     keys_a, keys_b = (np.array([f"d{row % 3}" for row in range(count)]) for count in (120, 90))
-    found = restricted_neighbors(x, y, same_document(keys_a, keys_b), 4, 1 << 20, "cpu", copies=same)
+    found = restricted_neighbors(x, y, same_document(keys_a, keys_b), SearchJob(4, 1 << 20, device="cpu", copies=same))
     near(found, np.where(keys_a[:, None] == keys_b[None], cosines, -np.inf), 4)

@@ -1,81 +1,86 @@
 import json
 
+import faiss
 import numpy as np
 import pytest
+from exact_search import mutual_neighbors, one_way
+from search_sides import sides
 
-from pipeline.config.mine import Mine
 from pipeline.console.errors import ParamsError
-from pipeline.mining.mine import find_neighbors, mine
 from pipeline.search.faiss_index import (
+    CPU,
     IndexFolderError,
-    approximate_neighbors,
+    IndexForm,
     build_index,
     choose_factory,
     ensure_index,
     fingerprint,
-    neighbor_recall,
     open_index,
-    tune_effort,
+    proposed,
 )
-from pipeline.search.neighbors import mutual_neighbors
-from pipeline.search.vectors import StackedVectors, VectorError
+from pipeline.search.job import SearchJob
+from pipeline.search.neighbors import neighbor_recall, neighbor_recalls
+from pipeline.search.tuning import tune_effort
+from pipeline.search.vectors import PickedVectors, VectorError, normalised
 
 BIG = 1 << 30
 
 
-def sides(n=1500, m=1200, d=32, seed=0):
-    generator = np.random.default_rng(seed)
-    topics = generator.standard_normal((20, d))
-    x = topics[generator.integers(0, 20, n)] + 0.5 * generator.standard_normal((n, d))
-    y = topics[generator.integers(0, 20, m)] + 0.5 * generator.standard_normal((m, d))
-    both = min(n, m) // 4
-    y[:both] = x[:both] + 0.1 * generator.standard_normal((both, d))
-    return x.astype(np.float16), y.astype(np.float16)
+def form(factory: str, index_bytes: int = BIG, seed: int = 0) -> IndexForm:
+    return IndexForm(factory, index_bytes, seed)
 
 
-@pytest.mark.parametrize("factory", ["Flat", "IVF16,Flat", "IVF16,SQfp16", "OPQ16,IVF16,PQ16x4", "HNSW16"])
-def test_full_effort_finds_the_exact_neighbours(tmp_path, factory):
+@pytest.mark.parametrize(
+    ("factory", "least"),
+    [
+        ("IVF16,Flat", 1.0),
+        ("IVF16,SQfp16", 1.0),
+        ("IVF16,PQ16x4fsr", 0.95),
+        ("IVF16,PQ16x4fs,RFlat", 0.9),
+        ("OPQ16,IVF16,PQ16x4", 0.5),
+        ("PCA16,IVF16,Flat", 0.3),
+        ("HNSW16", 0.97),
+        ("HNSW16_SQ8", 0.9),
+    ],
+)
+def test_full_effort_finds_the_neighbours_and_every_cosine_is_exact(tmp_path, factory, least):
     x, y = sides()
-    forward = build_index(tmp_path / "y", y, factory, BIG)
-    backward = build_index(tmp_path / "x", x, factory, BIG)
-    for index in (forward, backward):
-        index.effort = index.most_effort
-    found, exact = approximate_neighbors(forward, backward, 4), mutual_neighbors(x, y, 4, BIG, "cpu")
-    least = 0.5 if "PQ16" in factory else 0.97 if "HNSW" in factory else 1.0
-    same = found.forward_row == exact.forward_row
-    assert same.mean() >= least - 0.005  # cosines a bit apart may exchange neighbours
-    assert np.allclose(found.forward_similarity[same], exact.forward_similarity[same], atol=2e-6)
-    assert neighbor_recall(exact.backward_similarity, found.backward_similarity) >= least
+    index = build_index(tmp_path / "y", y, form(factory))
+    index.effort = index.most_effort
+    similarity, row = index.search(normalised(x, 0, len(x), "x", CPU), 4)
+    exact = mutual_neighbors(x, y, 4, BIG, "cpu")
+    assert neighbor_recall(exact.forward_similarity, similarity) >= least
+    wide = [side.astype(np.float64) / np.linalg.norm(side.astype(np.float64), axis=1, keepdims=True) for side in (x, y)]
+    line, place = np.nonzero(row >= 0)
+    cosines = np.einsum("nd,nd->n", wide[0][line], wide[1][row[line, place]])
+    assert np.allclose(similarity[line, place], cosines, atol=2e-6)
 
 
 def test_lists_on_disk_give_the_same(tmp_path):
     x, y = sides()
-    memory = build_index(tmp_path / "memory", y, "IVF16,Flat", BIG)
-    disk = build_index(tmp_path / "disk", y, "IVF16,Flat", 40_000)
+    queries = normalised(x, 0, 50, "x", CPU)
+    memory = build_index(tmp_path / "memory", y, form("IVF16,Flat"))
+    disk = build_index(tmp_path / "disk", y, form("IVF16,Flat", 40_000))
     assert (tmp_path / "disk" / "lists.ivfdata").stat().st_size >= 1200 * 32 * 4
     assert not list((tmp_path / "disk").glob("part*"))
-    again = open_index(tmp_path / "disk", y)
-    queries = x[:50]
-    backward = build_index(tmp_path / "x", queries, "Flat", BIG)
-    for index in (disk, again):
-        one, other = approximate_neighbors(memory, backward, 3), approximate_neighbors(index, backward, 3)
-        assert np.array_equal(one.forward_row, other.forward_row)
+    for index in (disk, open_index(tmp_path / "disk", y)):
+        for one, other in zip(memory.search(queries, 3), index.search(queries, 3), strict=True):
+            assert np.array_equal(one, other)
 
 
 def test_fewer_than_k_are_padded(tmp_path):
     x, y = sides(20, 3)
-    found = approximate_neighbors(
-        build_index(tmp_path / "y", y, "Flat", BIG), build_index(tmp_path / "x", x, "Flat", BIG), 5
-    )
-    assert np.all(found.forward_row[:, 3:] == -1)
-    assert np.all(np.isneginf(found.forward_similarity[:, 3:]))
-    assert np.all(found.backward_row >= 0)
+    for factory in ("IVF1,Flat", "IVF1,SQ8"):
+        similarity, row = build_index(tmp_path / factory, y, form(factory)).search(normalised(x, 0, 20, "x", CPU), 5)
+        assert np.all(row[:, 3:] == -1)
+        assert np.all(np.isneginf(similarity[:, 3:]))
+        assert np.all(row[:, :3] >= 0)
 
 
 def test_an_index_of_other_vectors_is_refused(tmp_path):
     x, y = sides()
-    build_index(tmp_path / "index", y, "IVF16,Flat", BIG)
-    open_index(tmp_path / "index", StackedVectors([y[:500], y[500:]]))
+    build_index(tmp_path / "index", y, form("IVF16,Flat"))
+    open_index(tmp_path / "index", PickedVectors(y, np.arange(len(y))))
     changed = y.copy()
     changed[700, 3] += 1
     for other in (changed, y[:-1], x):
@@ -87,7 +92,7 @@ def test_damage_is_named(tmp_path):
     _, y = sides()
     with pytest.raises(IndexFolderError, match="no index here"):
         open_index(tmp_path / "none", y)
-    build_index(tmp_path / "index", y, "IVF16,Flat", BIG)
+    build_index(tmp_path / "index", y, form("IVF16,Flat"))
     (tmp_path / "index" / "index.faiss").write_bytes(b"IwFlx")
     with pytest.raises(IndexFolderError, match=r"index.faiss: damaged: its checksum"):
         open_index(tmp_path / "index", y)
@@ -102,12 +107,12 @@ def test_damage_is_named(tmp_path):
 
 def test_an_index_is_used_again_and_is_the_same_when_built_again(tmp_path):
     _, y = sides()
-    ensure_index(tmp_path, y, "IVF16,Flat", BIG)
+    ensure_index(tmp_path, y, form("IVF16,Flat"))
     (folder,) = tmp_path.iterdir()
     before = (folder / "index.faiss").stat().st_mtime_ns
-    ensure_index(tmp_path, y, "IVF16,Flat", BIG)
+    ensure_index(tmp_path, y, form("IVF16,Flat"))
     assert (folder / "index.faiss").stat().st_mtime_ns == before
-    ensure_index(tmp_path / "again", y, "IVF16,Flat", BIG)
+    ensure_index(tmp_path / "again", y, form("IVF16,Flat"))
     (other,) = (tmp_path / "again").iterdir()
     assert (folder / "index.faiss").read_bytes() == (other / "index.faiss").read_bytes()
 
@@ -116,7 +121,7 @@ def test_an_index_is_used_again_and_is_the_same_when_built_again(tmp_path):
 @pytest.mark.parametrize("harm", ["flip", "cut", "empty", "gone"])
 def test_a_damaged_index_is_named_and_built_again(tmp_path, caplog, name, harm):
     _, y = sides()
-    ensure_index(tmp_path, y, "IVF16,Flat", 40_000)
+    ensure_index(tmp_path, y, form("IVF16,Flat", 40_000))
     (folder,) = tmp_path.iterdir()
     path = folder / name
     whole = path.read_bytes()
@@ -125,13 +130,13 @@ def test_a_damaged_index_is_named_and_built_again(tmp_path, caplog, name, harm):
         path.unlink()
     else:
         path.write_bytes({"flip": flipped, "cut": whole[:-1], "empty": b""}[harm])
-    ensure_index(tmp_path, y, "IVF16,Flat", 40_000)
+    ensure_index(tmp_path, y, form("IVF16,Flat", 40_000))
     (line,) = caplog.text.splitlines()
     assert str(folder) in line
     assert line.endswith("it is built again")
     assert path.read_bytes() == whole
     caplog.clear()
-    ensure_index(tmp_path, y, "IVF16,Flat", 40_000)
+    ensure_index(tmp_path, y, form("IVF16,Flat", 40_000))
     assert caplog.text == ""
 
 
@@ -139,43 +144,80 @@ def test_other_vectors_seeds_kinds_and_versions_of_faiss_are_other_indexes(tmp_p
     _, y = sides()
     changed = y.copy()
     changed[700, 3] = np.nextafter(changed[700, 3], y.dtype.type(9))
-    ensure_index(tmp_path, y, "IVF16,Flat", BIG)
+    ensure_index(tmp_path, y, form("IVF16,Flat"))
     for count, (vectors, factory, seed) in enumerate(
         [(changed, "IVF16,Flat", 0), (y[:-1], "IVF16,Flat", 0), (y, "IVF8,Flat", 0), (y, "IVF16,Flat", 1)], start=2
     ):
-        ensure_index(tmp_path, vectors, factory, BIG, seed)
+        ensure_index(tmp_path, vectors, form(factory, seed=seed))
         assert len(list(tmp_path.iterdir())) == count
     monkeypatch.setattr("faiss.__version__", "99.0")
-    ensure_index(tmp_path, y, "IVF16,Flat", BIG)
+    ensure_index(tmp_path, y, form("IVF16,Flat"))
     assert len(list(tmp_path.iterdir())) == 6
+
+
+def tuned(index, x, y, recall, sample):
+    job = SearchJob(4, BIG, recall=recall, sample=sample)
+    return tune_effort(index, x, job, None, lambda rows: one_way(x, rows, y, 4, BIG))
 
 
 def test_effort_reaches_the_recall_asked_for(tmp_path):
     x, y = sides()
-    index = build_index(tmp_path / "y", y, "IVF64,Flat", BIG)
-    low = tune_effort(index, x, 4, 0.5, 256, BIG)
-    high = tune_effort(index, x, 4, 0.99, 256, BIG)
+    index = build_index(tmp_path / "y", y, form("IVF64,Flat"))
+    low, high = (tuned(index, x, y, recall, 256) for recall in (0.5, 0.99))
     assert low.effort < high.effort == index.effort < 64
     assert high.recall >= 0.99
     assert low.recall >= 0.5
-    flat = build_index(tmp_path / "flat", y, "Flat", BIG)
-    assert tune_effort(flat, x, 4, 0.99, 64, BIG).recall == 1.0
+    whole = build_index(tmp_path / "whole", y, form("HNSW16"))
+    assert tuned(whole, x, y, 0.9, 64).recall >= 0.9
+
+
+def test_a_small_sample_has_to_be_surer_than_a_large_one(tmp_path):
+    """The share less 1.645 standard errors has to reach what is asked for; a sample of all rows has no error."""
+    x, y = sides(1500, 1200, seed=4)
+    index = build_index(tmp_path / "y", y, form("IVF64,Flat"))
+    few, all_rows = tuned(index, x, y, 0.9, 40), tuned(index, x, y, 0.9, 1500)
+    assert few.recall > 0.9 + 0.01
+    assert 0.9 <= all_rows.recall < few.recall + 0.05
+    exact = one_way(x, np.arange(1500), y, 4, BIG)[0]
+    index.effort = all_rows.effort
+    whole = index.search(normalised(x, 0, 1500, "x", CPU), 4)[0]
+    assert neighbor_recall(exact, whole) == pytest.approx(all_rows.recall)
+
+
+def test_recall_and_its_error_by_hand():
+    exact = np.array([[0.9, 0.8], [0.7, 0.6], [0.5, -np.inf]], np.float32)
+    found = np.array([[0.9, 0.8], [0.7, 0.1], [0.5, 0.4]], np.float32)
+    share, error = neighbor_recalls(exact, found[:, :2])
+    # the third row has one neighbour, and what was found beside it is none: 2 + 1 + 1 of 5
+    assert share == pytest.approx(4 / 5)
+    hits, counts = np.array([2, 1, 1]), np.array([2, 2, 1])
+    assert error == pytest.approx(np.sqrt(((hits - 0.8 * counts) ** 2).sum() / 2 / 3) / (5 / 3))
+    assert neighbor_recalls(exact[:0], found[:0]) == (1.0, 0.0)
 
 
 def test_factory_by_size_and_memory():
     assert choose_factory(10_000, 384, BIG) == "Flat"
-    assert choose_factory(1_000_000, 384, 4 << 30) == "IVF4096,Flat"
-    assert choose_factory(1_000_000, 384, BIG) == "IVF4096,SQfp16"
-    assert choose_factory(5_000_000, 384, BIG).startswith("OPQ64,IVF")
+    assert choose_factory(1_000_000, 384, BIG) == "IVF2048,PQ192x4fs"
+    assert choose_factory(11_000_000, 384, BIG) == "IVF4096,PQ128x4fs"
+    assert choose_factory(50_000_000, 384, BIG) == "OPQ64,IVF16384,PQ64"
+    assert choose_factory(400_000_000, 384, 1 << 40).startswith("IVF32768_HNSW32,PQ192x4fs")
     assert choose_factory(5_000_000, 100, 1 << 20).startswith("OPQ4,")
+    assert choose_factory(20_000, 7, BIG) == "OPQ1,IVF256,PQ1"
+    assert [proposed(k) for k in (1, 4, 8, 64)] == [8, 32, 48, 160]
+
+
+@pytest.mark.parametrize("dimension", [2, 6, 64, 100])
+def test_every_form_that_is_chosen_can_be_made(dimension):
+    for index_bytes in (1 << 20, BIG):
+        faiss.index_factory(dimension, choose_factory(1_000_000, dimension, index_bytes), faiss.METRIC_INNER_PRODUCT)
 
 
 def test_a_factory_string_that_faiss_refuses(tmp_path):
     _, y = sides(100, 100)
     with pytest.raises(ParamsError, match=r"mine\.index: FAISS can't make 'Nonsense'"):
-        build_index(tmp_path / "y", y, "Nonsense", BIG)
+        build_index(tmp_path / "y", y, form("Nonsense"))
     with pytest.raises(ParamsError, match="IVF4096"):
-        build_index(tmp_path / "y", y, "IVF4096,Flat", BIG)
+        build_index(tmp_path / "y", y, form("IVF4096,Flat"))
     assert not list(tmp_path.iterdir())
 
 
@@ -183,19 +225,7 @@ def test_bad_vectors_are_refused(tmp_path):
     _, y = sides()
     y[7] = 0
     with pytest.raises(VectorError, match="row 7: the vector is zero"):
-        build_index(tmp_path / "y", y, "Flat", BIG)
-
-
-def test_options_choose_the_search(tmp_path):
-    x, y = sides()
-    exact = mine(x, y, Mine())
-    options = Mine(search="approximate", index="IVF16,Flat", recall=1.0, sample=2000)
-    search = find_neighbors(x, y, options, tmp_path)
-    assert search.about["of_b"]["factory"] == "IVF16,Flat"
-    assert [tuned.recall for tuned in search.tuned] == [1.0, 1.0]
-    found = mine(x, y, options)
-    assert set(zip(found.row_a, found.row_b, strict=True)) == set(zip(exact.row_a, exact.row_b, strict=True))
-    assert len(mine(x[:0], y, options)) == 0
+        build_index(tmp_path / "y", y, form("HNSW16"))
 
 
 def test_fingerprint_sees_shape_type_and_values():

@@ -2,11 +2,11 @@ import mining_reference as reference
 import numpy as np
 import pytest
 import torch
+from exact_search import mutual_neighbors, self_neighbors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.search import tiles as module
-from pipeline.search.neighbors import mutual_neighbors, self_neighbors
 from pipeline.search.vectors import VectorError
 
 MEMORY = 8 << 20
@@ -137,10 +137,10 @@ def test_an_empty_side_has_no_neighbours(n, m):
 def test_progress_adds_up_to_the_rows():
     done = []
     x = np.ones((500, 4), np.float16)
-    mutual_neighbors(x, x, 2, 1 << 16, "cpu", lambda count=1, note="": done.append(count))
+    mutual_neighbors(x, x, 2, 1 << 16, "cpu", advance=lambda count=1, note="": done.append(count))
     assert sum(done) == 500
     done.clear()
-    self_neighbors(x, 2, 1 << 16, "cpu", lambda count=1, note="": done.append(count))
+    self_neighbors(x, 2, 1 << 16, "cpu", advance=lambda count=1, note="": done.append(count))
     assert sum(done) == 500
 
 

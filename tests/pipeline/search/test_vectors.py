@@ -4,7 +4,6 @@ import torch
 
 from pipeline.search.vectors import (
     PickedVectors,
-    StackedVectors,
     VectorError,
     check_same_model,
     gathered,
@@ -28,24 +27,11 @@ class OnlySlices:
 X = np.arange(1, 61, dtype=np.float16).reshape(20, 3)
 
 
-@pytest.mark.parametrize("cuts", [[], [7], [0, 7, 7, 20]])
-def test_stacked_parts_are_one_matrix(cuts):
-    stacked = StackedVectors(np.split(X, cuts))
-    assert (len(stacked), stacked.shape, stacked.dtype) == (20, (20, 3), np.float16)
-    for start, stop in [(0, 20), (3, 9), (7, 7), (6, 8), (19, 40), (20, 20)]:
-        assert np.array_equal(stacked[start:stop], X[start:stop])
+def test_rows_of_a_source_that_only_slices_come_in_the_order_given():
     rows = np.array([19, 0, 7, 6, 7])
-    for source in (stacked, X, OnlySlices(X)):
+    for source in (X, OnlySlices(X), PickedVectors(X, np.arange(20))):
         assert np.array_equal(gathered_rows(source, rows), X[rows])
         assert gathered_rows(source, rows[:0]).shape == (0, 3)
-
-
-def test_stacked_parts_must_be_alike():
-    with pytest.raises(VectorError, match="expected one kind"):
-        StackedVectors([np.ones((1, 3), np.float16), np.ones((1, 4), np.float16)])
-    with pytest.raises(ValueError, match="step 1"):
-        StackedVectors([X])[::2]
-    assert StackedVectors([], 5).shape == (0, 5)
 
 
 def test_normalised_rows_have_length_one():

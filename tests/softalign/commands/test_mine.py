@@ -49,7 +49,7 @@ def test_mine(here: Path, model: Path):
     )
     assert code == 0
     assert "a.en (en)\t40 rows, 40 different sentences" in lines
-    assert "search\texact" in lines
+    assert "search\tfaiss, exact, of_b.factory Flat, of_a.factory Flat" in lines
     table = pq.read_table("p.parquet")
     assert f"pairs\t{len(table)} found, {len(table)} written" in lines
     assert table.column("file_a")[0].as_py() == "a.en"
@@ -144,7 +144,7 @@ def test_documents(here: Path, model: Path):
     assert all(row["row_a"] % 4 == (39 - row["row_b"]) % 4 for row in rows)
     code, lines, _ = softalign(*words, "--within", "corpus")
     assert code == 0
-    assert "search\texact" in lines
+    assert "search\tfaiss, exact, of_b.factory Flat, of_a.factory Flat" in lines
 
 
 FILES = ("--src", "a.en", "--trg", "b.fr")

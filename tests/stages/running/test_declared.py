@@ -412,6 +412,7 @@ NO_FILES = {
     *(f"prepare.decontaminate.benchmarks.{key}" for key in ("name", "columns", "encoding")),
     *("prepare.heldout.near", "prepare.clean.length_ratios", "teacher.revision", "teacher.prefix", "teacher.sha256"),
     *("student.revision", "student.prefix", "neighborhoods.index", "mine.index", "compute.ray_address"),
+    *("neighborhoods.search", "mine.search"),
     *(f"evaluate.{kind}.{key}" for kind in ("benchmarks", "peers") for key in ("name", "languages")),
     *("evaluate.peers.revision", "evaluate.peers.prefix"),
 }

@@ -366,10 +366,8 @@ def test_copies_and_threshold(tmp_path, work, encoder):
 
 def test_an_approximate_search_says_what_it_cost(tmp_path, work, encoder):
     inputs = both(tmp_path, [sentence(number) for number in range(300)], translated(range(300)))
-    result = mine_files(
-        inputs, encoder, Mine(keep=KEEP, search="approximate"), PairOutputs((tmp_path / "p.parquet",)), work
-    )
-    assert result.search["search"] == "approximate"
+    result = mine_files(inputs, encoder, Mine(keep=KEEP, index="HNSW16"), PairOutputs((tmp_path / "p.parquet",)), work)
+    assert (result.search["search"], result.search["exact"]) == ("faiss", False)
     assert 0.9 <= result.search["cost"]["recall_pairs"] <= 1
     made_by = json.loads(pq.read_schema(tmp_path / "p.parquet").metadata[b"softalign"])
     assert made_by["search"] == result.search
@@ -459,7 +457,7 @@ def test_documents_keep_pairs_inside_and_a_sentence_is_one_in_each(tmp_path, wor
     assert result.control.kind == "documents"
     whole = mine_files(inputs, static, Mine(keep=KEEP), outputs, work, judges=Judges(documents=documents))
     assert whole.control.kind == "documents"  # names are known: they shuffle, but do not restrict
-    assert whole.search == {"search": "exact"}
+    assert (whole.search["search"], whole.search["exact"]) == ("faiss", True)
 
 
 def test_known_pairs_are_planted_among_sentences_that_stand_in_several_documents(tmp_path, work, static):

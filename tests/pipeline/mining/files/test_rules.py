@@ -43,7 +43,7 @@ def pairs_of(path: Path) -> set[tuple[str, str]]:
     return set(zip(table.column("text_a").to_pylist(), table.column("text_b").to_pylist(), strict=True))
 
 
-@pytest.mark.parametrize("options", [{}, {"search": "approximate"}, {"search": "approximate", "index": "Flat"}])
+@pytest.mark.parametrize("options", [{}, {"search": "exact"}, {"search": "approximate", "index": "IVF1,Flat"}])
 def test_untranslated_sentences_and_numbers_are_not_mined(tmp_path: Path, encoder, options: dict[str, str]):
     numbers = [str(n) for n in range(1000, 1010)]
     inputs = sides(tmp_path, EN + numbers, FR + EN[:20] + numbers)

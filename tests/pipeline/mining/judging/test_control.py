@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from exact_search import mutual_neighbors
 
 from pipeline.config.mine import Mine
 from pipeline.mining.documents import restrict
@@ -14,7 +15,6 @@ from pipeline.mining.judging.control import (
     without_pairs,
 )
 from pipeline.mining.mine import mine, mine_neighbors
-from pipeline.search.neighbors import mutual_neighbors
 
 MEMORY = 1 << 26
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from exact_search import mutual_neighbors
 
 from pipeline.config.mine import Mine
 from pipeline.mining.judging.control import ControlError
@@ -7,7 +8,6 @@ from pipeline.mining.judging.planted import Planted, choose_planted, estimate_th
 from pipeline.mining.judging.threshold import tune
 from pipeline.mining.mine import mine, mine_neighbors
 from pipeline.mining.retrieval import Candidates
-from pipeline.search.neighbors import mutual_neighbors
 
 MEMORY = 1 << 26
 
