@@ -199,7 +199,7 @@ def test_factory_by_size_and_memory():
     assert choose_factory(10_000, 384, BIG) == "Flat"
     assert choose_factory(1_000_000, 384, BIG) == "IVF2048,PQ192x4fs"
     assert choose_factory(11_000_000, 384, BIG) == "IVF4096,PQ128x4fs"
-    assert choose_factory(50_000_000, 384, BIG)== "OPQ64,IVF16384,PQ64"
+    assert choose_factory(50_000_000, 384, BIG) == "OPQ64,IVF16384,PQ64"
     assert choose_factory(400_000_000, 384, 1 << 40).startswith("IVF32768_HNSW32,PQ192x4fs")
     assert choose_factory(5_000_000, 100, 1 << 20).startswith("OPQ4,")
     assert choose_factory(20_000, 7, BIG) == "OPQ1,IVF256,PQ1"
