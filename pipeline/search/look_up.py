@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import faiss
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipeline.compute.work import Count
 from pipeline.ground.arrays import Rows
@@ -47,14 +48,31 @@ class FlatSearch:
     memory_bytes: int
 
     def search(self, queries: torch.Tensor, k: int) -> Found:
-        """The k best of all vectors."""
+        """The k best of all vectors, ties to the lower row."""
         similarity, row = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         step = max(1, self.memory_bytes // (16 * self.vectors.shape[1]))
         for start in range(0, len(self.vectors), step):
             block = normalised(self.vectors, start, min(start + step, len(self.vectors)), self.side, CPU).numpy()
-            better, place = knn(queries.numpy(), block, min(k, len(block)))
+            better, place = self._of_block(queries.numpy(), block, k)
             similarity, row = ordered(np.hstack([similarity, better]), np.hstack([row, place + start]), k)
         return ordered(similarity, row, k)
+
+    def _of_block(self, queries: NDArray[np.float32], block: NDArray[np.float32], k: int) -> Found:
+        """The k best of a block.
+
+        Of vectors that are as near as the k-th FAISS keeps any. Where one more than k shows that there are such (copies of
+        a vector), these rows' similarities are all sorted, lower rows first.
+        """
+        similarity, place = knn(queries, block, min(k + 1, len(block)))
+        if len(block) > k:
+            tied = np.flatnonzero(similarity[:, k - 1] == similarity[:, k])
+            step = max(1, self.memory_bytes // (16 * len(block)))
+            for start in range(0, len(tied), step):
+                lines = tied[start : start + step]
+                scores = queries[lines] @ block.T
+                order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+                similarity[lines, :k], place[lines, :k] = np.take_along_axis(scores, order, axis=1), order
+        return similarity[:, :k], place[:, :k]
 
 
 @lru_cache(maxsize=1)

@@ -25,7 +25,12 @@ from pipeline.search.tiles import pick_device
 from pipeline.search.vectors import VectorSource, check_matrix, check_pair
 from pipeline.search.workers import worth_workers
 
-BACKENDS = Registry("search backend", "pipeline.search.backends", SearchBackend, "softalign.search_backends")
+BACKENDS = Registry(
+    "search backend",
+    "pipeline.search.backends",
+    SearchBackend,  # type: ignore[type-abstract]  # what is found derives from it
+    "softalign.search_backends",
+)
 
 FLAT_PAIRS = 10_000 * 10_000
 EXACT_PAIRS = 100_000 * 100_000

@@ -53,7 +53,7 @@ def tune_effort(
         index.effort = effort
         share, error = neighbor_recalls(exact, search_rows(index, asked, rows, job.k, copies)[0])
         shares[effort] = share
-        return share - CONFIDENCE * error * left**0.5
+        return float(share - CONFIDENCE * error * left**0.5)
 
     most = index.most_effort
     if most == 0:

@@ -97,7 +97,8 @@ def _looking_up(
         def look_up(of_a: bool) -> _Direction:
             queries, others, copies = sides.turned(of_a)
             form = _form(others, job)
-            kept, about, tuned = None, {"factory": form.factory}, None
+            kept, tuned = None, None
+            about: dict[str, Any] = {"factory": form.factory}
             if form.factory != "Flat" and len(others):
                 fillers = None if job.workers is None else Fillers(workers, not of_a, wanted)
                 index = ensure_index(root, others, form, fillers)

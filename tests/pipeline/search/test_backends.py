@@ -67,6 +67,18 @@ def test_the_neighbours_are_those_of_the_whole_matrix(job: SearchJob):
     json.dumps(found.about)
 
 
+def test_ties_of_an_exact_search_go_to_the_lower_row(job: SearchJob):
+    """Cosines of vectors of ±1 are sixteenths: many ties, and no rounding."""
+    generator = np.random.default_rng(3)
+    x, y = (generator.choice([-1.0, 1.0], size=(rows, 16)).astype(np.float16) for rows in (300, 400))
+    y[200:230] = y[0]
+    found = search(x, y, job)
+    if found.about["exact"]:
+        cosines = reference.cosines(x, y)
+        assert found.neighbors.forward_row.tolist() == reference.top(cosines, 4)
+        assert found.neighbors.backward_row.tolist() == reference.top(cosines.T, 4)
+
+
 def test_copies_are_never_neighbours(job: SearchJob):
     x, y = sides(400, 300)
     y[:50] = x[:50]
@@ -207,6 +219,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchJob:
 
 CONTRACT: list[Callable[[SearchJob], None]] = [
     test_the_neighbours_are_those_of_the_whole_matrix,
+    test_ties_of_an_exact_search_go_to_the_lower_row,
     test_copies_are_never_neighbours,
     test_a_set_in_itself_has_the_others_as_neighbours,
     test_the_pairs_are_those_of_exact_search,
