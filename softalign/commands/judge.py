@@ -79,12 +79,15 @@ def use(
     with reported_errors(debug):
         from pipeline.console.errors import UserError
         from pipeline.inspecting.view import View
-        from pipeline.mining.judging.people import RIGHT, use_answers
+        from pipeline.mining.judging.answers import read_judgements
+        from pipeline.mining.judging.people import RIGHT, open_pairs, use_answers
         from softalign.interface.console import show
 
         if partly not in RIGHT:
             raise UserError(f"--partly: found {partly!r}; expected yes or no")
-        found = use_answers(pairs, answers, partly)
+        given = {file: read_judgements(file) for file in answers}
+        opened = open_pairs(pairs, given[answers[0]].sample.set)
+        found = use_answers(opened, given, partly)
         place = found.curve.choose(precision)
         show(View(str(pairs), tuple(_facts(found, precision, place)), tuple(_tables(found))))
         if write is not None and place is not None:
