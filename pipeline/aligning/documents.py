@@ -78,7 +78,9 @@ def paired_files(a: Path, b: Path, languages: tuple[str, str], allow_missing: bo
     """
     if a.is_dir() != b.is_dir():
         folder, file = (a, b) if a.is_dir() else (b, a)
-        raise UserError(f"--src and --trg: {folder} is a folder and {file} is a file; expected two of a kind")
+        raise UserError(
+            f"{folder} is a folder and {file} is a file; expected two documents, or two folders of documents"
+        )
     if not a.is_dir():
         return [DocumentPair(a.name, a, b)], 0
     sides = [_named(folder, language) for folder, language in zip((a, b), languages, strict=True)]
@@ -88,11 +90,11 @@ def paired_files(a: Path, b: Path, languages: tuple[str, str], allow_missing: bo
         folder, file = min(lacking, key=lambda found: str(found[1]))
         raise UserError(
             f"{file}: has no counterpart of this name in {folder} ({len(lacking):,} such files on both sides); expected "
-            "documents of the same names, or --allow-missing, which leaves them out"
+            "documents of the same names, or leave those out (--allow-missing; of a corpus, align.allow_missing: true)"
         )
     pairs = [DocumentPair(name, sides[0][name], sides[1][name]) for name in sorted(sides[0].keys() & sides[1].keys())]
     if not pairs:
-        raise UserError(f"--src and --trg: {a} and {b} have no document of the same name")
+        raise UserError(f"{a} and {b} have no document of the same name")
     return pairs, len(lacking)
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -51,11 +52,13 @@ class Reading:
         languages: of both sides.
         encoding: of the text.
         splits: what makes sentences of paragraphs, for each side; None: a line is a sentence.
+        root: the folder that the pairs' provenance is relative to.
     """
 
     languages: tuple[str, str]
     encoding: str = "utf-8"
     splits: tuple[Split, Split] | None = None
+    root: Path = Path()
 
     def read(self, pair: DocumentPair) -> tuple[Document, Document]:
         """Both documents of a pair.
@@ -145,6 +148,19 @@ class AlignedFiles:
     quality: LadderQuality | None
     files: list[Path]
 
+    def as_dict(self) -> dict[str, Any]:
+        """What was read and found, for metrics."""
+        counts = self.counts
+        return {
+            "documents": counts.documents,
+            "left_out": counts.left_out,
+            "sentences": list(counts.sentences),
+            "empty": counts.empty,
+            "unreadable": counts.unreadable,
+            "pairs": self.found,
+            "shapes": {f"{a}-{b}": count for (a, b), count in sorted(counts.shapes.items())},
+        }
+
 
 @dataclass(frozen=True)
 class BlockEmbedder:
@@ -203,7 +219,7 @@ def align_files(
                     write_sentences(path, reading.languages, a, b)
             if true is not None:
                 quality = ladder_quality(rungs, true)
-            writer.write_table(aligned_table(pair, a, b, alignment))
+            writer.write_table(aligned_table(pair, a, b, alignment, reading.root))
             scores.append(alignment.score[alignment.paired])
     for line in counts.notes.lines():
         log.warning("%s", line)

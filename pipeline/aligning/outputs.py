@@ -106,8 +106,8 @@ def write_sentences(ladder: Path, languages: tuple[str, str], a: Document, b: Do
         write_text(ladder.with_name(f"{ladder.name}.{name}"), text)
 
 
-def aligned_table(pair: DocumentPair, a: Document, b: Document, alignment: Alignment) -> pa.Table:
-    """The alignments of both sides' sentences, as rows of `ALIGNED`."""
+def aligned_table(pair: DocumentPair, a: Document, b: Document, alignment: Alignment, root: Path = Path()) -> pa.Table:
+    """The alignments of both sides' sentences, as rows of `ALIGNED`; files that lie in ``root`` are named from there."""
     paired = np.flatnonzero(alignment.paired)
     columns: dict[str, Any] = {
         name: getattr(alignment, name)[paired].astype(np.float32) for name in ("score", "cosine", "mean_a", "mean_b")
@@ -117,7 +117,8 @@ def aligned_table(pair: DocumentPair, a: Document, b: Document, alignment: Align
     for side, (suffix, document) in enumerate((("a", a), ("b", b))):
         first, last = starts[:, side].tolist(), ends[:, side].tolist()
         columns[f"text_{suffix}"] = [join(document.sentences[i:j]) for i, j in zip(first, last, strict=True)]
-        columns[f"file_{suffix}"] = [str(document.path)] * len(paired)
+        path = document.path.relative_to(root) if document.path.is_relative_to(root) else document.path
+        columns[f"file_{suffix}"] = [path.as_posix()] * len(paired)
         columns[f"line_{suffix}"] = [document.lines[i] for i in first]
         columns[f"sentences_{suffix}"] = (ends - starts)[:, side].astype(np.int32)
     return pa.table(columns).select(ALIGNED.names).cast(ALIGNED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -17,6 +18,9 @@ from pipeline.config.base import (
 
 PLACEHOLDERS = ("__NULL__", "[NULL]", "<NULL>", "NULL", "null", "\\N", "N/A", "#N/A", "<NA>", "NaN", "nan")
 """What wide files, database dumps and data frames write for nothing."""
+
+ALIGNED = PurePosixPath("data/aligned")
+"""The folder of a project in which the stage align leaves the alignments of corpora of documents."""
 
 Mark = Literal[
     "untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate", "unapproved", "machine"
@@ -41,6 +45,7 @@ Format = Literal[
     "huggingface",
     "node-docs",
     "text",
+    "documents",
 ]
 
 
@@ -60,6 +65,44 @@ def check_delimiter(delimiter: str | None, format_name: str) -> None:
         raise ValueError(f"delimiter: found {delimiter!r}, expected one character that is no quote; tsv takes several")
 
 
+class AlignDocuments(Section):
+    """How the documents of a corpus are aligned, sentence by sentence (stage align).
+
+    Attributes:
+        model: an encoder that knows both languages: a hub name, a folder, or ``package:NAME/SUBFOLDER``.
+        revision: the hub revision (branch, tag or commit).
+        prefix: put before every text (mE5 wants ``"query: "``); null: the prompt of ``prompt_name``.
+        prompt_name: one of the model's own prompts, by its name; null: its default prompt, if it has one.
+        pooling: how token vectors become one; ``auto`` reads the model's own configuration.
+        max_length: tokens kept of a text; null: as many as the model says.
+        dtype: the precision that it runs in.
+        split: lines are paragraphs, and are split into sentences.
+        allow_missing: leave out documents that only one side has, instead of stopping.
+        most: sentences of a side that may stand in one alignment.
+        quantile: what a sentence without a counterpart costs: this quantile of the costs of random pairs.
+        reach: how far from the coarser path a finer one may lie, in sentences.
+    """
+
+    model: str
+    revision: str | None = None
+    prefix: str | None = None
+    prompt_name: str | None = None
+    pooling: Literal["auto", "mean", "cls", "last"] = "auto"
+    max_length: Annotated[int, Field(ge=4)] | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    split: bool = False
+    allow_missing: bool = False
+    most: Annotated[int, Field(ge=1, le=10)] = 4
+    quantile: Share = 0.2
+    reach: Annotated[int, Field(ge=3)] = 10
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> Self:
+        if self.prefix is not None and self.prompt_name is not None:
+            raise ValueError("give 'prefix' or 'prompt_name', not both")
+        return self
+
+
 class Corpus(Section):
     """A source of parallel text.
 
@@ -69,7 +112,8 @@ class Corpus(Section):
         path: a file, folder or glob, relative to params.yaml. ``{a}`` and ``{b}`` stand for a pair's languages in whatever
             order and spelling the files have them, ``{lang}`` for one of them. For formats with a file per language the path
             is a template that holds ``{lang}``.
-        files: instead of a path, the file of each language (``moses``), whatever their names.
+        files: instead of a path, the file of each language (``moses``), whatever their names; or the document of each of two
+            languages, or a folder of documents (``documents``).
         package: instead of a path, an installed Python package whose files are read (``node-docs``).
         dataset: instead of a path, the name of a dataset on the Hugging Face hub (``huggingface``).
         revision: of ``dataset``: a branch, tag or commit.
@@ -80,6 +124,7 @@ class Corpus(Section):
         delimiter: what is between the columns of TSV (``" ||| "``; a tab if not given) and CSV (one character; a comma).
         score: for Parquet, Arrow and TSV, the column (name, or number from 0) of each pair's score, as ``softalign align``,
             ``mine`` and ``score`` write it.
+        align: how documents are aligned, and with which model (``documents``).
         min_score: pairs whose score is lower, or NaN, are rejected (``low-score``).
         rename: the corpus' own language codes (in file names, columns and documents) and the project's languages that they
             mean there: ``{sr: sr-Latn, jp: ja}``.
@@ -104,6 +149,7 @@ class Corpus(Section):
     delimiter: str | None = None
     score: str | int | None = None
     min_score: float | None = None
+    align: AlignDocuments | None = None
     rename: dict[str, Language] = {}
     leave_out: list[Mark] = list(LEFT_OUT)
     heldout: bool = True
@@ -114,7 +160,12 @@ class Corpus(Section):
     def _one_place(self) -> Self:
         if sum(place is not None for place in (self.path, self.files or None, self.package, self.dataset)) != 1:
             raise ValueError("give exactly one of 'path', 'files', 'package' and 'dataset'")
-        if self.files and (self.format != "moses" or len(self.files) < 2):
+        if (self.format == "documents") != (self.align is not None):
+            raise ValueError("format 'documents' needs 'align' (with a 'model'), which is only for it")
+        if self.format == "documents":
+            if len(self.files) != 2:
+                raise ValueError("format 'documents' needs 'files', with the documents of two languages")
+        elif self.files and (self.format != "moses" or len(self.files) < 2):
             raise ValueError("'files' names the files of two or more languages, and is only for the format moses")
         if self.package is not None and self.format != "node-docs":
             raise ValueError("'package' is only for the format node-docs")
@@ -125,7 +176,10 @@ class Corpus(Section):
         if self.format == "text":
             raise ValueError("format 'text' is one-sided; for two aligned files use 'moses'")
         check_delimiter(self.delimiter, self.format)
-        if (self.score is None) != (self.min_score is None):
+        if self.format == "documents":
+            if self.score is not None:
+                raise ValueError("'score' names a column; of aligned documents every pair has one")
+        elif (self.score is None) != (self.min_score is None):
             raise ValueError("'score' names a column and 'min_score' the least score in it; give both or neither")
         if self.score is not None and self.format not in {"tsv", "parquet", "arrow"}:
             raise ValueError(f"'score' is only for the formats tsv, parquet and arrow, not {self.format}")
@@ -160,7 +214,7 @@ class TextFile(Section):
     @model_validator(mode="after")
     def _one_sided(self) -> Self:
         check_delimiter(self.delimiter, self.format)
-        if self.format in {"moses", "po", "node-docs"}:
+        if self.format in {"moses", "po", "node-docs", "documents"}:
             raise ValueError(
                 f"format {self.format!r} is for parallel text; for one side of it use another, such as 'text'"
             )

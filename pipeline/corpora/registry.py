@@ -9,6 +9,7 @@ from pipeline.config.prepare import Corpus, TextFile
 from pipeline.console.errors import UserError
 from pipeline.corpora.base import Reader, ReadRequest
 from pipeline.corpora.columnar import ColumnarReader
+from pipeline.corpora.documents import DocumentsReader
 from pipeline.corpora.huggingface import HuggingFaceReader
 from pipeline.corpora.jsonl import JsonLinesReader
 from pipeline.corpora.moses import MosesReader
@@ -36,6 +37,7 @@ READERS: dict[str, Reader] = {
     "huggingface": HuggingFaceReader(),
     "node-docs": NodeDocsReader(),
     "text": TextReader(),
+    "documents": DocumentsReader(),
 }
 
 

@@ -32,6 +32,7 @@ class ModelOptions:
         dtype: of a transformer's weights.
         batch_tokens: tokens that go through the model at once.
         store: see `resolve_model`.
+        key: what names the model, for messages.
     """
 
     model: str
@@ -43,6 +44,7 @@ class ModelOptions:
     batch_tokens: int = 16_384
     prompt_name: str | None = None
     store: Path | None = None
+    key: str = "--model"
 
 
 def open_model(options: ModelOptions, root: Path) -> ModelEncoder:
@@ -55,7 +57,7 @@ def open_model(options: ModelOptions, root: Path) -> ModelEncoder:
     Raises:
         UserError: if it can't be found, loaded, or reproduced, or if ``max_length`` is more than it has positions for.
     """
-    source = resolve_model("--model", options.model, options.revision, root, store=options.store)
+    source = resolve_model(options.key, options.model, options.revision, root, store=options.store)
     layout = read_layout(source.path)
     length = own_length(source.path, layout.static) if options.max_length is None else options.max_length
     if not layout.static and (most := positions(source.path)) is not None and length > most:

@@ -12,8 +12,10 @@ from softalign.interface.text_options import (
     EncodingOption,
     LanguagesOption,
     MaxLengthOption,
+    ModelOption,
     PoolingOption,
     PrefixOption,
+    PromptNameOption,
     RevisionOption,
 )
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 
 def align(
-    model: Annotated[str, typer.Option("--model", help="A sentence-transformers folder, or a name on the hub.")],
+    ctx: typer.Context,
+    model: ModelOption = None,
     src: Annotated[
         Path | None, typer.Option("--src", help="A document of the first language, or a folder of them.")
     ] = None,
@@ -54,6 +57,7 @@ def align(
     encoding: EncodingOption = "utf-8",
     revision: RevisionOption = None,
     prefix: PrefixOption = None,
+    prompt_name: PromptNameOption = None,
     max_length: MaxLengthOption = None,
     pooling: PoolingOption = "auto",
     dtype: DtypeOption = "float32",
@@ -71,14 +75,26 @@ def align(
     gold: Annotated[
         Path | None, typer.Option("--gold", help="A ladder of the true alignments, to measure against.")
     ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option("--project", help="Instead, the stage: the folder of params.yaml, whose documents are aligned."),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
 ) -> None:
     """Align documents and their translations, sentence by sentence, up to four to four.
 
-    softalign align --model models/student --src chapter.de --trg chapter.fr --out pairs.parquet --ladder chapter.ladder
+    By itself: softalign align --model models/student --src chapter.de --trg chapter.fr --out pairs.parquet. As a stage:
+    softalign align --project ., for the corpora of format documents in params.yaml.
     """
-    from stages.running.command import reported_errors
+    from stages.running.command import reported_errors, run_stage
 
+    given = {name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"}
+    alone = given - {"project", "debug"}
+    if project is not None and not alone:
+        from stages.align import run
+
+        run_stage("align", run, project, debug)
+        return
     with reported_errors(debug):
         from pipeline.aligning.align import AlignOptions
         from pipeline.aligning.documents import check_pairs
@@ -90,6 +106,13 @@ def align(
         from softalign.interface.console import show
         from softalign.interface.text_options import load_model, own_store, work_folder
 
+        if project is not None:
+            other = min(alone, key=list(ctx.params).index).replace("_", "-")
+            raise UserError(
+                f"--project aligns the documents of params.yaml, --{other} is for others; give one or the other"
+            )
+        if model is None:
+            raise UserError("--model is missing" if alone else "nothing to align: give --model, --src, --trg and --out")
         found, codes, missing = _documents(src, trg, pairs, languages, encoding, allow_missing)
         check_pairs(found, codes)
         if gold is not None and len(found) > 1:
@@ -98,7 +121,7 @@ def align(
         outputs.check(found, codes)
         splits = (splitter(codes[0]), splitter(codes[1])) if split else None
         options = AlignOptions(most, quantile, reach, seed)
-        encoder = load_model(model, revision, prefix, max_length, pooling, dtype)
+        encoder = load_model(model, revision, prefix, max_length, pooling, dtype, prompt_name)
         with work_folder(outputs.first) as work:
             embedder = BlockEmbedder(as_model(model, encoder), own_store())
             result = align_files(found, Reading(codes, encoding, splits), embedder, options, outputs, work, gold)

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.prepare import ALIGNED
 from pipeline.ground.hashing import identity_hash
 from pipeline.store.remote import cache_folder, is_url
 
@@ -52,6 +53,11 @@ class Layout:
     def rejects(self) -> Path:
         """What prepare left out, and why: a folder per corpus (prepare)."""
         return self.root / "data" / "rejects"
+
+    @property
+    def aligned(self) -> Path:
+        """Alignments of corpora of documents, a Parquet file a corpus (align)."""
+        return self.root / ALIGNED
 
     @property
     def tokens(self) -> Path:
@@ -136,7 +142,8 @@ class Layout:
     def written(self) -> tuple[Path, ...]:
         """All that stages write or keep, but for a store elsewhere."""
         data = (
-            *(self.sentences, self.pairs, self.monolingual, self.heldout, self.rejects, self.tokens, self.tokenizer),
+            *(self.aligned, self.sentences, self.pairs, self.monolingual, self.heldout, self.rejects),
+            *(self.tokens, self.tokenizer),
             *(self.teacher, self.neighborhoods, self.checkpoints, self.embeddings, self.mined, self.evaluation),
             *(self.cost("").parent, self.lock("").parent, self.root / "data" / "store"),
         )
