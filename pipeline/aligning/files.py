@@ -252,8 +252,9 @@ def _aligned(
                 embedded = embedder.vectors([document for _, *both in held for document in both], options.most)
                 for named, one, other in held:
                     x, y = (block_vectors(side.sentences, embedded, options.most) for side in (one, other))
-                    alignment = align(x, y, options)
-                    counts.aligned(named, alignment, align(x, backwards(y), options))
+                    alignment = align(x, y, options, (one.sizes, other.sizes))
+                    control = align(x, backwards(y), options, (one.sizes, other.sizes[::-1]))
+                    counts.aligned(named, alignment, control)
                     yield named, one, other, alignment
                     advance(1)
                 held, blocks = [], 0

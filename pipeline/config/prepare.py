@@ -81,6 +81,7 @@ class AlignDocuments(Section):
         most: sentences of a side that may stand in one alignment.
         quantile: what a sentence without a counterpart costs: this quantile of the costs of random pairs.
         reach: how far from the coarser path a finer one may lie, in sentences.
+        lengths: how much the texts' lengths count; 0: not at all.
     """
 
     model: str
@@ -95,6 +96,7 @@ class AlignDocuments(Section):
     most: Annotated[int, Field(ge=1, le=10)] = 4
     quantile: Share = 0.2
     reach: Annotated[int, Field(ge=3)] = 10
+    lengths: Annotated[float, Field(ge=0)] = 0.15
 
     @model_validator(mode="after")
     def _one_prompt(self) -> Self:

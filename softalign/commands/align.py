@@ -71,7 +71,10 @@ def align(
     reach: Annotated[
         int, typer.Option("--reach", min=3, help="How far from the coarser path a finer one may lie, in sentences.")
     ] = 10,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random pairs that --quantile is of.")] = 0,
+    lengths: Annotated[
+        float, typer.Option("--lengths", min=0.0, help="How much unlike lengths count against a pair; 0: not at all.")
+    ] = 0.15,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the random pairs that --quantile is of.")] = 0,
     gold: Annotated[
         Path | None, typer.Option("--gold", help="A ladder of the true alignments, to measure against.")
     ] = None,
@@ -120,7 +123,7 @@ def align(
         outputs = AlignOutputs(tuple(out or ()), moses, ladder, threshold)
         outputs.check(found, codes)
         splits = (splitter(codes[0]), splitter(codes[1])) if split else None
-        options = AlignOptions(most, quantile, reach, seed)
+        options = AlignOptions(most, quantile, reach, lengths, seed)
         encoder = load_model(model, revision, prefix, max_length, pooling, dtype, prompt_name)
         with work_folder(outputs.first) as work:
             embedder = BlockEmbedder(as_model(model, encoder), own_store())
