@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.aligning.costs import Costs, Lengths, distance
+from pipeline.aligning.costs import Costs, Lengths, distance, links
 from pipeline.ground.arrays import Floats, Rows
 
 Move = tuple[int, int]
@@ -121,7 +121,7 @@ def _step_costs(
         possible = inside & (row >= p) & (column >= q)
         i, j = last_a[possible], last_b[possible]
         away = distance(cosine[p - 1, i - a0, q - 1, j - b0], costs.mean_x[p - 1, i], costs.mean_y[q - 1, j])
-        cost = p * q * (away + TIE)
+        cost = links(p, q) * (away + TIE)
         found[:, place][possible] = cost if lengths is None else cost + lengths.cost(i, j, p, q)
     return found
 

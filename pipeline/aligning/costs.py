@@ -2,12 +2,14 @@ r"""What it costs to align two blocks of sentences (Thompson and Koehn, 2019, *V
 
 For a block x of :math:`|x|` sentences on side a and a block y of :math:`|y|` on side b, with L2-normalised vectors,
 
-.. math:: c(x, y) = |x|\,|y|\,\frac{2\,(1 - \cos(x, y))}{\delta_b(x) + \delta_a(y)}, \qquad
-          \delta_b(x) = \operatorname{mean}_{y'}\,(1 - \cos(x, y'))
+.. math:: c(x, y) = L(|x|, |y|)\,\frac{2\,(1 - \cos(x, y))}{\delta_b(x) + \delta_a(y)}, \qquad
+          \delta_b(x) = \operatorname{mean}_{y'}\,(1 - \cos(x, y')), \qquad L(p, q) = \frac{p q + (p + q - 1)}{2}
 
 where y' are blocks of side b: a distance of 1 is that of any two blocks of these documents, whatever the model's cosines are
-like. The factor :math:`|x|\,|y|` makes one large alignment cost as much as the small ones it could be taken apart into, if it
-is no better. The authors draw the y' at random; but the mean cosine with any vectors is the cosine with their mean, so all
+like. The factor L makes one large alignment cost as much as the small ones it could be taken apart into, if it is no better.
+The authors' is :math:`p q`: every sentence belongs to every one of the other side. But where sentences are only cut at other
+places, in order, an alignment links :math:`p + q - 1` pairs of sentences; L is the mean of both.
+The authors draw the y' at random; but the mean cosine with any vectors is the cosine with their mean, so all
 blocks of the other side serve at once, at no more cost, and nothing is drawn.
 
 To it comes how unlike the lengths are (Gale and Church, 1993): where half a sentence has gone into the next one, the joined
@@ -156,6 +158,15 @@ class Costs:
         )
         aside = 1 / max(n, m)
         return float(np.quantile(costs, aside + (1 - aside) * quantile))
+
+
+def links(p: int, q: int) -> float:
+    """How many pairs of sentences an alignment of p with q sentences links; see the module.
+
+    >>> links(1, 1), links(1, 3), links(2, 2)
+    (1.0, 3.0, 3.5)
+    """
+    return (p * q + p + q - 1) / 2
 
 
 def distance(cosine: Floats, mean_x: NDArray[np.floating], mean_y: NDArray[np.floating]) -> Floats:

@@ -19,12 +19,12 @@ from pipeline.aligning.align import Alignment
 from pipeline.aligning.blocks import join
 from pipeline.aligning.documents import Document, DocumentPair
 from pipeline.aligning.ladder import Rung, write_ladder
-from pipeline.artifacts.shards import METADATA_KEY
+from pipeline.artifacts.parquet import sealed_metadata
 from pipeline.artifacts.table_rows import take_rows
 from pipeline.console.errors import UserError
 from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.ground.atomic import atomic_file, write_text
-from pipeline.ground.hashing import canonical_json
+from pipeline.ground.file_checksum import seal
 from pipeline.mining.outputs import OutputSide, one_line, write_moses, write_tmx, write_tsv
 from pipeline.mining.retrieval import Candidates
 from pipeline.text.rules import UNKNOWN
@@ -161,7 +161,9 @@ def write_pairs(
 
 
 def _write_parquet(path: Path, table: pa.Table, rows: Rows, made_by: Mapping[str, Any]) -> None:
-    schema = ALIGNED.with_metadata({METADATA_KEY: canonical_json(made_by).encode()})
-    with atomic_file(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for start in range(0, len(rows), CHUNK):
-            writer.write_table(take_rows(table, rows[start : start + CHUNK]).cast(schema))
+    schema = ALIGNED.with_metadata(sealed_metadata(made_by))
+    with atomic_file(path) as temporary:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for start in range(0, len(rows), CHUNK):
+                writer.write_table(take_rows(table, rows[start : start + CHUNK]).cast(schema))
+        seal(temporary)

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.artifacts.parquet import read_about
+from pipeline.artifacts.parquet import read_made_by
 from pipeline.config.prepare import ALIGNED
 from pipeline.console.errors import InputError
 from pipeline.corpora.base import Chunk, ReadRequest, Unit, complete, file_source, score_reasons
@@ -45,29 +45,17 @@ class DocumentsReader:
                 f"no such file; the documents of {request.name} are aligned by a stage of their own, before prepare: "
                 "softalign align --project . (docs/aligning.md has its lines for dvc.yaml)",
             )
-        source = file_source(path, name)
-        try:
-            lacking = [column for column in COLUMNS if column not in pq.read_schema(path).names]
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(name, f"is no Parquet file ({str(error).splitlines()[0][:150]})") from None
-        if lacking:
-            raise InputError(name, f"has no column {lacking[0]!r}; expected what the stage align writes")
         sides = [language for language, _ in request.files]
-        if (found := read_about(path).get("languages")) != sides:
-            raise InputError(name, f"has alignments of {found}, but the corpus' files are of {sides}; align it again")
-        return [Unit((source,), request.groups)]
+        read_made_by(path, {"kind": "aligned", "languages": sides})
+        return [Unit((file_source(path, name),), request.groups)]
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         source, (group,) = unit.sources[0], unit.groups
         swapped = group[0] != request.files[0][0]
-        try:
-            with source.open() as opened:
-                for batch in pq.ParquetFile(opened).iter_batches(BATCH_ROWS, columns=list(COLUMNS)):
-                    batch.validate(full=True)
-                    yield Chunk(group, _rows(batch, swapped, request.min_score))
-        except (pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(source.name, f"is damaged ({str(error).splitlines()[0][:150]}); align it again") from None
+        with source.open() as opened:
+            for batch in pq.ParquetFile(opened).iter_batches(BATCH_ROWS, columns=list(COLUMNS)):
+                yield Chunk(group, _rows(batch, swapped, request.min_score))
 
 
 def _rows(batch: pa.RecordBatch, swapped: bool, min_score: float) -> pl.DataFrame:

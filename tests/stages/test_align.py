@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from pipeline.aligning.outputs import ALIGNED
+from pipeline.artifacts.parquet import sealed_metadata
 from pipeline.encoders.load import save_encoder
 from pipeline.encoders.model import StaticModel
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
+from pipeline.ground.file_checksum import seal
 from softalign.cli import app
 
 run = CliRunner()
@@ -81,7 +85,7 @@ def test_documents_become_training_pairs_and_rejects(root: Path, model: Path, la
     assert stage("prepare")[0] == 0
     account = json.loads((root / "metrics/prepare.json").read_text())["corpora"]["books"]
     assert (account["read"], account["kept"], account["rejected"]) == (20, 19, {"low-score": 1})
-    (reject,) = pl.read_parquet(root / "data/rejects/books.parquet").to_dicts()
+    (reject,) = pl.read_csv(root / "data/rejects/books.tsv.zst", separator="\t").to_dicts()
     texts = {"fr": STRANGE, "en": LINES[4]}
     assert (reject["a"], reject["b"]) == (texts[languages[0]], texts[languages[1]])
     assert (reject["file"], reject["line"]) == (f"books/{languages[0]}/one.txt", 5)
@@ -145,30 +149,37 @@ def test_what_is_refused_in_one_line(
     assert said in output
 
 
-def write_aligned(root: Path, languages: list[str], **columns: Any) -> None:
-    table = {"score": [1.0], "text_a": ["x y"], "text_b": ["y x"], "document": ["one"]}
-    table |= {"file_a": ["f"], "line_a": [1], "file_b": ["g"], "line_b": [1]} | columns
-    about = json.dumps({"kind": "aligned", "languages": languages})
+def write_aligned(root: Path, languages: list[str], kind: str = "aligned") -> Path:
+    made_by = {"kind": kind, "languages": languages}
     (root / "data/aligned").mkdir(parents=True, exist_ok=True)
-    import pyarrow as pa
+    path = root / "data/aligned/books.parquet"
+    pq.write_table(ALIGNED.empty_table().replace_schema_metadata(sealed_metadata(made_by)), path)
+    seal(path)
+    return path
 
-    held = pa.table({name: values for name, values in table.items() if values is not None})
-    pq.write_table(held.replace_schema_metadata({"softalign": about}), root / "data/aligned/books.parquet")
+
+def damaged(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[8] ^= 1
+    path.write_bytes(content)
 
 
 @pytest.mark.parametrize(
-    ("languages", "columns", "said"),
+    ("languages", "kind", "change", "said"),
     [
-        (["de", "en"], {}, "has alignments of ['de', 'en'], but the corpus' files are of ['fr', 'en']; align it again"),
-        (["fr", "en"], {"score": None}, "has no column 'score'; expected what the stage align writes"),
-        (["fr", "en"], {"score": ["x"]}, "1 of 1 units could not be read"),
+        (["de", "en"], "aligned", None, 'its languages is ["de", "en"], expected ["fr", "en"]; run its stage again'),
+        (["fr", "en"], "mined", None, 'its kind is "mined", expected "aligned"; run its stage again'),
+        (["fr", "en"], "aligned", damaged, "data/aligned/books.parquet"),
+        (["fr", "en"], "aligned", lambda path: path.write_bytes(b"x"), "not a readable Parquet file"),
     ],
 )
 def test_an_aligned_file_that_is_none(
-    root: Path, model: Path, languages: list[str], columns: dict[str, Any], said: str
+    root: Path, model: Path, languages: list[str], kind: str, change: Callable[[Path], None] | None, said: str
 ):
     params(root, model)
-    write_aligned(root, languages, **columns)
+    path = write_aligned(root, languages, kind)
+    if change is not None:
+        change(path)
     code, output = stage("prepare")
     assert code != 0
     assert said in output

@@ -39,7 +39,7 @@ def slow_cost(costs: Costs, i: int, j: int, p: int, q: int) -> float:
     one, other = x[p - 1, i - 1], y[q - 1, j - 1]
     away_x = np.mean([1 - one @ vector for vector in every_y])
     away_y = np.mean([1 - other @ vector for vector in every_x])
-    return float(p * q * (2 * (1 - one @ other) / (away_x + away_y) + TIE))
+    return float((p * q + p + q - 1) / 2 * (2 * (1 - one @ other) / (away_x + away_y) + TIE))
 
 
 def slow_total(costs: Costs, moves: list[tuple[int, int]], gap: float) -> float:
