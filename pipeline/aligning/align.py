@@ -57,9 +57,9 @@ class Alignment:
     Attributes:
         nodes: where each begins, and where the last one ends [k + 1, 2]: alignment t has the sentences from
             ``nodes[t]`` to before ``nodes[t + 1]`` of both sides.
-        cosine: of the two blocks [k]; NaN where one is empty.
+        cosine: the cosine of the two blocks [k]; NaN where one is empty.
         mean_a: the mean cosine of side a's block with those of side b [k]; NaN as above.
-        mean_b: the same of side b's block [k].
+        mean_b: the mean cosine of side b's block with those of side a [k]; NaN as above.
     """
 
     nodes: Rows

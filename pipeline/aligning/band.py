@@ -53,7 +53,7 @@ def around(nodes: Rows, reach: int) -> Band:
     """The nodes at most ``reach`` columns from a path.
 
     Args:
-        nodes: of the path [k, 2], from (0, 0) to (n, m); between two of them it is straight.
+        nodes: the path's nodes [k, 2], from (0, 0) to (n, m); between two of them it is straight.
         reach: columns on either side.
     """
     total = nodes.sum(axis=1)

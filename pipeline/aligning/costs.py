@@ -76,7 +76,7 @@ class Lengths:
         Args:
             a: the bytes of each sentence of side a [n].
             b: the bytes of each sentence of side b [m].
-            weight: see `Lengths`.
+            weight: the factor of the negative logarithm.
             nodes: a path of alignments [k, 2]; the ratio is that of the text which it aligns, so that a chapter that one
                 side lacks doesn't count.
         """
@@ -109,7 +109,7 @@ class Costs:
         x: side a's blocks [sizes, n, d].
         y: side b's blocks [sizes, m, d].
         mean_x: the mean cosine of each block of side a with those of side b [sizes, n].
-        mean_y: the same of side b [sizes, m].
+        mean_y: the mean cosine of each block of side b with those of side a [sizes, m].
     """
 
     x: Blocks
@@ -144,7 +144,7 @@ class Costs:
 
         Args:
             quantile: 0-1.
-            seed: of the pairs that are drawn, where there are more than `SAMPLE`.
+            seed: the seed of the pairs that are drawn, where there are more than `SAMPLE`.
         """
         n, m = self.lengths
         if n * m <= SAMPLE:

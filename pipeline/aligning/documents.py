@@ -75,7 +75,7 @@ def paired_files(a: Path, b: Path, languages: tuple[str, str], allow_missing: bo
     Args:
         a: the first side's file or folder.
         b: the second side's.
-        languages: of both.
+        languages: the languages of both sides.
         allow_missing: leave out documents that only one side has.
 
     Returns:
@@ -187,7 +187,7 @@ def read_document(path: Path, encoding: str, split: Split | None) -> Document:
 
     Args:
         path: its file.
-        encoding: of the text, if no byte order mark says another.
+        encoding: the text's encoding, if no byte order mark says another.
         split: makes sentences of a line; None: a line is a sentence.
 
     Raises:

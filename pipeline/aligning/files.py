@@ -49,8 +49,8 @@ class Reading:
     """How documents are read.
 
     Attributes:
-        languages: of both sides.
-        encoding: of the text.
+        languages: the languages of both sides.
+        encoding: the text's encoding.
         splits: what makes sentences of paragraphs, for each side; None: a line is a sentence.
         root: the folder that the pairs' provenance is relative to.
     """
@@ -78,7 +78,7 @@ class AlignCounts:
     Attributes:
         documents: pairs that were aligned.
         left_out: pairs of which a side has no sentence.
-        sentences: of side a and of side b.
+        sentences: the sentences of side a and of side b.
         empty: lines without text, of both sides.
         unreadable: lines that could not be read, of both sides.
         shapes: how many alignments have so many sentences of side a and of side b.
@@ -136,7 +136,7 @@ class AlignedFiles:
         counts: what was read and found.
         found: alignments of sentences of both sides.
         written: those whose score is at least the threshold.
-        spread: of the scores of all that were found.
+        spread: the histogram of the scores of all that were found.
         quality: against a gold ladder, if there was one.
         files: what was written; of ladders in a folder, the folder.
     """
@@ -196,11 +196,11 @@ def align_files(
     """Align pairs of documents, and write what was found in the order of the pairs.
 
     Args:
-        pairs: which.
-        reading: how they are read.
+        pairs: the pairs of documents.
+        reading: the way in which they are read.
         embedder: the model.
-        options: how they are aligned.
-        outputs: where to; checked before.
+        options: the parameters of the search.
+        outputs: the files to write; checked before.
         work: a folder for temporary files.
         gold: a ladder of the only pair's true alignments, to measure against.
 

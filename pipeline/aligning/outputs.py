@@ -49,7 +49,7 @@ class AlignOutputs:
     Attributes:
         files: pairs; the form of each follows from its suffix, one of `SUFFIXES`.
         moses: the stem of two Moses files, ``<stem>.<language>``, or None.
-        ladder: of one pair of documents a file, of several a folder; or None.
+        ladder: a file for one pair of documents, a folder for several; or None.
         threshold: pairs of a lower score are not written, but ladders have them; None: all are.
     """
 
@@ -130,9 +130,9 @@ def write_pairs(
     """Write the pairs that were spilled, in order, in every form asked for.
 
     Args:
-        outputs: where to.
+        outputs: the files to write.
         spill: an Arrow file of `ALIGNED`.
-        languages: of both sides.
+        languages: the languages of both sides.
         made_by: the run's identity: JSON values, no times, no paths.
 
     Returns:
