@@ -17,17 +17,11 @@ from pipeline.encoders.tokenization import TOKENIZER_FILE
 
 @dataclass(frozen=True)
 class ExportSource:
-    """A model to export.
+    """A model to export."""
 
-    Attributes:
-        folder: where it is.
-        encoder: the model, in float32 on the CPU.
-        layout: what its folder says of it.
-    """
-
-    folder: ModelFolder
-    encoder: ModelEncoder
-    layout: ModelLayout
+    folder: ModelFolder  # where it is
+    encoder: ModelEncoder  # the model, in float32 on the CPU
+    layout: ModelLayout  # what its folder says of it
 
     @property
     def static(self) -> bool:
