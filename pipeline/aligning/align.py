@@ -8,6 +8,7 @@ r"""Sentence alignment of two documents, in time and memory that grow with their
    between two alignments, a path that leaves sentences out is taken as straight.
 4. *Finest.* The sentences themselves, with all alignments of up to ``most`` sentences a side. Documents that are small
    from the start come here at once, and are searched whole.
+5. *Lengths.* The same once more, with the lengths of the texts: their ratio is known from the path that was found without.
 
 `pipeline.aligning.costs` has the costs, `pipeline.aligning.band` the search.
 
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from pipeline.aligning.band import Band, around, best_path, whole
 from pipeline.aligning.blocks import Blocks
-from pipeline.aligning.costs import Costs, distance
+from pipeline.aligning.costs import Costs, Lengths, distance
 from pipeline.ground.arrays import Floats, Rows
 
 FULL = 300
@@ -32,18 +33,20 @@ FULL = 300
 
 @dataclass(frozen=True)
 class AlignOptions:
-    """How documents are aligned; the defaults are the authors'.
+    """How documents are aligned; but for lengths, which the authors don't use, the defaults are theirs.
 
     Attributes:
         most: sentences of one side that may stand in one alignment.
         quantile: what a sentence without counterpart costs: this quantile of the costs of random pairs.
         reach: how far from the coarser path a finer one may lie, in sentences.
-        seed: of the random pairs.
+        lengths: how much the texts' lengths count; 0: not at all.
+        seed: the seed of the random pairs.
     """
 
     most: int = 4
     quantile: float = 0.2
     reach: int = 10
+    lengths: float = 0.15
     seed: int = 0
 
 
@@ -54,9 +57,9 @@ class Alignment:
     Attributes:
         nodes: where each begins, and where the last one ends [k + 1, 2]: alignment t has the sentences from
             ``nodes[t]`` to before ``nodes[t + 1]`` of both sides.
-        cosine: of the two blocks [k]; NaN where one is empty.
+        cosine: the cosine of the two blocks [k]; NaN where one is empty.
         mean_a: the mean cosine of side a's block with those of side b [k]; NaN as above.
-        mean_b: the same of side b's block [k].
+        mean_b: the mean cosine of side b's block with those of side a [k]; NaN as above.
     """
 
     nodes: Rows
@@ -92,13 +95,14 @@ class Alignment:
         return float((np.nan_to_num(self.score) * weights).sum() / max(weights.sum(), 1))
 
 
-def align(x: Blocks, y: Blocks, options: AlignOptions) -> Alignment:
+def align(x: Blocks, y: Blocks, options: AlignOptions, sizes: tuple[Rows, Rows] | None = None) -> Alignment:
     """Align two documents.
 
     Args:
         x: side a's blocks [``options.most``, n, d].
         y: side b's blocks [``options.most``, m, d].
-        options: how.
+        options: the parameters of the search.
+        sizes: the bytes of each sentence of both sides [n], [m]; None: lengths don't count.
     """
     n, m = x.shape[1], y.shape[1]
     costs = Costs.of(x, y)
@@ -106,7 +110,10 @@ def align(x: Blocks, y: Blocks, options: AlignOptions) -> Alignment:
         return _described(costs, whole_gap(n, m))
     moves = [(p, q) for p in range(1, options.most + 1) for q in range(1, options.most + 1)]
     gap = costs.penalty(options.quantile, options.seed)
-    nodes = best_path(costs, moves, gap, _band(x[:1], y[:1], options))
+    band = _band(x[:1], y[:1], options)
+    nodes = best_path(costs, moves, gap, band)
+    if sizes is not None and options.lengths > 0:
+        nodes = best_path(costs, moves, gap, band, Lengths.of(*sizes, options.lengths, nodes))
     return _described(costs, nodes)
 
 

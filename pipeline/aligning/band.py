@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.aligning.costs import Costs, distance
+from pipeline.aligning.costs import Costs, Lengths, distance, links
 from pipeline.ground.arrays import Floats, Rows
 
 Move = tuple[int, int]
@@ -53,7 +53,7 @@ def around(nodes: Rows, reach: int) -> Band:
     """The nodes at most ``reach`` columns from a path.
 
     Args:
-        nodes: of the path [k, 2], from (0, 0) to (n, m); between two of them it is straight.
+        nodes: the path's nodes [k, 2], from (0, 0) to (n, m); between two of them it is straight.
         reach: columns on either side.
     """
     total = nodes.sum(axis=1)
@@ -61,26 +61,30 @@ def around(nodes: Rows, reach: int) -> Band:
     return Band(np.floor(column + 0.5).astype(np.int64) - reach, 2 * reach + 1)
 
 
-def best_path(costs: Costs, moves: list[Move], gap: float, band: Band) -> Rows:
+def best_path(costs: Costs, moves: list[Move], gap: float, band: Band, lengths: Lengths | None = None) -> Rows:
     """The nodes [k, 2] of the cheapest path from (0, 0) to (n, m) inside a band; of equally cheap moves the first one.
 
     Args:
-        costs: of both documents' blocks; they must have blocks as large as the moves.
-        moves: those that align sentences.
+        costs: the distances of both documents' blocks, which must be as large as the moves.
+        moves: the moves that align sentences.
         gap: the cost of leaving a sentence out.
-        band: where to look; it must hold a path of moves and gaps.
+        band: the nodes to look at; it must hold a path of moves and gaps.
+        lengths: the sentences' lengths, if they count.
     """
     n, m = costs.lengths
     steps = np.array([*moves, (1, 0), (0, 1)], np.int64)
-    # A last column that is never reached takes the place of nodes outside of the band.
+    # What the cheapest path to each node costs, an antidiagonal a row, and the step that it came by. A last column that is
+    # never reached takes the place of nodes outside of the band.
     total = np.full((n + m + 1, band.width + 1), np.inf)
     total[0, -band.low[0]] = 0.0
     taken = np.zeros((n + m + 1, band.width), np.int8)
     flat, columns = total.reshape(-1), np.arange(band.width)
     for start in range(1, n + m + 1, STEP):
+        # Many antidiagonals at once: what their steps cost, and where these come from, hang on no other result.
         antidiagonals = np.arange(start, min(start + STEP, n + m + 1))
-        cost = _step_costs(costs, moves, gap, band, antidiagonals)
+        cost = _step_costs(costs, moves, gap, band, antidiagonals, lengths)
         before = _nodes_before(steps, band, antidiagonals)
+        # One after the other: each node takes its cheapest step, from nodes of antidiagonals that are done.
         for place, antidiagonal in enumerate(antidiagonals):
             reached = flat[before[place]] + cost[place]
             best = reached.argmin(axis=0)
@@ -95,9 +99,12 @@ def _grid(band: Band, antidiagonals: Rows) -> tuple[Rows, Rows]:
     return antidiagonals[:, None] - column, column
 
 
-def _step_costs(costs: Costs, moves: list[Move], gap: float, band: Band, antidiagonals: Rows) -> Floats:
+def _step_costs(
+    costs: Costs, moves: list[Move], gap: float, band: Band, antidiagonals: Rows, lengths: Lengths | None
+) -> Floats:
     """What each move costs that ends in each node [antidiagonals, moves and two gaps, width]; infinite if it can't."""
     n, m = costs.lengths
+    # The two gaps, in nodes of the grid that a sentence comes before.
     row, column = _grid(band, antidiagonals)
     inside = (row >= 0) & (row <= n) & (column >= 0) & (column <= m)
     found = np.full((len(antidiagonals), len(moves) + 2, band.width), np.inf)
@@ -110,10 +117,12 @@ def _step_costs(costs: Costs, moves: list[Move], gap: float, band: Band, antidia
     y = _widened(costs.y[:, b0 : int(last_b.max()) + 1])
     cosine = (x.reshape(-1, x.shape[2]) @ y.reshape(-1, y.shape[2]).T).reshape(*x.shape[:2], *y.shape[:2])
     for place, (p, q) in enumerate(moves):
+        # Nodes with enough sentences before them, and the last sentences of the blocks that end there.
         possible = inside & (row >= p) & (column >= q)
         i, j = last_a[possible], last_b[possible]
         away = distance(cosine[p - 1, i - a0, q - 1, j - b0], costs.mean_x[p - 1, i], costs.mean_y[q - 1, j])
-        found[:, place][possible] = p * q * (away + TIE)
+        cost = links(p, q) * (away + TIE)
+        found[:, place][possible] = cost if lengths is None else cost + lengths.cost(i, j, p, q)
     return found
 
 
@@ -134,6 +143,7 @@ def _nodes_before(steps: Rows, band: Band, antidiagonals: Rows) -> Rows:
 
 def _trace_back(steps: Rows, taken: NDArray[np.int8], band: Band, n: int, m: int) -> Rows:
     nodes = [(n, m)]
+    # Back from the end, by the step that each node was reached by: rows are antidiagonals, columns those of the band.
     while nodes[-1] != (0, 0):
         i, j = nodes[-1]
         p, q = steps[taken[i + j, j - band.low[i + j]]].tolist()

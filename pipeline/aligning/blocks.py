@@ -31,7 +31,7 @@ def block_texts(sentences: Sequence[str], most: int) -> list[list[str]]:
     """The texts of all blocks, by size: the list at s - 1 has those of s sentences, in the order of their last ones.
 
     Args:
-        sentences: of a document.
+        sentences: the sentences of a document.
         most: sentences of the largest blocks.
     """
     return [

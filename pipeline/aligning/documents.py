@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import file_source
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.named import refuse_same, refuse_swapped
+from pipeline.ground.arrays import Rows
 from pipeline.ground.languages import WantedLanguages, canonical_language
 from pipeline.mining.files.text import COMPRESSED, MAX_BAD_SHARE
 from pipeline.text.rules import UNKNOWN
@@ -57,6 +60,11 @@ class Document:
     unreadable: int
     first_unreadable: str
 
+    @property
+    def sizes(self) -> Rows:
+        """The bytes of each sentence in UTF-8 [n]."""
+        return np.array([len(sentence.encode()) for sentence in self.sentences], dtype=np.int64)
+
 
 def paired_files(a: Path, b: Path, languages: tuple[str, str], allow_missing: bool) -> tuple[list[DocumentPair], int]:
     """The pairs of two files, or of two folders in which documents have the same names.
@@ -67,7 +75,7 @@ def paired_files(a: Path, b: Path, languages: tuple[str, str], allow_missing: bo
     Args:
         a: the first side's file or folder.
         b: the second side's.
-        languages: of both.
+        languages: the languages of both sides.
         allow_missing: leave out documents that only one side has.
 
     Returns:
@@ -78,7 +86,9 @@ def paired_files(a: Path, b: Path, languages: tuple[str, str], allow_missing: bo
     """
     if a.is_dir() != b.is_dir():
         folder, file = (a, b) if a.is_dir() else (b, a)
-        raise UserError(f"--src and --trg: {folder} is a folder and {file} is a file; expected two of a kind")
+        raise UserError(
+            f"{folder} is a folder and {file} is a file; expected two documents, or two folders of documents"
+        )
     if not a.is_dir():
         return [DocumentPair(a.name, a, b)], 0
     sides = [_named(folder, language) for folder, language in zip((a, b), languages, strict=True)]
@@ -88,11 +98,11 @@ def paired_files(a: Path, b: Path, languages: tuple[str, str], allow_missing: bo
         folder, file = min(lacking, key=lambda found: str(found[1]))
         raise UserError(
             f"{file}: has no counterpart of this name in {folder} ({len(lacking):,} such files on both sides); expected "
-            "documents of the same names, or --allow-missing, which leaves them out"
+            "documents of the same names, or leave those out (--allow-missing; of a corpus, align.allow_missing: true)"
         )
     pairs = [DocumentPair(name, sides[0][name], sides[1][name]) for name in sorted(sides[0].keys() & sides[1].keys())]
     if not pairs:
-        raise UserError(f"--src and --trg: {a} and {b} have no document of the same name")
+        raise UserError(f"{a} and {b} have no document of the same name")
     return pairs, len(lacking)
 
 
@@ -177,7 +187,7 @@ def read_document(path: Path, encoding: str, split: Split | None) -> Document:
 
     Args:
         path: its file.
-        encoding: of the text, if no byte order mark says another.
+        encoding: the text's encoding, if no byte order mark says another.
         split: makes sentences of a line; None: a line is a sentence.
 
     Raises:

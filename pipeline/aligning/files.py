@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -48,14 +49,16 @@ class Reading:
     """How documents are read.
 
     Attributes:
-        languages: of both sides.
-        encoding: of the text.
+        languages: the languages of both sides.
+        encoding: the text's encoding.
         splits: what makes sentences of paragraphs, for each side; None: a line is a sentence.
+        root: the folder that the pairs' provenance is relative to.
     """
 
     languages: tuple[str, str]
     encoding: str = "utf-8"
     splits: tuple[Split, Split] | None = None
+    root: Path = Path()
 
     def read(self, pair: DocumentPair) -> tuple[Document, Document]:
         """Both documents of a pair.
@@ -75,7 +78,7 @@ class AlignCounts:
     Attributes:
         documents: pairs that were aligned.
         left_out: pairs of which a side has no sentence.
-        sentences: of side a and of side b.
+        sentences: the sentences of side a and of side b.
         empty: lines without text, of both sides.
         unreadable: lines that could not be read, of both sides.
         shapes: how many alignments have so many sentences of side a and of side b.
@@ -133,7 +136,7 @@ class AlignedFiles:
         counts: what was read and found.
         found: alignments of sentences of both sides.
         written: those whose score is at least the threshold.
-        spread: of the scores of all that were found.
+        spread: the histogram of the scores of all that were found.
         quality: against a gold ladder, if there was one.
         files: what was written; of ladders in a folder, the folder.
     """
@@ -144,6 +147,19 @@ class AlignedFiles:
     spread: Histogram
     quality: LadderQuality | None
     files: list[Path]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What was read and found, for metrics."""
+        counts = self.counts
+        return {
+            "documents": counts.documents,
+            "left_out": counts.left_out,
+            "sentences": list(counts.sentences),
+            "empty": counts.empty,
+            "unreadable": counts.unreadable,
+            "pairs": self.found,
+            "shapes": {f"{a}-{b}": count for (a, b), count in sorted(counts.shapes.items())},
+        }
 
 
 @dataclass(frozen=True)
@@ -180,11 +196,11 @@ def align_files(
     """Align pairs of documents, and write what was found in the order of the pairs.
 
     Args:
-        pairs: which.
-        reading: how they are read.
+        pairs: the pairs of documents.
+        reading: the way in which they are read.
         embedder: the model.
-        options: how they are aligned.
-        outputs: where to; checked before.
+        options: the parameters of the search.
+        outputs: the files to write; checked before.
         work: a folder for temporary files.
         gold: a ladder of the only pair's true alignments, to measure against.
 
@@ -203,7 +219,7 @@ def align_files(
                     write_sentences(path, reading.languages, a, b)
             if true is not None:
                 quality = ladder_quality(rungs, true)
-            writer.write_table(aligned_table(pair, a, b, alignment))
+            writer.write_table(aligned_table(pair, a, b, alignment, reading.root))
             scores.append(alignment.score[alignment.paired])
     for line in counts.notes.lines():
         log.warning("%s", line)
@@ -236,8 +252,9 @@ def _aligned(
                 embedded = embedder.vectors([document for _, *both in held for document in both], options.most)
                 for named, one, other in held:
                     x, y = (block_vectors(side.sentences, embedded, options.most) for side in (one, other))
-                    alignment = align(x, y, options)
-                    counts.aligned(named, alignment, align(x, backwards(y), options))
+                    alignment = align(x, y, options, (one.sizes, other.sizes))
+                    control = align(x, backwards(y), options, (one.sizes, other.sizes[::-1]))
+                    counts.aligned(named, alignment, control)
                     yield named, one, other, alignment
                     advance(1)
                 held, blocks = [], 0

@@ -19,12 +19,12 @@ from pipeline.aligning.align import Alignment
 from pipeline.aligning.blocks import join
 from pipeline.aligning.documents import Document, DocumentPair
 from pipeline.aligning.ladder import Rung, write_ladder
-from pipeline.artifacts.shards import METADATA_KEY
+from pipeline.artifacts.parquet import sealed_metadata
 from pipeline.artifacts.table_rows import take_rows
 from pipeline.console.errors import UserError
 from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.ground.atomic import atomic_file, write_text
-from pipeline.ground.hashing import canonical_json
+from pipeline.ground.file_checksum import seal
 from pipeline.mining.outputs import OutputSide, PairsToWrite, format_of, one_line, write_moses
 from pipeline.mining.retrieval import Candidates
 from pipeline.text.rules import UNKNOWN
@@ -48,7 +48,7 @@ class AlignOutputs:
     Attributes:
         files: pairs; the form of each follows from its suffix, one of `pipeline.mining.formats`.
         moses: the stem of two Moses files, ``<stem>.<language>``, or None.
-        ladder: of one pair of documents a file, of several a folder; or None.
+        ladder: a file for one pair of documents, a folder for several; or None.
         threshold: pairs of a lower score are not written, but ladders have them; None: all are.
     """
 
@@ -106,8 +106,8 @@ def write_sentences(ladder: Path, languages: tuple[str, str], a: Document, b: Do
         write_text(ladder.with_name(f"{ladder.name}.{name}"), text)
 
 
-def aligned_table(pair: DocumentPair, a: Document, b: Document, alignment: Alignment) -> pa.Table:
-    """The alignments of both sides' sentences, as rows of `ALIGNED`."""
+def aligned_table(pair: DocumentPair, a: Document, b: Document, alignment: Alignment, root: Path = Path()) -> pa.Table:
+    """The alignments of both sides' sentences, as rows of `ALIGNED`; files that lie in ``root`` are named from there."""
     paired = np.flatnonzero(alignment.paired)
     columns: dict[str, Any] = {
         name: getattr(alignment, name)[paired].astype(np.float32) for name in ("score", "cosine", "mean_a", "mean_b")
@@ -117,7 +117,8 @@ def aligned_table(pair: DocumentPair, a: Document, b: Document, alignment: Align
     for side, (suffix, document) in enumerate((("a", a), ("b", b))):
         first, last = starts[:, side].tolist(), ends[:, side].tolist()
         columns[f"text_{suffix}"] = [join(document.sentences[i:j]) for i, j in zip(first, last, strict=True)]
-        columns[f"file_{suffix}"] = [str(document.path)] * len(paired)
+        path = document.path.relative_to(root) if document.path.is_relative_to(root) else document.path
+        columns[f"file_{suffix}"] = [path.as_posix()] * len(paired)
         columns[f"line_{suffix}"] = [document.lines[i] for i in first]
         columns[f"sentences_{suffix}"] = (ends - starts)[:, side].astype(np.int32)
     return pa.table(columns).select(ALIGNED.names).cast(ALIGNED)
@@ -129,9 +130,9 @@ def write_pairs(
     """Write the pairs that were spilled, in order, in every form asked for.
 
     Args:
-        outputs: where to.
+        outputs: the files to write.
         spill: an Arrow file of `ALIGNED`.
-        languages: of both sides.
+        languages: the languages of both sides.
         made_by: the run's identity: JSON values, no times, no paths.
 
     Returns:
@@ -160,7 +161,9 @@ def write_pairs(
 
 
 def _write_parquet(path: Path, table: pa.Table, rows: Rows, made_by: Mapping[str, Any]) -> None:
-    schema = ALIGNED.with_metadata({METADATA_KEY: canonical_json(made_by).encode()})
-    with atomic_file(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for start in range(0, len(rows), CHUNK):
-            writer.write_table(take_rows(table, rows[start : start + CHUNK]).cast(schema))
+    schema = ALIGNED.with_metadata(sealed_metadata(made_by))
+    with atomic_file(path) as temporary:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for start in range(0, len(rows), CHUNK):
+                writer.write_table(take_rows(table, rows[start : start + CHUNK]).cast(schema))
+        seal(temporary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, create_model, model_validator
@@ -20,6 +21,9 @@ from pipeline.ground.registry import Registry
 
 PLACEHOLDERS = ("__NULL__", "[NULL]", "<NULL>", "NULL", "null", "\\N", "N/A", "#N/A", "<NA>", "NaN", "nan")
 """What wide files, database dumps and data frames write for nothing."""
+
+ALIGNED = PurePosixPath("data/aligned")
+"""The folder of a project in which the stage align leaves the alignments of corpora of documents."""
 
 
 class CorpusFormat(Section):

@@ -102,6 +102,15 @@ def check_sides(texts: Mapping[str, Path]) -> None:
     refuse_swapped(names, WantedLanguages(texts), "--src and --trg", cure)
 
 
+def check_files(files: Mapping[str, str], request: ReadRequest) -> None:
+    """Stop where the files that a corpus gives for its languages are swapped.
+
+    Raises:
+        UserError: if they are.
+    """
+    refuse_swapped(files, request.wanted, f"corpus {request.name}: files", f"swap them, {UNLESS}")
+
+
 def check_names(request: ReadRequest, units: Sequence[Unit]) -> None:
     """Stop where a corpus' files or columns are swapped, or one stands for two languages.
 

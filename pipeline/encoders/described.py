@@ -26,6 +26,7 @@ class ModelOptions:
     batch_tokens: int = 16_384  # tokens that go through the model at once
     prompt_name: str | None = None  # one of the model's own prompts; None: its default prompt, if it has one
     store: Path | None = None  # the store's folder, where a package's model is kept; None: the user's cache folder
+    key: str = "--model"  # what names the model, for messages
 
 
 def open_model(options: ModelOptions, root: Path) -> ModelEncoder:
@@ -34,7 +35,7 @@ def open_model(options: ModelOptions, root: Path) -> ModelEncoder:
     Raises:
         UserError: if it can't be found, loaded, or reproduced, or if ``max_length`` is more than it has positions for.
     """
-    source = resolve_model("--model", options.model, options.revision, root, store=options.store)
+    source = resolve_model(options.key, options.model, options.revision, root, store=options.store)
     layout = read_layout(source.path)
     length = layout.length if options.max_length is None else options.max_length
     if not layout.static and (most := layout.positions) is not None and length > most:

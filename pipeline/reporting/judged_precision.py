@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.mining.judging.answers import SampleDesign, read_judgements
-from pipeline.mining.judging.people import JudgedFile, open_pairs, use_answers
+import pyarrow.parquet as pq
+
+from pipeline.mining.judging.answers import Judgements, SampleDesign, read_judgements
+from pipeline.mining.judging.people import PairFile, open_pairs, use_answers
 from pipeline.mining.judging.precision import Curve
 
 log = logging.getLogger(__name__)
@@ -56,35 +58,34 @@ def read_judged(files: Sequence[Path], mined: Mapping[str, Path]) -> PeoplesJudg
     Raises:
         InputError: if a file holds no answers, or judges contradict themselves.
     """
-    by_sample: dict[SampleDesign, list[Path]] = {}
+    by_sample: dict[SampleDesign, dict[Path, Judgements]] = {}
     for file in files:
-        by_sample.setdefault(read_judgements(file).sample, []).append(file)
+        judgements = read_judgements(file)
+        by_sample.setdefault(judgements.sample, {})[file] = judgements
     found, stale = [], []
     for design, answers in by_sample.items():
-        pair = _pair_of(design, mined)
-        if pair is None:
+        judged = _judged_pairs(design, mined)
+        if judged is None:
             stale += [file.name for file in answers]
             log.warning(
                 "report.judgements: %s judge other pairs than those mined now and are left out; make a new page",
                 ", ".join(file.name for file in answers),
             )
         else:
-            found.append(_judged(pair, use_answers(mined[pair], answers, partly="no")))
+            pair, opened = judged
+            outcome = use_answers(opened, answers, partly="no")
+            verdicts = outcome.verdicts
+            found.append(JudgedPrecision(pair, outcome.curve, len(verdicts.value), outcome.asked, len(verdicts.judges)))
     return PeoplesJudgements(sorted(found, key=lambda one: list(mined).index(one.pair)), stale)
 
 
-def _pair_of(design: SampleDesign, mined: Mapping[str, Path]) -> str | None:
-    """The language pair whose mined pairs a sample was drawn from; None if they are no more."""
-    for pair, path in mined.items():
-        # The file's name only says where to look first: a copy judged under another name is found by its digest, too.
-        if pair in design.pairs and open_pairs(path, design.set).digest == design.sha256:
-            return pair
-    for pair, path in mined.items():
-        if pair not in design.pairs and open_pairs(path, design.set).digest == design.sha256:
-            return pair
+def _judged_pairs(design: SampleDesign, mined: Mapping[str, Path]) -> tuple[str, PairFile] | None:
+    """The language pair whose mined pairs a sample was drawn from, and these; None if they are no more."""
+    # The file's name only says where to look first: a copy judged under another name is found by its digest, too.
+    for pair in sorted(mined, key=lambda name: name not in design.pairs):
+        if pq.read_metadata(mined[pair]).num_rows == 0:
+            continue  # nothing was mined: nothing that anybody judged
+        opened = open_pairs(mined[pair], design.set)
+        if opened.digest == design.sha256:
+            return pair, opened
     return None
-
-
-def _judged(pair: str, outcome: JudgedFile) -> JudgedPrecision:
-    verdicts = outcome.verdicts
-    return JudgedPrecision(pair, outcome.curve, len(verdicts.value), outcome.asked, len(verdicts.judges))

@@ -5,16 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import typer
 from typer import Option
 
-from softalign.interface.options import command, options
-from softalign.interface.text_options import LanguagePairOptions, ModelOption, ModelReading, own_store, work_folder
+from softalign.interface.options import command, options, runs_stage
+from softalign.interface.text_options import LanguagePairOptions, ModelReading, own_store, work_folder
 
 if TYPE_CHECKING:
     from pipeline.aligning.documents import DocumentPair
     from pipeline.aligning.files import AlignedFiles
     from pipeline.aligning.outputs import AlignOutputs
     from pipeline.inspecting.view import View
+
+
+@options("The stage (of projects with corpora of documents)")
+class AlignStage:
+    """The stage."""
+
+    project: Annotated[
+        Path | None, Option(help="Instead, the stage: the folder of params.yaml, whose documents are aligned.")
+    ] = None
 
 
 @options("Text")
@@ -62,7 +72,10 @@ class AlignmentSearch:
         float, Option(min=0.0, max=1.0, help="The higher, the fewer sentences are left without a counterpart.")
     ] = 0.2
     reach: Annotated[int, Option(min=3, help="How far from the coarser path a finer one may lie, in sentences.")] = 10
-    seed: Annotated[int, Option(min=0, help="Of the random pairs that --quantile is of.")] = 0
+    lengths: Annotated[float, Option(min=0.0, help="How much unlike lengths count against a pair; 0: not at all.")] = (
+        0.15
+    )
+    seed: Annotated[int, Option(min=0, help="The seed of the random pairs that --quantile is of.")] = 0
 
 
 @options("Output")
@@ -94,24 +107,40 @@ class AlignmentFiles:
 
 @command
 def align(
+    ctx: typer.Context,
     texts: DocumentTexts,
-    model: ModelOption,
+    stage: AlignStage,
     reading: ModelReading,
     searched: AlignmentSearch,
     output: AlignmentFiles,
+    model: Annotated[
+        str | None, Option(help="A sentence-transformers folder, or a name on the hub.", rich_help_panel="Model")
+    ] = None,
     gold: Annotated[Path | None, Option(help="A ladder of the true alignments, to measure against.")] = None,
 ) -> None:
     """Align documents and their translations, sentence by sentence, up to four to four.
 
-    softalign align --model models/student --src chapter.de --trg chapter.fr --out pairs.parquet --ladder chapter.ladder
+    By itself: softalign align --model models/student --src chapter.de --trg chapter.fr --out pairs.parquet. As a stage:
+    softalign align --project ., for the corpora of format documents in params.yaml.
     """
+    from pipeline.console.errors import UserError
+
+    if runs_stage(ctx, frozenset({"--project"}), "aligns the documents of params.yaml", "is for others"):
+        if stage.project is None:
+            raise UserError("nothing to align: give --model, --src, --trg and --out")
+        from stages.align import run
+        from stages.running.command import run_in_project
+
+        run_in_project("align", run, stage.project)
+        return
     from pipeline.aligning.align import AlignOptions
     from pipeline.aligning.files import BlockEmbedder, Reading, align_files
     from pipeline.aligning.splitting import splitter
-    from pipeline.console.errors import UserError
     from pipeline.evaluation.embedded import as_model
     from softalign.interface.console import show
 
+    if model is None:
+        raise UserError("--model is missing")
     found, codes, missing = texts.read()
     if gold is not None and len(found) > 1:
         raise UserError(f"--gold: a ladder is of one pair of documents; found {len(found):,}")

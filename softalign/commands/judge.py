@@ -74,12 +74,14 @@ def use(
     """Precision against threshold from answers, and the lowest threshold that reaches a precision with 95 % confidence."""
     from pipeline.console.errors import UserError
     from pipeline.inspecting.view import View
-    from pipeline.mining.judging.people import RIGHT, use_answers
+    from pipeline.mining.judging.answers import read_judgements
+    from pipeline.mining.judging.people import RIGHT, open_pairs, use_answers
     from softalign.interface.console import show
 
     if partly not in RIGHT:
         raise UserError(f"--partly: found {partly!r}; expected yes or no")
-    found = use_answers(pairs, answers, partly)
+    given = {file: read_judgements(file) for file in answers}
+    found = use_answers(open_pairs(pairs, given[answers[0]].sample.set), given, partly)
     place = found.curve.choose(precision)
     show(View(str(pairs), tuple(_facts(found, precision, place)), tuple(_tables(found))))
     if write is not None and place is not None:

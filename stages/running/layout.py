@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.prepare import ALIGNED
 from pipeline.ground.hashing import identity_hash
 from pipeline.store.remote import cache_folder, is_url
 
@@ -50,6 +51,8 @@ class Layout:
     """Known pairs of held-out documents, a folder per language pair (prepare)."""
     rejects = Place("data/rejects")
     """What prepare left out, and why: a folder per corpus (prepare)."""
+    aligned = Place(str(ALIGNED))
+    """Alignments of corpora of documents, a Parquet file a corpus (align)."""
     tokens = Place("data/tokens")
     """Token ids: ``teacher/<lang>``, ``student/<lang>``, ``monolingual/<lang>`` (tokenize)."""
     tokenizer = Place("data/tokenizer")
@@ -98,7 +101,8 @@ class Layout:
     def written(self) -> tuple[Path, ...]:
         """All that stages write or keep, but for a store elsewhere."""
         data = (
-            *(self.sentences, self.pairs, self.monolingual, self.heldout, self.rejects, self.tokens, self.tokenizer),
+            *(self.aligned, self.sentences, self.pairs, self.monolingual, self.heldout, self.rejects),
+            *(self.tokens, self.tokenizer),
             *(self.teacher, self.neighborhoods, self.checkpoints, self.embeddings, self.mined, self.evaluation),
             *(self.cost("").parent, self.lock("").parent, self.root / "data" / "store"),
         )

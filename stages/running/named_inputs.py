@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.base import Choice
+from pipeline.corpora.formats.documents import DocumentsReader
 from stages.running.command import Project
 
 PACKAGE = "package:"
@@ -39,9 +40,10 @@ def named_inputs(project: Project, stage: str) -> list[Input]:
 
     Args:
         project: the project, of which the parameters are read.
-        stage: ``tokenize``, ``teach``, ``train``, ``evaluate``, ``report``; others read nothing of the kind.
+        stage: ``align``, ``tokenize``, ``teach``, ``train``, ``evaluate``, ``report``; others read nothing of the kind.
     """
     kinds: dict[str, tuple[Callable[[Project], Iterator[Input]], ...]] = {
+        "align": (_documents,),
         "tokenize": (_teacher, _student),
         "teach": (_teacher,),
         "train": (_start, _losses, _accelerate),
@@ -55,6 +57,15 @@ def _model(project: Project, key: str, model: str | None) -> Iterator[Input]:
     """A model, where it is a folder."""
     if model is not None and not model.startswith(PACKAGE) and (folder := project.layout.root / model).is_dir():
         yield Input(key, (folder,))
+
+
+def _documents(project: Project) -> Iterator[Input]:
+    """Corpora of documents, and the models that align them."""
+    for corpus in project.params.prepare.corpora:
+        if isinstance(how := corpus.how, DocumentsReader):
+            key = f"prepare.corpora: {corpus.name}"
+            yield Input(key, tuple(project.layout.root / place for place in how.files.values()))
+            yield from _model(project, f"{key}: align.model", how.align.model)
 
 
 def _teacher(project: Project) -> Iterator[Input]:

@@ -23,7 +23,7 @@ from pipeline.corpora.base import (
 )
 from pipeline.corpora.drift import drift_line, log_lengths
 from pipeline.corpora.lines import read_lines, zip_frames
-from pipeline.corpora.named import UNLESS, refuse_swapped
+from pipeline.corpora.named import check_files
 from pipeline.corpora.places import display_name, family_units, find_files, one_a_language
 
 
@@ -53,8 +53,7 @@ class MosesReader(Reader):
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         if self.files:
-            cure = f"swap them, {UNLESS}"
-            refuse_swapped(self.files, request.wanted, f"corpus {request.name}: files", cure)
+            check_files(self.files, request)
             sources = {
                 language: file_source(request.root / name, display_name(request.root / name, request.root))
                 for language, name in self.files.items()

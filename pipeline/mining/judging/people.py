@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pipeline.artifacts.parquet import read_about
 from pipeline.artifacts.parquet_rows import fetch
 from pipeline.console.errors import ArtifactError, InputError, UserError
 from pipeline.ground.arrays import Floats, Rows
-from pipeline.mining.judging.answers import Answer, Judgements, SampleDesign, Verdicts, join_judgements, read_judgements
+from pipeline.mining.judging.answers import Answer, Judgements, SampleDesign, Verdicts, join_judgements
 from pipeline.mining.judging.page import Question, write_page
 from pipeline.mining.judging.precision import Curve, precision_curve
 from pipeline.mining.judging.strata import Stratum, draw, shuffled
@@ -173,32 +173,29 @@ def make_page(pairs: PairFile, out: Path, size: int, seed: int, decision: float 
     return len(questions)
 
 
-def use_answers(path: Path, files: Sequence[Path], partly: str, seed: int = 0) -> JudgedFile:
+def use_answers(pairs: PairFile, answers: Mapping[Path, Judgements], partly: str, seed: int = 0) -> JudgedFile:
     """What judges' answers say of the pairs.
 
     Args:
-        path: the file of pairs.
-        files: the judges' answers, of one sample.
+        pairs: the file of pairs, opened at the set that was judged.
+        answers: what each file of answers holds; all are about one sample.
         partly: whether partly right pairs count as right (``yes`` or ``no``).
         seed: the seed of the band's draws.
 
     Raises:
         UserError: if the answers are about other pairs or samples, or contradict each other.
     """
-    read: dict[Path, Judgements] = {file: read_judgements(file) for file in files}
-    first, *others = read.items()
-    design = first[1].sample
-    for file, judgements in others:
-        if judgements.sample != design:
-            raise InputError(file, f"is about another sample than {first[0]}; expected answers to the same page")
-    pairs = open_pairs(path, design.set)
+    (first, judgements), *others = answers.items()
+    design = judgements.sample
+    for file, other in others:
+        if other.sample != design:
+            raise InputError(file, f"is about another sample than {first}; expected answers to the same page")
     if pairs.digest != design.sha256:
         raise ArtifactError(
-            first[0],
-            f"answers for other pairs ({design.pairs}) than those in {path}; expected answers to a page made of it",
+            first,
+            f"answers for other pairs ({design.pairs}) than those in {pairs.path}; expected answers to a page made of it",
         )
     strata = pairs.sample(design)
     asked = {int(place) for stratum in strata for place in stratum.drawn}
-    verdicts = join_judgements(read, asked, RIGHT[partly])
-    curve = precision_curve(pairs.scores, strata, verdicts.value, seed)
-    return JudgedFile(pairs, design, len(asked), verdicts, curve)
+    verdicts = join_judgements(answers, asked, RIGHT[partly])
+    return JudgedFile(pairs, design, len(asked), verdicts, precision_curve(pairs.scores, strata, verdicts.value, seed))

@@ -82,7 +82,7 @@ def precision_curve(
     Args:
         scores: the score of every pair [n].
         strata: the sample that was asked about.
-        answers: of each row answered, how right it is: 1 a translation, 0 none, or between where judges differ.
+        answers: the verdict on each row answered: 1 a translation, 0 none, or between where judges differ.
         seed: the seed of the band's draws.
         steps: thresholds, at most: quantiles of the answered pairs' scores.
 

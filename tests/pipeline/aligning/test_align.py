@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.aligning.align import AlignOptions, align, backwards, coarser, whole_gap
 from pipeline.aligning.band import TIE, around, best_path, whole
-from pipeline.aligning.costs import Costs
+from pipeline.aligning.costs import Costs, Lengths
 
 
 def random_blocks(generator: np.random.Generator, sentences: int, most: int = 3, d: int = 4) -> NDArray[np.float32]:
@@ -39,7 +39,7 @@ def slow_cost(costs: Costs, i: int, j: int, p: int, q: int) -> float:
     one, other = x[p - 1, i - 1], y[q - 1, j - 1]
     away_x = np.mean([1 - one @ vector for vector in every_y])
     away_y = np.mean([1 - other @ vector for vector in every_x])
-    return float(p * q * (2 * (1 - one @ other) / (away_x + away_y) + TIE))
+    return float((p * q + p + q - 1) / 2 * (2 * (1 - one @ other) / (away_x + away_y) + TIE))
 
 
 def slow_total(costs: Costs, moves: list[tuple[int, int]], gap: float) -> float:
@@ -221,3 +221,36 @@ def test_coarser_averages_neighbours_and_takes_their_mean_away():
 
 def test_a_path_of_gaps():
     assert whole_gap(1, 2).tolist() == [[0, 0], [1, 0], [1, 1], [1, 2]]
+
+
+def test_lengths_tell_where_vectors_do_not():
+    # Four sentences that all say the same to the model; the lengths belong together two to two and one to two.
+    one, other = np.tile(np.float32([[1, 0.1]]), (3, 1)), np.tile(np.float32([[1, 0.1]]), (4, 1))
+    one[2], other[2:] = [0.1, 1], [0.1, 1]
+    sizes = np.array([100, 100, 100]), np.array([60, 140, 60, 40])
+    assert shapes_of(align(blocks_of(one), blocks_of(other), AlignOptions(), sizes).nodes) == [(2, 2), (1, 2)]
+    for options, given_sizes in ((AlignOptions(), None), (AlignOptions(lengths=0.0), sizes)):
+        found = shapes_of(align(blocks_of(one), blocks_of(other), options, given_sizes).nodes)
+        assert found[:2] == [(1, 1), (1, 1)]
+
+
+def test_the_cost_of_lengths_by_hand():
+    # What the path aligns has 200 bytes on side a and 50 on side b: a ratio of 1/4, half of it taken from each side.
+    nodes = np.array([[0, 0], [1, 1], [2, 2], [2, 3]])
+    lengths = Lengths.of(np.array([100, 100]), np.array([20, 30, 5000]), 0.15, nodes)
+    assert lengths.cost(np.array([0, 1]), np.array([0, 1]), 1, 1) == pytest.approx(
+        [0.15 * 10**2 / (6.8 * 90), 0.15 * 10**2 / (6.8 * 110)]
+    )
+    assert lengths.cost(np.array([1]), np.array([1]), 2, 2) == pytest.approx([0])
+    assert lengths.cost(np.array([0]), np.array([2]), 1, 1) == pytest.approx([0.15 * 8])  # never more
+
+
+def test_a_chapter_that_one_side_lacks_does_not_move_the_ratio():
+    generator = np.random.default_rng(7)
+    a, b = planted(generator, [(1, 1)] * 10 + [(0, 1)] * 40 + [(1, 1)] * 10)
+    sizes = np.full(len(a), 80), np.full(len(b), 80)
+    found = align(blocks_of(a), blocks_of(b), AlignOptions(), sizes)
+    assert shapes_of(found.nodes).count((1, 1)) >= 19
+    # With the ratio of the whole documents, 1 to 3, alignments of equally long sentences would be the unlikely ones.
+    whole_ratio = Lengths.of(*sizes, 0.15, np.array([[0, 0], [20, 60]]))
+    assert whole_ratio.cost(np.array([0]), np.array([0]), 1, 1)[0] > 0.9

@@ -11,6 +11,7 @@ from pipeline.console.errors import InputError
 from pipeline.ground.languages import LanguagePair
 from pipeline.mining.judging.answers import SampleDesign
 from pipeline.mining.judging.people import open_pairs
+from pipeline.reporting import judged_precision
 from pipeline.reporting.inputs import ReportInputs
 from pipeline.reporting.judged_precision import read_judged
 from pipeline.reporting.render import render
@@ -67,6 +68,24 @@ def test_judgements_of_pairs_that_are_no_more_are_left_out_and_said(
     assert "old.json judge other pairs than those mined now" in caplog.text
     page = render(ReportInputs("t", [], {"seed": 0}, {}, TRAIN, {}, judged=found))
     assert "old.json judges other pairs than those mined now" in page
+
+
+def test_a_language_pair_of_which_nothing_was_mined_is_no_error(files: dict[str, Path], tmp_path: Path):
+    japanese = answers(files["en-ja"], tmp_path / "ja.json", pairs="copy.parquet")
+    pq.write_table(pq.read_table(files["en-fr"]).slice(0, 0), files["en-fr"])
+    assert [one.pair for one in read_judged([japanese], files).pairs] == ["en-ja"]
+
+
+def test_each_file_is_read_once(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    read: list[str] = []
+    for name in ("read_judgements", "open_pairs"):
+        function = getattr(judged_precision, name)
+        monkeypatch.setattr(
+            judged_precision, name, lambda path, *rest, f=function: (read.append(path.name), f(path, *rest))[1]
+        )
+    judges = [answers(files["en-fr"], tmp_path / f"{judge}.json", judge, pairs="en-fr") for judge in ("Ada", "Bob")]
+    read_judged(judges, files)
+    assert sorted(read) == ["Ada.json", "Bob.json", "en-fr.parquet"]
 
 
 def test_a_file_that_holds_no_answers_is_an_error(files: dict[str, Path], tmp_path: Path):

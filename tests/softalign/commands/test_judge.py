@@ -252,3 +252,41 @@ def test_the_page_fits_the_screen(browser: Any, pairs: Path, width: int):
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     bottom = browser.execute_script("return document.querySelector('nav').getBoundingClientRect().bottom")
     assert bottom <= browser.execute_script("return window.innerHeight") + 1
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours (WCAG 2.2), ``#rrggbb`` or ``#rgb``."""
+
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+        parts = np.array([int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)])
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_all_ink_can_be_read_on_all_paper(pairs: Path):
+    make(pairs, "--sample", "5")
+    page = pairs.with_suffix(".html").read_text("utf-8")
+    light, dark = (dict(re.findall(r"--([a-z]+): (#[0-9a-f]+)", scheme)) for scheme in re.findall(r":root \{.*", page))
+    for colours in (light, dark):
+        inks = colours.keys() - {"page", "card", "line"}
+        found = {(ink, paper): contrast(colours[ink], colours[paper]) for ink in inks for paper in ("page", "card")}
+        assert len(found) == 12
+        assert min(found.values()) >= 4.5, found
+    assert "opacity" not in page  # what would thin the ink
+
+
+def test_the_next_pair_begins_at_its_first_sentence(browser: Any, tmp_path: Path):
+    pairs = tmp_path / "long.parquet"
+    text = ["long " * 2000] * 3
+    pq.write_table(pa.table({"score": [1.2, 1.1, 1.0], "text_a": text, "text_b": text}), pairs)
+    make(pairs)
+    browser.get(pairs.with_suffix(".html").as_uri())
+    for key in ("1", "s", "u"):
+        browser.execute_script("scrollTo(0, 500)")
+        assert browser.execute_script("return scrollY") == 500
+        press(browser, key)
+        assert browser.execute_script("return scrollY") == 0

@@ -54,6 +54,8 @@ def peer(**more: Any) -> dict[str, Any]:
     return evaluate(peers=[{"name": "p", **more}])
 
 
+DOCUMENTS = {"format": "documents", "files": {"en": "books/en", "fr": "books/fr"}, "align": {"model": "m"}}
+
 # stage, sections of params.yaml, files that there are, lines that dvc.yaml lacks
 NAMED: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
     "a file": ("prepare", corpus(path="x.tsv", **TSV), ["x.tsv"], ["x.tsv"]),
@@ -96,6 +98,13 @@ NAMED: dict[str, tuple[str, dict[str, Any], list[str], list[str]]] = {
         ["a: b ${c}", "- d # e"],
         ["a: b ${c}", "- d # e"],
     ),
+    "documents": (
+        "align",
+        corpus(**DOCUMENTS),
+        ["books/en/1", "books/fr/1", "m/config.json"],
+        ["books/en", "books/fr", "m"],
+    ),
+    "aligned documents": ("prepare", corpus(**DOCUMENTS), ["books/en/1"], ["data/aligned/x.parquet"]),
     "a package": ("prepare", prepare(), [], []),
     "text": (
         "prepare",
@@ -391,7 +400,7 @@ def test_init_names_what_its_project_reads(tmp_path: Path):
 FILES = {
     *("prepare.corpora.path", "prepare.corpora.files", "prepare.text.path", "prepare.decontaminate.benchmarks.path"),
     *("teacher.model", "student.model", "evaluate.benchmarks.path", "evaluate.peers.model", "evaluate.peers.vectors"),
-    *("compute.accelerate_config", "report.judgements"),
+    *("compute.accelerate_config", "report.judgements", "prepare.corpora.align.model"),
 }
 KEYS = ("name", "encoding", "rename", "delimiter", "dataset", "revision", "score")
 NO_FILES = {
@@ -409,6 +418,7 @@ NO_FILES = {
     ),
     *(f"prepare.corpora.{key}" for key in ("package", "languages", "columns", "encoding", "licence")),
     *(f"prepare.{kind}.{key}" for kind in ("corpora", "text") for key in KEYS),
+    *(f"prepare.corpora.align.{key}" for key in ("revision", "prefix", "prompt_name")),
     *(f"prepare.decontaminate.benchmarks.{key}" for key in ("name", "columns", "encoding")),
     *("prepare.heldout.near", "prepare.clean.length_ratios", "teacher.revision", "teacher.prefix", "teacher.sha256"),
     *("student.revision", "student.prefix", "neighborhoods.index", "mine.index", "compute.ray_address"),
