@@ -74,6 +74,7 @@ def make_pack(
         sampled,
         {
             "train": params.train.model_dump(mode="json"),
+            "neighbors": params.neighborhoods.k,
             "seed": params.seed,
             "prefix": tokenizer.prefix,
             "max_length": tokenizer.max_length,

@@ -86,7 +86,7 @@ Neighbours = tuple[NDArray[np.int64], NDArray[np.int64]]
 def searchers(device: torch.device) -> dict[str, Callable[[NDArray[np.float32], NDArray[np.float32], int], Neighbours]]:
     """Exact searches of both directions, by name."""
     found: dict[str, Callable[[NDArray[np.float32], NDArray[np.float32], int], Neighbours]] = {
-        "torch.topk": lambda x, y, k: (_top(x, y, k, device), _top(y, x, k, device))
+        "torch.topk": lambda x, y, k: (nearest(x, y, k, device), nearest(y, x, k, device))
     }
     if find_spec("faiss") is not None:
         import faiss
@@ -101,7 +101,8 @@ def searchers(device: torch.device) -> dict[str, Callable[[NDArray[np.float32], 
     return found
 
 
-def _top(x: NDArray[np.float32], y: NDArray[np.float32], k: int, device: torch.device) -> NDArray[np.int64]:
+def nearest(x: NDArray[np.float32], y: NDArray[np.float32], k: int, device: torch.device) -> NDArray[np.int64]:
+    """Rows of y that are the nearest to each of x [n, k], exactly."""
     other = torch.from_numpy(y).to(device)
     rows = []
     for start in range(0, len(x), BLOCK_ROWS):

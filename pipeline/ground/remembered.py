@@ -15,7 +15,7 @@ from pathlib import Path
 FileState = tuple[int, ...]
 
 SETTLED_SECONDS = 2.0
-"""A file that has changed in so many seconds is not remembered: a second change could fall into the same tick of the clock."""
+"""A file changed less long ago is not remembered: a second change could fall into the same tick of the clock."""
 
 
 def file_state(about: os.stat_result) -> FileState:

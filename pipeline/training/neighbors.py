@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from pipeline.artifacts.shards import KEY_DTYPE, Shard, fixed_list_view
 from pipeline.ground.hashing import Keys, locate
 
 
+@dataclass(frozen=True)
 class StoredNeighborhoods:
     """The neighbourhoods of one language pair, by point number.
 
@@ -21,12 +23,17 @@ class StoredNeighborhoods:
         weight: its soft-label weight [p, k].
     """
 
-    def __init__(self, shards: Sequence[Shard], points: Keys) -> None:
+    point: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+    @classmethod
+    def read(cls, shards: Sequence[Shard], points: Keys) -> StoredNeighborhoods:
+        """Those that stage neighborhoods wrote, of points with the given keys, sorted [p]."""
         keys = np.concatenate([fixed_list_view(shard.table.column("neighbor"), KEY_DTYPE) for shard in shards])
-        self.weight: NDArray[np.float32] = np.concatenate(
+        weight = np.concatenate(
             [fixed_list_view(shard.table.column("weight"), np.dtype(np.float32)) for shard in shards]
         )
-        self.point: NDArray[np.int64] = locate(points, keys.reshape(-1)).reshape(keys.shape)
+        return cls(locate(points, keys.reshape(-1)).reshape(keys.shape), weight)
 
     def coverage(self, points: NDArray[np.int64], among: NDArray[np.int64] | None = None) -> tuple[float, float]:
         """How much of the teacher's corpus-wide soft-label weight a batch covers.
