@@ -34,11 +34,12 @@ def sentence_transformer(folder: Path, device: torch.device, dtype: torch.dtype,
 
 
 def encoded(model: Any, texts: Sequence[str], prefix: str, batch_size: int) -> NDArray[np.float32]:
-    """Vectors [n, d] by sentence-transformers' encode, normalised."""
+    """Vectors [n, d] by sentence-transformers' encode, normalised again: in bfloat16 their lengths are 1 to three digits."""
     vectors = model.encode(
         list(texts), batch_size=batch_size, prompt=prefix, normalize_embeddings=True, show_progress_bar=False
     )
-    return np.asarray(vectors, dtype=np.float32)
+    found = np.asarray(vectors, dtype=np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
 class PlainSteps:

@@ -144,7 +144,7 @@ def test_every_part_runs_without_what_the_machine_lacks(pack: Path, tmp_path: Pa
     found = json.loads(out.read_text())
     assert set(found["rate"]) == {"bfloat16", "float32"}
     assert found["teach"]["all"]["sentences"] == found["mining"]["rows"][0] + found["mining"]["rows"][1]
-    assert found["teach"]["from text"]["cosine"]["mean"] > 0.999
+    assert 0.999 < found["teach"]["from text"]["cosine"]["mean"] < 1 + 1e-6
     assert found["train"]["ours"]["pairs/s"] > 0 < found["train"]["plain"]["pairs/s"]
     assert found["train"]["scores before"].keys() == found["train"]["scores after"].keys() == {"dev", "tatoeba"}
     assert found["mining"]["torch.topk"]["same nearest"] > 0.9
