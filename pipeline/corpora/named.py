@@ -29,7 +29,8 @@ def said_language(name: str, wanted: WantedLanguages) -> tuple[str | None, bool]
     Sure is a part between dots (``news.fr.txt.gz``), the last one first; else it is a whole folder (``fr/news.txt``) or a
     part between other signs (``news_fr``), if all such parts say one language.
 
-    >>> said_language("corpus/news.en-fr.fr", Wanted(["en", "fr"])), said_language("fr_news", Wanted(["en", "fr"]))
+    >>> wanted = WantedLanguages(["en", "fr"])
+    >>> said_language("corpus/news.en-fr.fr", wanted), said_language("fr_news", wanted)
     (('fr', True), ('fr', False))
     """
     path = PurePosixPath(name)

@@ -307,7 +307,7 @@ def _family(tag: str) -> str:
 def other_languages(wanted: Sequence[str]) -> str:
     """What is to be said of the codes of a corpus that are no wanted language; empty if there are none.
 
-    >>> japanese = Wanted(["en", "ja"])
+    >>> japanese = WantedLanguages(["en", "ja"])
     >>> match_language("jp", japanese), other_languages(japanese)
     (None, "found jp; did you mean ja? then give the corpus 'rename: {jp: ja}'")
     """

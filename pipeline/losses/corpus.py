@@ -44,7 +44,7 @@ class CorpusLoss(Loss):
         >>> anchors = Anchors(torch.cat([x, other]), torch.cat([x, other]))
         >>> batch = Batch(x=x, y=other, labels=x, teacher=x, anchors=anchors)
         >>> # w = softmax(1, .6) = (.5987, .4013); log p = (-.5130, -.9130) for x, (-.9130, -.5130) for y: .6735 + .7525
-        >>> Corpus(2, 2, 1.0, 1.0)(batch)
+        >>> CorpusLoss(2, 2, 1.0, 1.0)(batch)
         tensor(1.4260)
     """
 

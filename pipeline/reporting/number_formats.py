@@ -34,7 +34,7 @@ def scale(table: Comparison, number: int) -> tuple[float, str]:
 def cell_text(cell: MetricCell, factor: float) -> str:
     """Mean and standard deviation.
 
-    >>> cell_text(Cell((0.5, 0.52)), 100.0), cell_text(Cell((1234.5,)), 1.0)
+    >>> cell_text(MetricCell((0.5, 0.52)), 100.0), cell_text(MetricCell((1234.5,)), 1.0)
     ('51.00 ± 1.41', '1234')
     """
     mean = _number(factor * cell.mean, factor)

@@ -65,7 +65,7 @@ def spread(x: NDArray[np.float32], y: NDArray[np.float32]) -> CosineSpread | Non
 
     >>> eye = np.eye(2, dtype=np.float32)
     >>> spread(eye, eye)
-    Spread(translations=1.0, others=0.0, deviation=0.0)
+    CosineSpread(translations=1.0, others=0.0, deviation=0.0)
     """
     if len(x) < 2:
         return None
