@@ -34,13 +34,11 @@ $(VENV)/.test: pyproject.toml requirements.lock | $(VENV)/bin/python
 
 # Peers of `make bench`; those whose requirements don't fit beside ours have environments of their own.
 PEERS := $(VENV)/peers
-$(VENV)/.bench: pyproject.toml requirements.lock bench/peers/onnx.txt bench/peers/openvino.txt bench/peers/autofaiss.txt | $(VENV)/bin/python
+$(VENV)/.bench: pyproject.toml requirements.lock bench/peers/onnx.txt bench/peers/openvino.txt | $(VENV)/bin/python
 	$(PIP_INSTALL) '.[demo,bench]'
 	$(PYTHON) -m venv $(PEERS)/onnx
 	$(PEERS)/onnx/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers/onnx.txt
 	$(PEERS)/onnx/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers/openvino.txt
-	$(PYTHON) -m venv $(PEERS)/autofaiss
-	$(PEERS)/autofaiss/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers/autofaiss.txt
 	@touch $@
 
 repro: $(VENV)/.run  ## build the environment and run the default pipeline: prepare … report

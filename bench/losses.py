@@ -11,24 +11,18 @@ from __future__ import annotations
 import argparse
 import logging
 import platform
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from speed.contestants.softalign import ProjectTraining
 
 from pipeline.artifacts.folders import TokenFolder
 from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.config.train import LossTerm, Temperatures, Train
 from pipeline.encoders.model import SentenceModel
 from pipeline.search.translation_retrieval import retrieve
-from pipeline.training.build import build_student
-from pipeline.training.objective import training_loss
-from pipeline.training.trainer import Trainer
-from stages.inputs.models import student_tokenizer
-from stages.inputs.training_data import read_dev, read_training_pairs
 from stages.running.command import Project
 
 EVAL_TOKENS = 65_536
@@ -43,40 +37,21 @@ GRIDS: dict[str, tuple[list[LossTerm], list[tuple[float, float]]]] = {
 }
 
 
-@dataclass
-class Bench:
-    """A project's artifacts, read once."""
+class Bench(ProjectTraining):
+    """A project's artifacts, read once, and the scores of trainings on them."""
 
-    project: Project
-
-    def __post_init__(self) -> None:
-        layout, params = self.project.layout, self.project.params
-        self.tokens = {name: TokenFolder(layout.tokens / "student" / name) for name in params.used_languages}
-        self.monolingual = {name: TokenFolder(layout.tokens / "monolingual" / name) for name in params.used_languages}
-        self.pairs = read_training_pairs(self.project, self.tokens)
-        self.dev = read_dev(self.project)
-        self.tokenizer = student_tokenizer(self.project, None)
-        self.accelerator = Accelerator()
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self.accelerator = Accelerator()  # a GPU, where there is one
+        names = project.params.used_languages
+        self.project = project
+        self.monolingual = {name: TokenFolder(project.layout.tokens / "monolingual" / name) for name in names}
 
     def train(self, terms: list[LossTerm], tau: tuple[float, float], seed: int) -> tuple[float, float]:
         """Dev and test retrieval accuracy (mean over pairs and directions) of one training."""
-        base = self.project.params.train.model_dump(exclude={"loss", "temperature", "epochs"})
+        base = self.params.train.model_dump(exclude={"loss", "temperature", "epochs"})
         config = Train(**base, loss=terms, temperature=Temperatures(teacher=tau[0], student=tau[1]))
-        model = build_student(self.project.params.student, self.tokenizer, None, seed)
-        teacher = self.pairs[0].points.teacher_a.dimension
-        with tempfile.TemporaryDirectory() as scratch:
-            trained = Trainer(
-                accelerator=self.accelerator,
-                model=model,
-                loss=training_loss(config, model.dimension, teacher, seed),
-                pairs=self.pairs,
-                dev=self.dev,
-                config=config,
-                seed=seed,
-                identity="bench",
-                checkpoints=Path(scratch) / "checkpoints",
-                record=lambda _: None,
-            ).run()
+        trained = self.run(self.build(seed), lambda _: None, config, seed)
         return trained.progress.best_accuracy, self.test(trained.model)
 
     def test(self, model: SentenceModel) -> float:

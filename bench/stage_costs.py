@@ -23,8 +23,8 @@ from pathlib import Path
 BENCH = Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCH), str(BENCH.parent)]
 
-from speed.machine import machine  # noqa: E402
 from speed.project import STAGES, run_stage, write_project  # noqa: E402
+from speed.results import machine, put_between  # noqa: E402
 from speed.rows.encoding import PAIRS  # noqa: E402
 from speed.rows.training import cheap_teacher  # noqa: E402
 from speed.text import read_pairs  # noqa: E402
@@ -129,9 +129,7 @@ def write_table(readme: Path, results: Path) -> None:
     for stage in ALL_STAGES:
         cells = [one["stages"].get(stage) for one in found]
         lines.append(f"| {stage} |" + "".join(map(_cells, cells)))
-    text = readme.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    put_between(readme, BEGIN, END, "\n".join(lines))
 
 
 def _cells(cost: dict[str, float] | None) -> str:

@@ -19,7 +19,7 @@ from transformers import BertConfig, BertModel
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.model import TransformerModel
-from pipeline.training.gradients import backward
+from pipeline.training.gradients import backward, piece_count
 
 PAIRS, TOKENS, VOCABULARY = 256, 64, 24_000
 CHUNKS = ("none", "64", "16")
@@ -53,7 +53,7 @@ def main() -> None:
         similarities = vectors[:PAIRS] @ vectors[PAIRS:].T / 0.1
         return torch.nn.functional.cross_entropy(similarities, torch.arange(PAIRS))
 
-    backward(accelerator, model, (sides[0], sides[1]), objective, chunk)
+    backward(accelerator, model, (sides[0], sides[1]), objective, piece_count(PAIRS, 1, chunk))
     print(f"chunk {sys.argv[1]}: {peak() - before:.1f} GB", flush=True)
 
 

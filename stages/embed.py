@@ -27,7 +27,7 @@ def run(project: Project) -> None:
         )
         for language in params.used_languages
     ]
-    shards = count_shards(folder.tokens for folder in folders)
+    shards = count_shards(folder.source for folder in folders)
     with engine.crew(embedding_work("embed", model), shards, Terms(model.content, layout.shared)) as crew:
         counts = embed_folders(crew, folders, "embed")
     metrics = {folder.language: {"sentences": count.sentences} for folder, count in zip(folders, counts, strict=True)}

@@ -6,12 +6,12 @@ from typing import Any
 
 from pipeline.config.params import Params
 from pipeline.ground.atomic import write_text
+from pipeline.inspecting.neighborhoods import Neighborhood, read_neighborhoods
 from pipeline.inspecting.surroundings import Surroundings
 from pipeline.reporting.costs import read_costs
 from pipeline.reporting.current import current_evaluation, current_prepare
 from pipeline.reporting.inputs import ReportInputs, read_metrics, read_mined, read_series
 from pipeline.reporting.judged_precision import read_judged
-from pipeline.reporting.label_neighborhoods import Neighborhood, read_neighborhoods
 from pipeline.reporting.models import STUDENT, ModelScores
 from pipeline.reporting.render import render
 from pipeline.reporting.space import read_space

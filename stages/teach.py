@@ -35,7 +35,7 @@ def run(project: Project) -> None:
         )
         for language in params.teacher_languages
     ]
-    shards = count_shards(folder.tokens for folder in folders)
+    shards = count_shards(folder.source for folder in folders)
     with engine.crew(embedding_work("teach", model), shards, Terms(model.content, layout.shared)) as crew:
         counts = embed_folders(crew, folders, "teach")
     metrics = {folder.language: count.metrics() for folder, count in zip(folders, counts, strict=True)}

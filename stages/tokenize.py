@@ -39,13 +39,13 @@ def run(project: Project) -> None:
 
     def folder(tokenizer: str, sentences: Path, kind: str, language: str) -> FolderToTokenize:
         made_by = {"language": language, "for": kind, "artifact": f"{layout.tokens.name}/{kind}/{language}"}
-        return FolderToTokenize(tokenizer, sentences / language, layout.tokens / kind / language, made_by)
+        return FolderToTokenize(sentences / language, layout.tokens / kind / language, tokenizer, made_by)
 
     folders = [folder("teacher", layout.sentences, "teacher", language) for language in params.teacher_languages]
     for language in params.used_languages:
         folders.append(folder("student", layout.sentences, "student", language))
         folders.append(folder("student", layout.monolingual, "monolingual", language))
-    work, shards = tokenizing_work(tokenizers), count_shards(each.sentences for each in folders)
+    work, shards = tokenizing_work(tokenizers), count_shards(each.source for each in folders)
     known = {name: tokenizer.content for name, tokenizer in tokenizers.items()}
     with engine.crew(work, shards, Terms(lambda: known, layout.shared)) as crew:
         counts = tokenize_folders(crew, folders, "tokenize")

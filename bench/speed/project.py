@@ -20,19 +20,13 @@ STAGES = ("prepare", "tokenize", "teach", "neighborhoods")
 
 @dataclass(frozen=True)
 class StageCost:
-    """What one run of a stage took.
+    """What one run of a stage took."""
 
-    Attributes:
-        seconds: of the process, start-up included.
-        cpu: of the process and its children.
-        peak_mib: of the largest process, pages of mapped files included.
-        own_mib: of the stage's process without such pages, which the system takes back when it needs them; looked at twenty
-            times a second. 0 where the system doesn't say.
-    """
-
-    seconds: float
-    cpu: float
-    peak_mib: float
+    seconds: float  # wall time, start-up included
+    cpu: float  # CPU seconds of the process and its children
+    peak_mib: float  # the largest process' resident size, pages of mapped files included
+    # The stage's own process without such pages, which the system takes back when it needs them; looked at twenty times a
+    # second. 0 where the system doesn't say.
     own_mib: float
 
 
@@ -83,7 +77,7 @@ def run_stage(root: Path, stage: str, threads: int, *options: str) -> StageCost:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         own = 0.0
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-            own = max(own, own_memory(process.pid))
+            own = max(own, _own_memory(process.pid))
             time.sleep(0.05)
         _, status, used = ended
         seconds = time.perf_counter() - start
@@ -93,7 +87,7 @@ def run_stage(root: Path, stage: str, threads: int, *options: str) -> StageCost:
     return StageCost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, own)
 
 
-def own_memory(process: int) -> float:
+def _own_memory(process: int) -> float:
     """MiB of a process that are no file's; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()

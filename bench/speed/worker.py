@@ -1,22 +1,15 @@
-"""One contestant: sets itself up, then runs its work each time that it is told to, and says what that took.
+"""A contestant's process: it sets itself up, then runs its work whenever it is told to, and says what that took.
 
-    python -m speed.worker speed.contestants.teach:softalign '{"folder": "/tmp/row"}'
-
-Reads ``go PATH`` (do the work, then save the output there) or ``go`` from standard input, and answers with a line of JSON. It
-runs in the peers' environments too, so it needs nothing but NumPy.
+It runs in the peers' environments too, so it needs nothing but NumPy.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
-import os
 import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,11 +37,6 @@ class Clock:
         finally:
             self._start = self._now()
 
-    def restart(self) -> None:
-        """Forget what was counted so far."""
-        self.wall = self.cpu = 0.0
-        self._start = self._now()
-
     @staticmethod
     def _now() -> tuple[float, float]:
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -66,22 +54,15 @@ def find(name: str) -> Callable[[dict[str, Any]], Work]:
     return found
 
 
-def main() -> None:
-    """Answer until standard input ends."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not stand between the answers
-    work = find(sys.argv[1])(json.loads(sys.argv[2]))
-    print(json.dumps({"ready": True}), file=answers, flush=True)
-    for line in sys.stdin:
-        _, _, path = line.strip().partition(" ")
+def serve(channel: Any, name: str, options: dict[str, Any]) -> None:
+    """Set a contestant up, say so, and work for every message: the path where the output goes, or an empty text."""
+    work = find(name)(options)
+    channel.send("ready")
+    for path in channel:
         clock = Clock()
         output = work(clock)
         clock.stop()
         if path:
-            np.savez(Path(path), **(output if isinstance(output, dict) else {"output": np.asarray(output)}))
+            np.savez(path, **(output if isinstance(output, dict) else {"output": np.asarray(output)}))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": clock.wall, "cpu": clock.cpu, "peak_mib": peak}), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        channel.send((clock.wall, clock.cpu, peak))

@@ -6,6 +6,7 @@ a whole.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.artifacts.shards import KEY_DTYPE, Shard, all_keys, open_folder
+from pipeline.artifacts.table_rows import take_rows
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import ArtifactError
 from pipeline.ground.hashing import Keys, locate
@@ -51,10 +53,8 @@ class _Folder:
     def keys_of(self, rows: NDArray[np.int64]) -> Keys:
         """The keys [m] of some rows [m], in their order."""
         found = np.empty(len(rows), KEY_DTYPE)
-        where = self._by_shard(rows)
-        for index in np.unique(where):
-            here = where == index
-            found[here] = self.shards[index].keys[rows[here] - self.first_rows[index]]
+        for shard, places, inner in self._by_shard(rows):
+            found[places] = self.shards[shard].keys[inner]
         return found
 
     def has_keys_of(self, other: _Folder) -> bool:
@@ -92,8 +92,12 @@ class _Folder:
             rows[here[found >= 0]] = found[found >= 0] + self.first_rows[filled[place]]
         return rows
 
-    def _by_shard(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.searchsorted(self.first_rows, rows, side="right") - 1
+    def _by_shard(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+        """Some rows [m] by shard: its number, which places among the m are its, and which of its rows they are."""
+        where = np.searchsorted(self.first_rows, rows, side="right") - 1
+        for shard in np.unique(where).tolist():
+            places = np.flatnonzero(where == shard)
+            yield shard, places, rows[places] - self.first_rows[shard]
 
 
 class TokenFolder(_Folder):
@@ -116,18 +120,13 @@ class TokenFolder(_Folder):
         """The tokens of some rows, in their order."""
         if len(self.batches) == 1:
             return self.batches[0].select(rows)
-        where = self._by_shard(rows)
-        order = np.argsort(where, kind="stable")
-        parts = []
-        for index in np.unique(where):
-            local = rows[where == index] - self.first_rows[index]
-            parts.append(self.batches[index].select(local))
-        together = TokenBatch(
-            np.concatenate([part.tokens for part in parts]), np.concatenate([part.lengths for part in parts])
-        )
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return together.select(back)
+        if len(self.batches) == 1:
+            return self.batches[0].select(rows)
+        # Gathered shard by shard, end to end; then once more, into the order that was asked for.
+        parts = list(self._by_shard(rows))
+        back = np.empty(len(rows), np.int64)
+        back[np.concatenate([rows[:0], *(places for _, places, _ in parts)])] = np.arange(len(rows))
+        return TokenBatch.joined([self.batches[shard].select(inner) for shard, _, inner in parts]).select(back)
 
 
 class VectorFolder(_Folder):
@@ -135,16 +134,14 @@ class VectorFolder(_Folder):
 
     @property
     def dimension(self) -> int:
-        """Of its vectors."""
+        """How many numbers a vector has."""
         return int(self.shards[0].table.schema.field("vector").type.list_size)
 
     def select(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """The vectors [m, d] of some rows [m], in their order."""
         vectors = np.empty((len(rows), self.dimension), dtype=np.float16)
-        where = self._by_shard(rows)
-        for index in np.unique(where):
-            mine = where == index
-            vectors[mine] = self.shards[index].vectors[rows[mine] - self.first_rows[index]]
+        for shard, places, inner in self._by_shard(rows):
+            vectors[places] = self.shards[shard].vectors[inner]
         return vectors
 
     def unit(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -165,17 +162,8 @@ class TextFolder(_Folder):
 
     def column(self, name: str, rows: NDArray[np.int64]) -> pa.Array:
         """The values of a column in some rows [m], in their order."""
-        where = self._by_shard(rows)
-        kind = self.shards[0].table.schema.field(name).type
-        order = np.argsort(where, kind="stable")
-        parts = [
-            self.shards[index].table.column(name).take(pa.array(rows[where == index] - self.first_rows[index]))
-            for index in np.unique(where)
-        ]
-        chunks = [chunk for part in parts for chunk in part.chunks]
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return pa.chunked_array(chunks, kind).combine_chunks().take(pa.array(back))
+        columns = [shard.table.select([name]).replace_schema_metadata() for shard in self.shards]
+        return take_rows(pa.concat_tables(columns), rows).column(0).combine_chunks()
 
     def flagged(self, name: str) -> NDArray[np.int64]:
         """The rows where a boolean column is true."""

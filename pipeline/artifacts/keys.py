@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 import polars as pl
 
-from pipeline.ground.hashing import KEY_BYTES
+from pipeline.ground.hashing import pair_key, text_key
 
 
 def text_keys(texts: pl.Series) -> pl.Series:
     """`pipeline.ground.hashing.text_key` of each text, as binary [n]."""
-    return pl.Series(
-        [blake2b(text.encode(), digest_size=KEY_BYTES).digest() for text in texts.to_list()], dtype=pl.Binary
-    )
+    return pl.Series(map(text_key, texts.to_list()), dtype=pl.Binary)
 
 
 def pair_keys(first: pl.Series, second: pl.Series) -> pl.Series:
     """`pipeline.ground.hashing.pair_key` of each two keys, as binary [n]."""
-    both = zip(first.to_list(), second.to_list(), strict=True)
-    return pl.Series([blake2b(a + b, digest_size=KEY_BYTES).digest() for a, b in both], dtype=pl.Binary)
+    return pl.Series(map(pair_key, first.to_list(), second.to_list()), dtype=pl.Binary)
 
 
 def top_bits(column: str) -> pl.Expr:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.artifacts.shards import binary_view, open_folder
+from pipeline.artifacts.shards import Shard, all_keys, binary_view, open_folder
 from pipeline.ground.hashing import Keys
 
 
@@ -16,17 +16,15 @@ class PairFolder:
     """All pairs of a folder; 48 bytes a pair in memory.
 
     Attributes:
-        keys: of the pairs, sorted [n].
-        a: key of each pair's sentence in the first language [n].
-        b: in the second [n].
+        keys: the pairs' keys, sorted [n].
+        a: the key of each pair's sentence in the first language [n].
+        b: the key of each pair's sentence in the second language [n].
     """
 
     def __init__(self, folder: Path) -> None:
-        shards = self._shards = open_folder(folder)
-        self.folder = folder
-        self.keys: Keys = np.concatenate([shard.keys for shard in shards])
-        self.a: Keys = np.concatenate([binary_view(shard.table.column("a")) for shard in shards])
-        self.b: Keys = np.concatenate([binary_view(shard.table.column("b")) for shard in shards])
+        self.folder, self._shards = folder, open_folder(folder)
+        self.keys = all_keys(self._shards)
+        self.a, self.b = _key_column(self._shards, "a"), _key_column(self._shards, "b")
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -48,24 +46,26 @@ class HeldOutFolder:
     """The known pairs of held-out documents of one language pair.
 
     Attributes:
-        sets: ``dev`` or ``test`` of each pair [n].
-        a: key of the sentence in the first language [n].
-        b: in the second [n].
+        sets: each pair's set, ``dev`` or ``test`` [n].
+        a: the key of each pair's sentence in the first language [n].
+        b: the key of each pair's sentence in the second language [n].
         in_a: whether mining sees side a [n].
         in_b: whether mining sees side b [n].
     """
 
     def __init__(self, folder: Path) -> None:
-        shards = open_folder(folder)
-        self.folder = folder
-        self.sets: NDArray[np.str_] = np.concatenate(
-            [np.asarray(shard.table.column("set").to_pylist(), dtype=np.str_) for shard in shards]
+        self.folder, shards = folder, open_folder(folder)
+        self.sets = np.concatenate([np.array(shard.table.column("set").to_pylist(), np.str_) for shard in shards])
+        self.a, self.b = _key_column(shards, "a"), _key_column(shards, "b")
+        self.in_a, self.in_b = (
+            np.concatenate([shard.table.column(name).to_numpy() for shard in shards]) for name in ("in_a", "in_b")
         )
-        self.a: Keys = np.concatenate([binary_view(shard.table.column("a")) for shard in shards])
-        self.b: Keys = np.concatenate([binary_view(shard.table.column("b")) for shard in shards])
-        self.in_a = np.concatenate([shard.table.column("in_a").to_numpy() for shard in shards]).astype(np.bool_)
-        self.in_b = np.concatenate([shard.table.column("in_b").to_numpy() for shard in shards]).astype(np.bool_)
 
     def rows(self, name: str) -> NDArray[np.int64]:
         """The rows of one set."""
         return np.flatnonzero(self.sets == name)
+
+
+def _key_column(shards: Sequence[Shard], name: str) -> Keys:
+    """A column of keys of all shards [n]."""
+    return np.concatenate([binary_view(shard.table.column(name)) for shard in shards])

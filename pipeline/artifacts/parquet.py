@@ -40,10 +40,7 @@ def read_about(path: Path) -> dict[str, Any]:
 def read_made_by(path: Path, expected: Mapping[str, Any], formats: Sequence[int] = (FORMAT,)) -> dict[str, Any]:
     """What made a Parquet file, after checking all its bytes (once per file and process).
 
-    Args:
-        path: the file.
-        expected: entries that it must have (its kind, its language pair).
-        formats: versions of the form that are read.
+    ``expected``: entries that the metadata must have (the kind, the language pair); ``formats``: versions that are read.
 
     Raises:
         DamagedError: if it isn't Parquet, cut short, or its bytes are not those that were written.

@@ -37,61 +37,40 @@ STATED_FORMAT = re.compile(rb'"format":(\d+)')
 KEY = pa.binary(KEY_BYTES)
 KEY_DTYPE: np.dtype[Any] = np.dtype(f"S{KEY_BYTES}")
 
-SENTENCES = pa.schema([pa.field("id", KEY, nullable=False), pa.field("text", pa.string(), nullable=False)])
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    """A schema of columns without nulls."""
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
+
+
+def _lists(kind: pa.DataType, width: int = -1) -> pa.DataType:
+    """Lists of a type, without nulls inside, all of one width; -1: of any lengths."""
+    return pa.list_(pa.field("item", kind, nullable=False), width)
+
+
+SENTENCES = _schema(id=KEY, text=pa.string())
 """A unique sentence and its key."""
 
-PAIRS = pa.schema(
-    [
-        pa.field("id", KEY, nullable=False),
-        pa.field("a", KEY, nullable=False),
-        pa.field("b", KEY, nullable=False),
-        pa.field("corpus", pa.string(), nullable=False),
-        pa.field("file", pa.string(), nullable=False),
-        pa.field("line", pa.int64(), nullable=False),
-    ]
-)
+PAIRS = _schema(id=KEY, a=KEY, b=KEY, corpus=pa.string(), file=pa.string(), line=pa.int64())
 """A training pair: its key, its sentences' keys (a in the pair's first language), and where it was read first."""
 
-MONOLINGUAL = pa.schema(
-    [
-        pa.field("id", KEY, nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("to_mine", pa.bool_(), nullable=False),
-        pa.field("corpus", pa.string(), nullable=False),
-        pa.field("file", pa.string(), nullable=False),
-        pa.field("line", pa.int64(), nullable=False),
-        pa.field("doc", pa.string(), nullable=False),
-    ]
+MONOLINGUAL = _schema(
+    id=KEY, text=pa.string(), to_mine=pa.bool_(), corpus=pa.string(), file=pa.string(), line=pa.int64(), doc=pa.string()
 )
 """A sentence to be embedded for mining or evaluation; ``to_mine`` is true for the user's own one-sided text."""
 
-HELDOUT = pa.schema(
-    [
-        pa.field("id", KEY, nullable=False),
-        pa.field("set", pa.string(), nullable=False),
-        pa.field("a", KEY, nullable=False),
-        pa.field("b", KEY, nullable=False),
-        pa.field("in_a", pa.bool_(), nullable=False),
-        pa.field("in_b", pa.bool_(), nullable=False),
-        pa.field("doc", pa.string(), nullable=False),
-    ]
-)
+HELDOUT = _schema(id=KEY, set=pa.string(), a=KEY, b=KEY, in_a=pa.bool_(), in_b=pa.bool_(), doc=pa.string())
 """A known translation pair of the set ``dev`` or ``test``. Retrieval uses every row; mining sees side a only where
 ``in_a`` and side b only where ``in_b``, so a row with both is a pair to find, and one with only one is a sentence whose
 translation is not there."""
 
-TOKENS = pa.schema(
-    [pa.field("id", KEY, nullable=False), pa.field("tokens", pa.list_(pa.field("item", pa.int32(), False)), False)]
-)
+TOKENS = _schema(id=KEY, tokens=_lists(pa.int32()))
 """A sentence's token ids, special tokens and truncation included."""
 
 
 def vector_schema(dimension: int) -> pa.Schema:
     """A sentence's key and its vector, ``FixedSizeList<float16>[dimension]``."""
-    item = pa.field("item", pa.float16(), nullable=False)
-    return pa.schema(
-        [pa.field("id", KEY, nullable=False), pa.field("vector", pa.list_(item, dimension), nullable=False)]
-    )
+    return _schema(id=KEY, vector=_lists(pa.float16(), dimension))
 
 
 def neighborhood_schema(k: int) -> pa.Schema:
@@ -99,14 +78,7 @@ def neighborhood_schema(k: int) -> pa.Schema:
 
     A point with fewer than k others repeats nothing: the rest of its similarities is -inf and of its weights 0.
     """
-    return pa.schema(
-        [
-            pa.field("id", KEY, nullable=False),
-            pa.field("neighbor", pa.list_(pa.field("item", KEY, nullable=False), k), nullable=False),
-            pa.field("similarity", pa.list_(pa.field("item", pa.float32(), nullable=False), k), nullable=False),
-            pa.field("weight", pa.list_(pa.field("item", pa.float32(), nullable=False), k), nullable=False),
-        ]
-    )
+    return _schema(id=KEY, neighbor=_lists(KEY, k), similarity=_lists(pa.float32(), k), weight=_lists(pa.float32(), k))
 
 
 def shard_path(folder: Path, index: int) -> Path:
@@ -139,11 +111,11 @@ def write_shard(path: Path, table: pa.Table, made_by: Mapping[str, Any], of: int
     """Write a table as an uncompressed Arrow IPC file of one record batch, sealed, atomically.
 
     Args:
-        path: where to; the number of a folder's shard is in its name (`shard_path`).
+        path: the file; the number of a folder's shard is in its name (`shard_path`).
         table: the rows; its schema becomes the file's.
         made_by: what made it (kind, language, model, …): JSON values, no times, no paths. Its ``artifact``, if given, is
             where the folder belongs (``sentences/fr``): `open_folder` refuses the shard in any other.
-        of: how many shards the folder has.
+        of: the number of shards that the folder has.
     """
     place = {"shard": [int(path.stem), of]} if SHARD_NAME.fullmatch(path.name) else {}
     metadata = canonical_json({**made_by, **place, "format": FORMAT, **blank()})
@@ -151,8 +123,7 @@ def write_shard(path: Path, table: pa.Table, made_by: Mapping[str, Any], of: int
     batches = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
     with atomic_file(path) as temporary:
         with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
+            writer.write_batch(batches[0])
         seal(temporary)
 
 
@@ -297,7 +268,7 @@ def _differences(shard: Shard, first: Shard) -> str:
 
 def all_keys(shards: Sequence[Shard]) -> Keys:
     """The keys of all shards [n], sorted; 16 bytes a row in memory."""
-    return np.concatenate([shard.keys for shard in shards]) if shards else np.empty(0, dtype=f"S{KEY_BYTES}")
+    return np.concatenate([np.empty(0, KEY_DTYPE), *(shard.keys for shard in shards)])
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
@@ -311,10 +282,10 @@ def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
 
 def binary_view(column: pa.ChunkedArray) -> Keys:
     """A fixed-size binary column of one chunk without nulls as an S16 view [n]."""
-    if column.num_chunks == 0 or len(column) == 0:
-        return np.empty(0, dtype=f"S{KEY_BYTES}")
+    if len(column) == 0:
+        return np.empty(0, KEY_DTYPE)
     array = _one_chunk(column)
-    view = np.frombuffer(array.buffers()[1], dtype=f"S{KEY_BYTES}")
+    view = np.frombuffer(array.buffers()[1], KEY_DTYPE)
     return view[array.offset : array.offset + len(array)]
 
 
@@ -342,5 +313,4 @@ def fixed_list_array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
     """An array [n, width] as an Arrow fixed-size list of ``kind`` (keys: dtype S16 and ``KEY``)."""
     flat = np.ascontiguousarray(values).reshape(-1)
     items = key_array(flat) if kind == KEY else pa.array(flat, type=kind)
-    list_type = pa.list_(pa.field("item", kind, nullable=False), values.shape[1])
-    return pa.FixedSizeListArray.from_arrays(items, type=list_type)
+    return pa.FixedSizeListArray.from_arrays(items, type=_lists(kind, values.shape[1]))

@@ -7,12 +7,15 @@ that has lost `ATTEMPTS` workers stops the run, since it is likelier the item (t
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from heapq import heappop, heappush
+from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.compute.work import ComputeError, Count, Crew, Item, Result, Terms
-from pipeline.compute.worker import Done, Failed, Lost, Message, Ready, WorkProgress, machine, software
+from pipeline.compute.work import ComputeError, Count, Crew, Item, Result, State, Terms, Work
+from pipeline.compute.worker import Assignment, Done, Failed, Lost, Message, Ready, WorkProgress, machine, software
+from pipeline.ground.atomic import scratch_folder
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,9 @@ WINDOW = 4
 """Items for each worker that may be under way or have results waiting for an earlier one's."""
 
 POLL_SECONDS = 1.0
+
+MARKER = "here"
+"""The file that a worker must see in each shared folder, to know that it is the same folder."""
 
 
 class Team(Protocol):
@@ -48,18 +54,33 @@ class Team(Protocol):
         """End a worker, whatever it is doing."""
         ...
 
+    def close(self) -> None:
+        """End all workers."""
+        ...
+
+
+@contextmanager
+def dispatched(
+    make_team: Callable[[Assignment], Team], workers: int, work: Work[State, Item, Result], terms: Terms | None
+) -> Iterator[Crew[Item, Result]]:
+    """The crew of a new team, which is dismissed at the end of the block; see `Engine.crew`.
+
+    An engine makes the team for the assignment that all its workers get; it starts no worker before it is told to.
+    """
+    terms = terms or Terms()
+    with ExitStack() as stack:
+        markers = []
+        for folder in terms.shared:
+            marker = stack.enter_context(scratch_folder(folder.resolve(), "workers")) / MARKER
+            marker.touch()
+            markers.append(str(marker))
+        team = make_team(Assignment(work, str(Path.cwd()), tuple(markers)))
+        stack.callback(team.close)
+        yield Dispatcher(team, workers, work.label, terms)
+
 
 class Dispatcher(Crew[Item, Result]):
-    """The crew of a team.
-
-    Memory: `WINDOW` items or results for each worker.
-
-    Args:
-        team: who works.
-        workers: how many at a time.
-        label: what messages call the work.
-        terms: what workers must have in common with this process.
-    """
+    """The crew of a team whose ``workers`` work at a time; holds `WINDOW` items or results for each of them."""
 
     def __init__(self, team: Team, workers: int, label: str, terms: Terms) -> None:
         self.team, self.workers, self.label, self.terms = team, workers, label, terms
@@ -73,11 +94,7 @@ class Dispatcher(Crew[Item, Result]):
             self._starting.add(team.start())
 
     def ready(self) -> None:
-        """Wait until every worker is set up; `map` does not, it begins with the first.
-
-        Raises:
-            UserError: as `Crew.map` does.
-        """
+        """Wait until every worker is set up (`map` begins with the first that is); raises what `Crew.map` does."""
         nothing = _Queue((), 0, lambda _: None)
         while self._starting:
             for worker, message in self.team.wait(POLL_SECONDS):
@@ -88,9 +105,12 @@ class Dispatcher(Crew[Item, Result]):
         queue = _Queue(items, WINDOW * self.workers, advance)
         try:
             while True:
+                # Results first, so that the window opens for new items; then work for all who have none.
                 yield from queue.in_order()
                 while self._idle and (number := queue.take()) is not None:
-                    self._send(number, queue)
+                    worker = self._idle.pop(0)
+                    self._busy[worker] = number
+                    self.team.send(worker, queue.items[number])
                 if queue.empty and not self._busy:
                     return
                 for worker, message in self.team.wait(POLL_SECONDS):
@@ -98,11 +118,6 @@ class Dispatcher(Crew[Item, Result]):
         finally:
             for worker in list(self._busy):  # the results of an abandoned map must not turn up in the next
                 self._drop(worker)
-
-    def _send(self, number: int, queue: _Queue) -> None:
-        worker = self._idle.pop(0)
-        self._busy[worker] = number
-        self.team.send(worker, queue.items[number])
 
     def _heard(self, worker: Any, message: Message, queue: _Queue) -> None:
         match message:
@@ -125,8 +140,7 @@ class Dispatcher(Crew[Item, Result]):
                 self._lost(worker, reason, queue)
 
     def _lost(self, worker: Any, reason: str, queue: _Queue) -> None:
-        number = self._busy.pop(worker, None)
-        if number is not None:
+        if (number := self._busy.pop(worker, None)) is not None:
             if queue.again(number) >= ATTEMPTS:
                 raise ComputeError(
                     f"{self.label}: item {number + 1} lost its worker {ATTEMPTS} times, the last time because {reason}; if "

@@ -19,7 +19,7 @@ class Here(Engine):
     def crew(
         self, work: Work[State, Item, Result], items: int, terms: Terms | None = None
     ) -> Iterator[Crew[Item, Result]]:
-        """See `Engine.crew`; the terms are kept by themselves."""
+        """See `Engine.crew`; a process has everything in common with itself, so no terms are checked."""
         yield here(work.task, work.set_up(*work.arguments).state)
 
 

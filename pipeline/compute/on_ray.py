@@ -14,14 +14,13 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
-from pipeline.compute.dispatch import Dispatcher
-from pipeline.compute.sharing import assigned
+from pipeline.compute.dispatch import dispatched
 from pipeline.compute.work import ComputeError, Crew, Engine, Item, Result, State, Terms, Work
 from pipeline.compute.worker import Assignment, Done, Failed, Lost, Message, Ready, Worker, thread_environment
 
@@ -46,13 +45,11 @@ class RayCluster(Engine):
     Memory of each worker: as with local processes; what it sends lies in Ray's object store until it is fetched.
 
     Args:
-        workers: how many at a time; fewer if the cluster has no room for them.
-        address: the head, ``host:port``; None: that of the cluster which this machine belongs to.
-        cpus: that Ray reserves for each worker, and its threads.
-        gpus: that Ray reserves for each worker (parts of one are allowed); it sees no others.
+        workers: how many work at a time; fewer if the cluster has no room for them.
+        address: the head, ``host:port``; None: the head of the cluster which this machine belongs to.
+        cpus: CPUs that Ray reserves for each worker, and the worker's threads.
+        gpus: GPUs that Ray reserves for each worker (parts of one are allowed); the worker sees no others.
     """
-
-    alone = False
 
     def __init__(self, workers: int, address: str | None = None, cpus: int = 1, gpus: float = 0.0) -> None:
         self.workers, self.address, self.cpus, self.gpus = workers, address, cpus, gpus
@@ -66,47 +63,37 @@ class RayCluster(Engine):
         Raises:
             ComputeError: if the cluster can't be reached, or no node has enough CPUs or GPUs.
         """
-        terms = terms or Terms()
         ours = _connect(self.address)
         try:
-            workers = self._fitting(max(1, min(self.workers, items)), work.label)
-            with assigned(work, terms.shared) as assignment:
-                team = _Team(assignment, self.cpus, self.gpus)
-                try:
-                    yield Dispatcher(team, workers, work.label, terms)
-                finally:
-                    team.close()
+            wanted, room = max(1, min(self.workers, items)), places(self.cpus, self.gpus)
+            if room == 0:
+                raise _no_room("the Ray cluster", self.cpus, self.gpus)
+            if room < wanted:
+                log.warning("%s: the Ray cluster has room for %s of %s workers", work.label, room, wanted)
+            team = partial(_Team, cpus=self.cpus, gpus=self.gpus)
+            with dispatched(team, min(room, wanted), work, terms) as crew:
+                yield crew
         finally:
-            if ours:
-                _disconnect()
-
-    def _fitting(self, workers: int, label: str) -> int:
-        room = places(self.cpus, self.gpus)
-        if room == 0:
-            raise ComputeError(
-                f"compute: no node of the Ray cluster has {self.cpus} CPUs and {self.gpus:g} GPUs for a worker; "
-                f"it has {_described()}"
-            )
-        if room < workers:
-            log.warning("%s: the Ray cluster has room for %s of %s workers", label, room, workers)
-        return min(room, workers)
+            if ours and ray.is_initialized():
+                ray.shutdown()
 
 
 def places(cpus: int, gpus: float) -> int:
     """How many workers the nodes that are alive have room for, if nobody else is there."""
-    count = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            resources = node["Resources"]
-            fits = [resources.get("CPU", 0) // cpus] + ([resources.get("GPU", 0) // gpus] if gpus else [])
-            count += int(min(fits))
-    return count
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    by_cpus = [int(resources.get("CPU", 0) // cpus) for resources in nodes]
+    if not gpus:
+        return sum(by_cpus)
+    return sum(min(fits, int(node.get("GPU", 0) // gpus)) for fits, node in zip(by_cpus, nodes, strict=True))
 
 
-def _described() -> str:
+def _no_room(where: str, cpus: int, gpus: float) -> ComputeError:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     found = [f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs" for resources in nodes]
-    return "; ".join(found) or "no nodes"
+    return ComputeError(
+        f"compute: no node of {where} has {cpus} CPUs and {gpus:g} GPUs for a worker; it has "
+        + ("; ".join(found) or "no nodes")
+    )
 
 
 def _connect(address: str | None) -> bool:
@@ -134,11 +121,6 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _disconnect() -> None:
-    if ray.is_initialized():
-        ray.shutdown()
-
-
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
@@ -158,11 +140,6 @@ class _Actor(Worker):
         return self.run(item, lambda _: None)
 
 
-@dataclass(frozen=True, eq=False)
-class _Member:
-    actor: Any
-
-
 class _Team:
     def __init__(self, assignment: Assignment, cpus: int, gpus: float) -> None:
         # Nothing is done again by Ray itself: the dispatcher counts attempts.
@@ -170,42 +147,43 @@ class _Team:
             num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0, scheduling_strategy="SPREAD"
         )
         self._assignment, self._cpus, self._gpus = assignment, cpus, gpus
-        self._said: dict[Any, _Member] = {}
-        self._ready: set[_Member] = set()
+        self._said: dict[Any, Any] = {}  # by the reference of what it is asked for, each worker's actor
+        self._ready: set[Any] = set()
         self._head = str(ray.get_runtime_context().gcs_address)
         self._checked, self._misses, self._without = time.monotonic(), 0, 0.0
 
-    def start(self) -> _Member:
-        """See `Team.start`; it waits for a node with room."""
-        member = _Member(self._actor.remote(self._cpus, self._gpus))
-        self._said[member.actor.set_up.remote(self._assignment)] = member
-        return member
+    def start(self) -> Any:
+        """See `Team.start`; the worker waits for a node with room."""
+        actor = self._actor.remote(self._cpus, self._gpus)
+        self._said[actor.set_up.remote(self._assignment)] = actor
+        return actor
 
-    def send(self, worker: _Member, item: Any) -> None:
+    def send(self, worker: Any, item: Any) -> None:
         """See `Team.send`."""
-        self._said[worker.actor.run_quietly.remote(item)] = worker
+        self._said[worker.run_quietly.remote(item)] = worker
 
-    def wait(self, seconds: float) -> list[tuple[_Member, Message]]:
+    def wait(self, seconds: float) -> list[tuple[Any, Message]]:
         """See `Team.wait`."""
         self._check()
         done, _ = ray.wait(list(self._said), num_returns=1, timeout=seconds)
         return [(self._said[reference], self._fetch(reference)) for reference in done]
 
     def _fetch(self, reference: Any) -> Message:
-        member = self._said.pop(reference)
+        actor = self._said.pop(reference)
         try:
             message: Message = ray.get(reference, timeout=60)
         except RayTaskError as error:
-            raise ComputeError(f"compute: a worker could not be started or used: {_cause(error)}") from error
+            cause = getattr(error, "cause", None) or error
+            raise ComputeError(f"compute: a worker could not be started or used: {_line(cause)}") from error
         except (RayActorError, GetTimeoutError, RayError) as error:
             if "ModuleNotFoundError" in str(error) or "failed to import" in str(error):
                 raise ComputeError(
                     "compute: a node of the Ray cluster has no softalign (or another one); install the same version there"
                 ) from error
-            self._ready.discard(member)
+            self._ready.discard(actor)
             return Lost(f"its Ray actor died ({_line(error)[:120]})")
         if isinstance(message, Ready):
-            self._ready.add(member)
+            self._ready.add(actor)
         return message
 
     def _check(self) -> None:
@@ -231,24 +209,17 @@ class _Team:
             return
         self._without = self._without or now
         if now - self._without > ROOM_SECONDS and places(self._cpus, self._gpus) == 0:
-            raise ComputeError(
-                f"compute: no node of the Ray cluster that is left has {self._cpus} CPUs and {self._gpus:g} GPUs for a "
-                f"worker; it has {_described()}"
-            )
+            raise _no_room("the Ray cluster that is left", self._cpus, self._gpus)
 
-    def stop(self, worker: _Member) -> None:
+    def stop(self, worker: Any) -> None:
         """See `Team.stop`."""
         self._ready.discard(worker)
-        self._said = {reference: member for reference, member in self._said.items() if member is not worker}
+        self._said = {reference: actor for reference, actor in self._said.items() if actor != worker}
         if self._misses == 0:
             with suppress(RayError):
-                ray.kill(worker.actor)
+                ray.kill(worker)
 
     def close(self) -> None:
         """End all workers."""
-        for member in {*self._said.values(), *self._ready}:
-            self.stop(member)
-
-
-def _cause(error: RayTaskError) -> str:
-    return _line(error.cause) if getattr(error, "cause", None) else _line(error)
+        for actor in {*self._said.values(), *self._ready}:
+            self.stop(actor)

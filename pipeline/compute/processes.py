@@ -12,15 +12,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from pipeline.compute.dispatch import Dispatcher
+from pipeline.compute.dispatch import dispatched
 from pipeline.compute.in_process import Here
-from pipeline.compute.sharing import assigned
 from pipeline.compute.work import ComputeError, Crew, Engine, Item, Result, State, Terms, Work
 from pipeline.compute.worker import (
     Assignment,
@@ -40,15 +39,12 @@ _START = threading.Lock()
 
 
 class Processes(Engine):
-    """Processes of this machine.
-
-    Memory of each worker: that of Python and the libraries (about 0.4 GB with torch and
-    transformers), and what the work says.
+    """Processes of this machine, each with the memory of Python and the libraries (some 0.4 GB with torch) and the work's.
 
     Args:
-        workers: how many at a time.
-        cpus: threads of each; None: this machine's cores, shared among those that are started.
-        gpus: of each; 0: all see whatever there is.
+        workers: how many work at a time.
+        cpus: threads of each worker; None: this machine's cores, shared among the workers that are started.
+        gpus: GPUs of each worker; 0: all workers see whatever there is.
 
     Raises:
         ComputeError: if there are not enough GPUs.
@@ -56,28 +52,21 @@ class Processes(Engine):
 
     def __init__(self, workers: int, cpus: int | None = None, gpus: int = 0) -> None:
         self.workers, self.cpus, self.gpus = workers, cpus, gpus
-        self.alone = workers == 1 and cpus is None
         if gpus:
-            _check_gpus(workers * gpus)
+            import torch  # only where GPUs are asked for
 
-    @contextmanager
+            if (wanted := workers * gpus) > (found := torch.cuda.device_count()):
+                raise ComputeError(f"compute: workers times gpus is {wanted}, but this machine has {found} GPUs")
+
     def crew(
         self, work: Work[State, Item, Result], items: int, terms: Terms | None = None
-    ) -> Iterator[Crew[Item, Result]]:
+    ) -> AbstractContextManager[Crew[Item, Result]]:
         """See `Engine.crew`; a single worker with all cores is this process itself."""
         workers = max(1, min(self.workers, items))
         if workers == 1 and self.cpus is None:
-            with Here().crew(work, items) as alone:
-                yield alone
-            return
-        terms = terms or Terms()
+            return Here().crew(work, items)
         threads = self.cpus or max(1, _cores() // workers)
-        with assigned(work, terms.shared) as assignment:
-            team = _Team(assignment, threads, self.gpus)
-            try:
-                yield Dispatcher(team, workers, work.label, terms)
-            finally:
-                team.close()
+        return dispatched(lambda assignment: _Team(assignment, threads, self.gpus), workers, work, terms)
 
 
 def _cores() -> int:
@@ -86,18 +75,23 @@ def _cores() -> int:
     return min(cores, int(limit)) if limit.isdigit() and int(limit) else cores
 
 
-def _check_gpus(wanted: int) -> None:
-    import torch  # only where GPUs are asked for
-
-    if wanted > (found := torch.cuda.device_count()):
-        raise ComputeError(f"compute: workers times gpus is {wanted}, but this machine has {found} GPUs")
-
-
 @dataclass(frozen=True, eq=False)
 class _Process:
     process: SpawnProcess
     connection: Connection
     number: int
+
+    def heard(self) -> Message:
+        """The next message; a pipe that has ended says that its process has."""
+        try:
+            message: Message = self.connection.recv()
+            return message
+        except (EOFError, OSError):
+            self.process.join(5)
+        code, who = self.process.exitcode, f"process {self.process.pid}"
+        if code is not None and code < 0:
+            return Lost(f"{who} was killed by {signal.Signals(-code).name}")
+        return Lost(f"{who} ended with code {code}")
 
 
 class _Team:
@@ -135,23 +129,8 @@ class _Team:
 
     def wait(self, seconds: float) -> list[tuple[_Process, Message]]:
         """See `Team.wait`."""
-        by_connection = {worker.connection: worker for worker in self._workers}
-        heard: list[tuple[_Process, Message]] = []
-        for connection in wait(list(by_connection), seconds):
-            worker = by_connection[connection]  # type: ignore[index]
-            try:
-                heard.append((worker, worker.connection.recv()))
-            except (EOFError, OSError):
-                heard.append((worker, Lost(self._ended(worker))))
-        return heard
-
-    @staticmethod
-    def _ended(worker: _Process) -> str:
-        worker.process.join(5)
-        code = worker.process.exitcode
-        if code is not None and code < 0:
-            return f"process {worker.process.pid} was killed by {signal.Signals(-code).name}"
-        return f"process {worker.process.pid} ended with code {code}"
+        speaking = wait([worker.connection for worker in self._workers], seconds)
+        return [(worker, worker.heard()) for worker in self._workers if worker.connection in speaking]
 
     def stop(self, worker: _Process) -> None:
         """See `Team.stop`."""

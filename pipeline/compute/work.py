@@ -31,45 +31,31 @@ class ComputeError(UserError):
 
 @dataclass(frozen=True)
 class SetUp(Generic[State]):
-    """What a worker has when it is ready.
+    """What a worker has when it is ready."""
 
-    Attributes:
-        state: what its tasks are given; it never leaves the worker.
-        identity: what results depend on besides their item (a model's content), as JSON values: it must be the same in all
-            workers.
-    """
-
-    state: State
+    state: State  # what the worker's tasks are given; it never leaves the worker
+    # what results depend on besides their item (a model's content), as JSON values, equal in all workers
     identity: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Work(Generic[State, Item, Result]):
-    """What is to be done.
+    """What is to be done."""
 
-    Attributes:
-        label: what messages call it.
-        set_up: a module's function; called once in each worker.
-        arguments: its arguments: plain data and paths.
-        task: a module's function of the state, an item and a `Count`; its result is plain data.
-    """
-
-    label: str
-    set_up: Callable[..., SetUp[State]]
-    arguments: tuple[Any, ...]
+    label: str  # what messages call the work
+    set_up: Callable[..., SetUp[State]]  # a module's function; called once in each worker
+    arguments: tuple[Any, ...]  # the set-up's arguments, plain data and paths
+    # a module's function of the state, an item and a `Count`; its result is plain data
     task: Callable[[State, Item, Count], Result]
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What every worker must have in common with the process that hands out the work.
+    """What every worker must have in common with the process that hands out the work."""
 
-    Attributes:
-        identity: of the `SetUp`, the entries that the other process knows; asked for only where there are workers.
-        shared: folders that must be the same for all (a network file system where workers are on other machines).
-    """
-
+    # gives the entries of the `SetUp`'s identity that this process knows; called only where there are workers
     identity: Callable[[], Mapping[str, Any]] = dict
+    # folders that must be the same for all (a network file system where workers are on other machines)
     shared: Sequence[Path] = ()
 
 
@@ -97,11 +83,11 @@ class Engine(ABC):
 
     Attributes:
         workers: how many work at a time, at most.
-        alone: whether it is this process that does it all, in which case nothing is copied or sent.
+        alone: whether this process does it all, in which case nothing is copied or sent.
     """
 
     workers: int
-    alone: bool
+    alone = False
 
     @abstractmethod
     def crew(
@@ -109,10 +95,7 @@ class Engine(ABC):
     ) -> AbstractContextManager[Crew[Item, Result]]:
         """Workers for a work, dismissed at the end of the block.
 
-        Args:
-            work: what they are set up for.
-            items: how many there will be, about: no more workers are started.
-            terms: what they must have in common.
+        About so many ``items`` there will be; no more workers than that are started.
 
         Raises:
             ComputeError: if there can be no workers.

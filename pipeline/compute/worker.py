@@ -19,18 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
-from pipeline.compute.work import Count, Work
+from pipeline.compute.work import ComputeError, Count, Work
 from pipeline.ground.hashing import folder_hash
 
 LIBRARIES = ("numpy", "polars", "pyarrow", "torch", "transformers", "tokenizers", "faiss-cpu")
 """Those whose other versions may give other results."""
 
 THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "RAYON_NUM_THREADS",
-    "POLARS_MAX_THREADS",
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"),  # torch and NumPy
+    *("RAYON_NUM_THREADS", "POLARS_MAX_THREADS"),  # tokenizers and Polars
 )
 
 
@@ -40,36 +37,23 @@ class TaskError(Exception):
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a worker is told.
+    """What a worker is told."""
 
-    Attributes:
-        work: what to do.
-        folder: where relative paths begin.
-        markers: files that it must see: they lie in the folders that all share.
-    """
-
-    work: Work[Any, Any, Any]
-    folder: str
-    markers: tuple[str, ...]
+    work: Work[Any, Any, Any]  # what to do
+    folder: str  # where relative paths begin
+    markers: tuple[str, ...]  # files in the shared folders, which the worker must see
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker is set up.
+    """A worker is set up."""
 
-    Attributes:
-        software: version and content of softalign and the versions of libraries, all of which must be the same everywhere.
-        machine: what may make a difference in the last bits.
-        identity: the set-up's own.
-        where: the host's name.
-        process: its number there.
-    """
-
+    # softalign's version and content and the libraries' versions, which must be equal everywhere
     software: Mapping[str, str]
-    machine: Mapping[str, str]
-    identity: Mapping[str, Any]
-    where: str
-    process: int
+    machine: Mapping[str, str]  # the kind of processor and GPU, which may make a difference in the last bits
+    identity: Mapping[str, Any]  # the identity that the set-up gave
+    where: str  # the host's name
+    process: int  # the worker's process id on that host
 
 
 @dataclass(frozen=True)
@@ -142,8 +126,6 @@ class Worker:
 def _go_to(assignment: Assignment) -> None:
     missing = [marker for marker in assignment.markers if not Path(marker).is_file()]
     if not Path(assignment.folder).is_dir() or missing:
-        from pipeline.compute.work import ComputeError
-
         folder = str(Path(missing[0]).parent) if missing else assignment.folder
         raise ComputeError(
             f"{folder} is not the same folder there as here; expected the project (and SOFTALIGN_STORE) on a file system "
@@ -166,17 +148,14 @@ def portable(error: Exception) -> Exception:
 @cache
 def software() -> Mapping[str, str]:
     """Which softalign and which libraries this process would compute with."""
-    found = {"softalign": pipeline.__version__, "softalign's code": _code(), "Python": platform.python_version()}
+    code = folder_hash(Path(pipeline.__file__).parent, ("**/*.py", "**/*.json"))[:12]
+    found = {"softalign": pipeline.__version__, "softalign's code": code, "Python": platform.python_version()}
     for name in LIBRARIES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def _code() -> str:
-    return folder_hash(Path(pipeline.__file__).parent, ("**/*.py", "**/*.json"))[:12]
 
 
 def machine() -> Mapping[str, str]:

@@ -30,15 +30,13 @@ class UserError(Exception):
         super().__init__("\n".join(visible(clip(line, LINE_CHARS)) for line in message.split("\n")))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Other processes raise it too, and a subclass' __init__ need not take what was made of its arguments.
-        return _again, (type(self), self.args, self.__dict__)
+        # Other processes raise it too, and a subclass' __init__ need not take what was made of its arguments: without it.
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
-def _again(kind: type[UserError], args: tuple[Any, ...], attributes: dict[str, Any]) -> UserError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(attributes)
-    return error
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says, for a message; its class' name if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 class ParamsError(UserError):
@@ -51,9 +49,9 @@ class InputError(UserError):
     """A file that can't be used.
 
     Args:
-        path: the file, as the user named it.
+        path: the file, in the user's words.
         problem: what was found and what was expected.
-        line: the line (1-based) where it was found, if that can be told.
+        line: the line (1-based) where the problem was found, if that can be told.
     """
 
     def __init__(self, path: Path | str, problem: str, line: int | None = None) -> None:

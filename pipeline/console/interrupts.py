@@ -22,8 +22,8 @@ class Interrupted(KeyboardInterrupt):
     """The process was asked to stop.
 
     Args:
-        number: the signal.
-        note: what was done about it, for the user.
+        number: the signal's number.
+        note: what was done about the signal, for the user.
     """
 
     def __init__(self, number: int, note: str = "") -> None:
@@ -38,13 +38,9 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass
 class StopRequest:
-    """Whether a stop was asked for.
+    """Whether a stop was asked for."""
 
-    Attributes:
-        number: the signal that asked; None before.
-    """
-
-    number: int | None = None
+    number: int | None = None  # the signal that asked; None before
 
 
 @contextmanager

@@ -35,31 +35,19 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress(label: str, total: int, unit: str = "rows") -> Iterator[Advance]:
-    """Show the progress of ``total`` units of work on standard error.
-
-    Args:
-        label: what is being done.
-        total: how many units there are.
-        unit: what they are called.
-    """
-    if sys.stderr.isatty():
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(label, total=total, unit=unit, note="")
-
-            def advance_bar(count: int = 1, /, note: str = "") -> None:
-                bar.update(task, advance=count, note=note)
-
-            yield advance_bar
+    """Show the progress of ``total`` units of the work called ``label``, on standard error."""
+    if not sys.stderr.isatty():
+        yield _LogLines(label, total, unit)
         return
-    yield _LogLines(label, total, unit)
+    text, note_text = TextColumn("{task.description}"), TextColumn("{task.fields[note]}")
+    columns = (text, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(), note_text)
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total, unit=unit, note="")
+
+        def advance_bar(count: int = 1, /, note: str = "") -> None:
+            bar.update(task, advance=count, note=note)
+
+        yield advance_bar
 
 
 class _LogLines:
@@ -78,14 +66,5 @@ class _LogLines:
         self.last = now
         rate = self.done / max(now - self.start, 1e-9)
         left = (self.total - self.done) / max(rate, 1e-9)
-        tail = f", {note}" if note else ""
-        log.info(
-            "%s: %s of %s %s, %s/s, %s s left%s",
-            self.label,
-            f"{self.done:,}",
-            f"{self.total:,}",
-            self.unit,
-            f"{rate:,.0f}",
-            f"{left:,.0f}",
-            tail,
-        )
+        done = f"{self.done:,} of {self.total:,} {self.unit}, {rate:,.0f}/s, {left:,.0f} s left"
+        log.info("%s: %s%s", self.label, done, f", {note}" if note else "")

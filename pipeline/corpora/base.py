@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import polars as pl
 
 from pipeline.config.prepare import LEFT_OUT, MARKS
 from pipeline.console.errors import InputError, UserError
 from pipeline.ground.languages import WantedLanguages, other_languages
+
+Held = TypeVar("Held")
 
 SCHEMA = pl.Schema(
     {
@@ -43,13 +45,16 @@ CHUNK_ROWS = 65_536
 CHUNK_BYTES = 64 << 20
 """Text of a chunk, about, where lines are so long that rows don't bound it."""
 
+Row = tuple[tuple[str, ...], tuple[Any, ...]]
+"""A language pair (or language), and a row in the order of `SCHEMA`, with the place of side b or without."""
+
 
 @dataclass(frozen=True)
 class Chunk:
     """Rows of one language pair (or of one language), in the order of the file.
 
     Attributes:
-        languages: of column ``a`` and, unless the text is one-sided, of column ``b``.
+        languages: the language of column ``a`` and, unless the text is one-sided, that of column ``b``.
         frame: rows of `SCHEMA`.
     """
 
@@ -65,7 +70,7 @@ class CorpusSource:
         name: what provenance and messages call it: relative to the project, the same on every machine.
         path: the file on disk.
         open: opens its bytes as they are stored (perhaps compressed).
-        size: in bytes, as stored.
+        size: the bytes that are stored.
     """
 
     name: str
@@ -82,13 +87,7 @@ class Notes:
         self._first: dict[str, str] = {}
 
     def add(self, what: str, where: str, count: int = 1) -> None:
-        """Count something that was done.
-
-        Args:
-            what: its kind, after which the first place is told.
-            where: the file, with the line if that is known.
-            count: how often.
-        """
+        """Count something that was done ``count`` times: what, in words, and where first (the file, with the line)."""
         self._counts[what] = self._counts.get(what, 0) + count
         self._first.setdefault(what, where)
 
@@ -99,25 +98,19 @@ class Notes:
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """What is asked of a reader.
+    """What is asked of a reader; what isn't explained here is as in `pipeline.config.prepare.Corpus`.
 
     Attributes:
-        name: the corpus.
+        name: the corpus' name in params.yaml.
         root: the folder that paths are relative to.
-        path: as in params.yaml.
-        files: see `pipeline.config.prepare.Corpus`; empty: ``path`` says where they are.
-        package: see `pipeline.config.prepare.Corpus`.
-        dataset: see `pipeline.config.prepare.Corpus`.
-        revision: see `pipeline.config.prepare.Corpus`.
+        groups: the language pairs wanted, each in the project's order; for one-sided text, its one language.
+        files: the file of each language; empty: ``path`` says where they are.
         languages: the languages that the user listed for this corpus, in his order; empty: all.
-        groups: the language pairs wanted, each in the project's order; of one-sided text, its one language.
         columns: the column of each language.
-        encoding: of text files.
         delimiter: what is between columns of TSV and CSV; None: the format's own.
         score: the column of each pair's score; None: there is none.
-        min_score: pairs of a lower score are rejected.
+        min_score: the least score of a pair that isn't rejected.
         rename: from the corpus' own language codes to the project's.
-        leave_out: see `pipeline.config.prepare.Corpus`.
         notes: what the reader did that no row's reason tells; filled while it reads.
     """
 
@@ -153,7 +146,7 @@ class Unit:
         sources: the files.
         groups: the language pairs (or the language) that come of them.
         columns: where each of the unit's languages stands in the files: a position in ``sources`` or a column.
-        kind: where a format has files of several kinds: which this is.
+        kind: which kind of file this is, where a format has several.
     """
 
     sources: tuple[CorpusSource, ...]
@@ -190,10 +183,9 @@ def file_source(path: Path, name: str) -> CorpusSource:
     """
     if not path.exists():
         raise InputError(name, "no such file")
-    if path.is_dir():
-        raise InputError(name, "is a folder, expected a file")
     if not path.is_file():
-        raise InputError(name, "is neither a file nor a folder (a socket, pipe or device?), expected a file")
+        found = "a folder" if path.is_dir() else "neither a file nor a folder (a socket, pipe or device?)"
+        raise InputError(name, f"is {found}, expected a file")
     try:
         with path.open("rb"):
             pass
@@ -202,52 +194,49 @@ def file_source(path: Path, name: str) -> CorpusSource:
     return CorpusSource(name, path, lambda: path.open("rb"), path.stat().st_size)
 
 
-def make_frame(rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
+def make_frame(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
     """Rows (in the order of `SCHEMA`; all with the place of side b or all without) as a frame."""
-    held = list(rows)
-    width = len(held[0]) if held else len(SCHEMA)
-    return complete(pl.DataFrame(held, schema=dict(list(SCHEMA.items())[:width]), orient="row"))
+    names = SCHEMA.names()[: len(rows[0])]
+    return complete(pl.DataFrame(rows, schema={name: SCHEMA[name] for name in names}, orient="row"))
 
 
 def complete(frame: pl.DataFrame) -> pl.DataFrame:
-    """Columns of `SCHEMA` in its order and types; those of side b's own place are null where they lack."""
-    lacking = [pl.lit(None).alias(name) for name in ("file_b", "line_b") if name not in frame.columns]
+    """The columns of `SCHEMA` in its order and types; those that lack are null, but for ``doc``, which is empty."""
+    lacking = [pl.lit("" if name == "doc" else None).alias(name) for name in SCHEMA if name not in frame.columns]
     return frame.with_columns(lacking).select(SCHEMA.names()).cast(SCHEMA)
 
 
-def chunked_groups(rows: Iterable[tuple[tuple[str, ...], tuple[Any, ...]]]) -> Iterator[Chunk]:
-    """Rows of several groups, mixed, as chunks of one group each.
-
-    Holds at most `CHUNK_ROWS` rows or `CHUNK_BYTES` characters, whichever is reached first.
+def batched(
+    items: Iterable[tuple[tuple[str, ...], Held, int, float]],
+) -> Iterator[dict[tuple[str, ...], list[Held]]]:
+    """Items of several groups, mixed, in batches that memory holds, by group.
 
     Args:
-        rows: a group and a row, in the order of `SCHEMA`, at a time.
+        items: the group, the item, how many rows it has and how many bytes (or characters), each. A batch ends with the
+            item that brings it to `CHUNK_ROWS` rows or `CHUNK_BYTES` bytes.
     """
-    held: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
-    count = size = 0
-    for group, row in rows:
-        held.setdefault(group, []).append(row)
-        count, size = count + 1, size + len(row[0] or "") + len(row[1] or "")
-        if count >= CHUNK_ROWS or size >= CHUNK_BYTES:
-            yield from (Chunk(languages, make_frame(some)) for languages, some in held.items())
-            held, count, size = {}, 0, 0
-    yield from (Chunk(languages, make_frame(some)) for languages, some in held.items())
+    held: dict[tuple[str, ...], list[Held]] = {}
+    rows, size = 0, 0.0
+    for group, item, item_rows, item_size in items:
+        held.setdefault(group, []).append(item)
+        rows, size = rows + item_rows, size + item_size
+        if rows >= CHUNK_ROWS or size >= CHUNK_BYTES:
+            yield held
+            held, rows, size = {}, 0, 0.0
+    yield held
+
+
+def chunked_groups(rows: Iterable[Row]) -> Iterator[Chunk]:
+    """Rows of several groups, mixed, as chunks of one group each; holds one batch."""
+    for batch in batched((group, row, 1, len(row[0] or "") + len(row[1] or "")) for group, row in rows):
+        yield from (Chunk(languages, make_frame(some)) for languages, some in batch.items())
 
 
 def coalesced(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """The same rows in fewer chunks: of each group in order.
-
-    Holds at most about `CHUNK_ROWS` rows or `CHUNK_BYTES` bytes, whichever is reached first, and a chunk.
-    """
-    held: dict[tuple[str, ...], list[pl.DataFrame]] = {}
-    count, size = 0, 0.0
-    for chunk in chunks:
-        held.setdefault(chunk.languages, []).append(chunk.frame)
-        count, size = count + chunk.frame.height, size + chunk.frame.estimated_size()
-        if count >= CHUNK_ROWS or size >= CHUNK_BYTES:
-            yield from (Chunk(languages, pl.concat(frames)) for languages, frames in held.items())
-            held, count, size = {}, 0, 0.0
-    yield from (Chunk(languages, pl.concat(frames)) for languages, frames in held.items())
+    """The same rows in fewer chunks, of each group in order; holds one batch and a chunk."""
+    sized = ((chunk.languages, chunk.frame, chunk.frame.height, chunk.frame.estimated_size()) for chunk in chunks)
+    for batch in batched(sized):
+        yield from (Chunk(languages, pl.concat(frames)) for languages, frames in batch.items())
 
 
 def score_reasons(score: pl.Expr, min_score: float) -> tuple[pl.Expr, pl.Expr]:
@@ -258,12 +247,8 @@ def score_reasons(score: pl.Expr, min_score: float) -> tuple[pl.Expr, pl.Expr]:
         min_score: the least score; NaN is lower.
     """
     number = score.cast(pl.Float64, strict=False)
-    reason = (
-        pl.when(number.is_null())
-        .then(pl.lit("no-score"))
-        .when(number.is_nan() | (number < min_score))
-        .then(pl.lit("low-score"))
-    )
+    low = number.is_nan() | (number < min_score)
+    reason = pl.when(number.is_null()).then(pl.lit("no-score")).when(low).then(pl.lit("low-score"))
     shown = pl.coalesce(score.cast(pl.String).str.head(40), pl.lit("none"))
     return reason, pl.when(reason.is_not_null()).then(pl.format("score {}", shown))
 
@@ -275,14 +260,10 @@ def require_languages(request: ReadRequest, units: list[Unit], where: str) -> li
         UserError: otherwise.
     """
     others = other_languages(request.wanted)
-    more = f"; {others}" if others else ""
-    if not units:
-        pairs = ", ".join("-".join(group) for group in request.groups)
-        raise UserError(f"corpus {request.name}: {where}: nothing found for {pairs}{more}")
     found = {language for unit in units for group in unit.groups for language in group}
-    asked = set(request.languages) & set(request.wanted)
-    if missing := sorted(asked - found):
-        raise UserError(
-            f"corpus {request.name}: {where}: nothing found for the language {missing[0]}, which it lists{more}"
-        )
-    return units
+    missing = sorted(set(request.languages) & set(request.wanted) - found)
+    if units and not missing:
+        return units
+    what = f"the language {missing[0]}, which it lists" if units else ", ".join(map("-".join, request.groups))
+    more = f"; {others}" if others else ""
+    raise UserError(f"corpus {request.name}: {where}: nothing found for {what}{more}")

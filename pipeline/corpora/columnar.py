@@ -20,18 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import (
-    SCORE,
-    Chunk,
-    CorpusSource,
-    ReadRequest,
-    Unit,
-    complete,
-    require_languages,
-    score_reasons,
-)
+from pipeline.corpora.base import SCORE, Chunk, CorpusSource, ReadRequest, Unit, complete, score_reasons
 from pipeline.corpora.lines import MAX_LINE_BYTES, SHOWN_BYTES
-from pipeline.corpora.places import find_files
+from pipeline.corpora.places import Found, file_units
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO
 from pipeline.ground.languages import WantedLanguages, choose_codes, other_languages
 
@@ -49,24 +40,19 @@ PAIRED_NAMES = (("sentence1", "sentence2"), ("source", "target"), ("src", "tgt")
 
 
 class ColumnarReader:
-    """Formats ``parquet`` and ``arrow``.
-
-    Args:
-        kind: which of the two.
-    """
+    """Formats ``parquet`` and ``arrow``, of which ``kind`` is one."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
-        units = []
-        for found in find_files(request):
+
+        def make(found: Found, request: ReadRequest) -> Unit | None:
             order = (found.languages["a"], found.languages["b"]) if {"a", "b"} <= found.languages.keys() else ()
-            unit = columnar_unit(found.source, self.kind, request, order)
-            if unit is not None:
-                units.append(unit)
-        return require_languages(request, units, str(request.path))
+            return columnar_unit(found.source, self.kind, request, order)
+
+        return file_units(request, make)
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
@@ -79,7 +65,7 @@ def columnar_unit(source: CorpusSource, kind: str, request: ReadRequest, order: 
     Args:
         source: the file.
         kind: ``parquet`` or ``arrow``.
-        request: what is asked.
+        request: what is asked of the reader.
         order: the languages that the path names, in its order.
 
     Raises:
@@ -158,13 +144,7 @@ def _guess(schema: pa.Schema, wanted: WantedLanguages, order: tuple[str, ...]) -
 def read_columns(
     unit: Unit, kind: str, score: str | int | None = None, min_score: float = float("-inf")
 ) -> Iterator[Chunk]:
-    """Read a unit's columns in batches.
-
-    Args:
-        unit: the file, and its columns.
-        kind: ``parquet`` or ``arrow``.
-        score: the column of each pair's score; None: there is none.
-        min_score: pairs of a lower score are rejected.
+    """Read a unit's columns in batches; pairs whose ``score`` (its column; None: there is none) is lower are rejected.
 
     Raises:
         InputError: if the file is damaged.
@@ -305,23 +285,19 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 
 def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int, min_score: float) -> pl.DataFrame:
-    frame = pl.from_arrow(pa.Table.from_batches([batch]))
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
+    """A batch's rows of one language pair (or language), the first of which is row ``line`` of the file."""
+    frame = pl.DataFrame(batch)
     lacks = pl.coalesce(pl.when(pl.col(language).is_null()).then(pl.lit(language)) for language in group)
     missing = lacks.is_not_null()
-    long = pl.any_horizontal(pl.col(language).str.len_bytes() > MAX_LINE_BYTES for language in group)
-    long_row = pl.col("reason") == "line-too-long"
-    low, score = pl.lit(None, pl.String), pl.lit(None, pl.String)
-    if SCORE in frame.columns:
-        low, score = score_reasons(pl.col(SCORE), min_score)
-    side_b = pl.col(group[1]) if len(group) > 1 else pl.lit(None, pl.String)
+    long = ~missing & pl.any_horizontal(pl.col(language).str.len_bytes() > MAX_LINE_BYTES for language in group)
+    low, score = score_reasons(pl.col(SCORE), min_score) if SCORE in frame.columns else (pl.lit(None, pl.String),) * 2
+    # Of texts that are too long, the beginning is shown.
+    sides = [pl.when(long).then(pl.col(side).str.head(SHOWN_BYTES)).otherwise(pl.col(side)) for side in group]
     return complete(
         frame.select(
-            a=pl.col(group[0]),
-            b=side_b,
+            **dict(zip("ab", sides, strict=False)),
             file=pl.lit(name),
             line=pl.int_range(line, line + frame.height),
-            doc=pl.lit(""),
             reason=pl.when(missing)
             .then(pl.lit("missing-side"))
             .when(long)
@@ -332,8 +308,5 @@ def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int, m
             .when(long)
             .then(pl.lit(f"over {MAX_LINE_BYTES:,} bytes"))
             .otherwise(score),
-        ).with_columns(
-            pl.when(long_row).then(pl.col(side).str.head(SHOWN_BYTES)).otherwise(side).alias(side)
-            for side in ("a", "b")
         )
     )

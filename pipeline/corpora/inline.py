@@ -77,15 +77,7 @@ def no_reference(_element: Any) -> tuple[str, str]:
 
 
 def segment_text(element: Any, native: Native = no_reference) -> str:
-    """The text of a segment.
-
-    Args:
-        element: the segment.
-        native: finds the codes that an inline element refers to.
-
-    Returns:
-        The text; what is damaged in it is still marked (`damage`).
-    """
+    """The text of a segment, whose elements' codes ``native`` finds; what is damaged in it is still marked (`damage`)."""
     parts = list[str]()
     _collect(element, native, parts)
     return spaced("".join(parts))

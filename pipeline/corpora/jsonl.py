@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.console.plain_text import has_surrogate
-from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, require_languages
+from pipeline.corpora.base import Chunk, ReadRequest, Row, Unit, chunked_groups
 from pipeline.corpora.lines import read_lines
-from pipeline.corpora.places import find_files
+from pipeline.corpora.places import Found, file_units
 from pipeline.ground.languages import WantedLanguages, choose_codes
 
 SHOWN_CHARS = 500
@@ -36,55 +36,51 @@ class JsonLinesReader:
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
-        units = []
-        for found in find_files(request):
-            named = set(found.languages.values())
-            groups = tuple(group for group in request.groups if not named or named == set(group))
-            if groups:
-                units.append(Unit((found.source,), groups, request.columns))
-        return require_languages(request, units, str(request.path))
+
+        def make(found: Found, request: ReadRequest) -> Unit | None:
+            groups = found.groups(request)
+            return Unit((found.source,), groups, request.columns) if groups else None
+
+        return file_units(request, make)
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from chunked_groups(self._rows(unit, request))
 
-    def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
+    def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[Row]:
         name = unit.sources[0].name
         find = _Finder(dict(unit.columns), request.wanted)
         for frame in read_lines(unit.sources[0], request.encoding):
             for line, text, reason, detail in frame.iter_rows():
+                value: Any = None
                 if reason is None and not text.strip():
                     reason, detail = "missing-column", "an empty line"
-                value: Any = None
-                if reason is None:
+                elif reason is None:
                     try:
                         value = json.loads(text)
                     except (ValueError, RecursionError) as error:
                         reason, detail = "not-json", str(error)[:200]
                 for group in unit.groups:
-                    if reason is None:
-                        first, second, problem, found = _row(find, value, group, text)
-                        yield group, (first, second, name, line, "", problem, found)
-                    else:
-                        yield group, (text[:SHOWN_CHARS], "", name, line, "", reason, detail)
+                    sides, problem = ([], (reason, detail)) if reason else _sides(find, value, group)
+                    a, b = (text[:SHOWN_CHARS], "") if problem[0] else (*sides, None)[:2]
+                    yield group, (a, b, name, line, "", *problem)
 
 
-def _row(find: _Finder, value: Any, group: tuple[str, ...], text: str) -> tuple[Any, Any, str | None, str | None]:
-    """Both sides of a record, its reason and detail. What isn't there is no damage; what is there and no text is."""
+def _sides(find: _Finder, value: Any, group: tuple[str, ...]) -> tuple[list[Any], tuple[str | None, str | None]]:
+    """The sides of a record, its reason and detail. What isn't there is no damage; what is there and no text is."""
     try:
         sides = find.sides(value, group)
     except _NotARecordError as error:
-        return text[:SHOWN_CHARS], "", "missing-column", str(error)
+        return [], ("missing-column", str(error))
     for language, side in zip(group, sides, strict=True):
         if side is not None and not isinstance(side, str):
-            return text[:SHOWN_CHARS], "", "missing-column", f"{language} is {_kind(side)}, expected text"
+            return [], ("missing-column", f"{language} is {_kind(side)}, expected text")
     if None in sides:
-        detail = f"no text for {group[sides.index(None)]}"
         keys = f"; its keys are {', '.join(list(value)[:SHOWN_KEYS])}" if not any(sides) and value else ""
-        return text[:SHOWN_CHARS], "", "missing-side", (detail + keys)[:SHOWN_CHARS]
+        return [], ("missing-side", f"no text for {group[sides.index(None)]}{keys}"[:SHOWN_CHARS])
     if any(has_surrogate(side) for side in sides):
-        return text[:SHOWN_CHARS], "", "encoding", "a lone surrogate (half of a UTF-16 pair)"
-    return sides[0], sides[1] if len(group) > 1 else None, None, None
+        return [], ("encoding", "a lone surrogate (half of a UTF-16 pair)")
+    return sides, (None, None)
 
 
 class _NotARecordError(ValueError):
@@ -99,12 +95,7 @@ def _kind(value: Any) -> str:
 
 
 class _Finder:
-    """Finds the text of each language in a record; None where the record has none.
-
-    Args:
-        columns: the key or number of each language; empty: keys are languages.
-        wanted: the languages of the corpus.
-    """
+    """Finds the text of each language in a record, by its key or number; without any, keys are languages."""
 
     def __init__(self, columns: dict[str, str | int], wanted: WantedLanguages) -> None:
         self.columns, self.wanted = columns, wanted

@@ -18,6 +18,13 @@ MAX_LINE_BYTES = 1 << 20
 SHOWN_BYTES = 2_000
 """What is kept of a line that is too long, for the rejects."""
 
+DETAILS = {
+    "line-too-long": f"over {MAX_LINE_BYTES:,} bytes",
+    "nul-bytes": "a NUL byte; if the file is UTF-16, give 'encoding'",
+    "encoding": "U+FFFD: the text was damaged before",
+}
+"""What is said of each reason, unless bytes that can't be decoded are told by their place."""
+
 LINES = pl.Schema({"line": pl.Int64, "text": pl.String, "reason": pl.String, "detail": pl.String})
 """A line's number (from 1), its text, and why it can't be used (null: it can)."""
 
@@ -56,66 +63,58 @@ def read_lines(source: CorpusSource, encoding: str = "utf-8") -> Iterator[pl.Dat
 
 def _too_long(data: bytes, number: int) -> pl.DataFrame:
     shown = data[:SHOWN_BYTES].decode("utf-8", "replace")
-    detail = f"over {MAX_LINE_BYTES:,} bytes"
-    return pl.DataFrame([(number, shown, "line-too-long", detail)], schema=LINES, orient="row")
+    return pl.DataFrame([(number, shown, "line-too-long", DETAILS["line-too-long"])], schema=LINES, orient="row")
 
 
 def _frame(data: bytes, number: int) -> pl.DataFrame:
+    """Whole lines, the first of which is line ``number``, as a frame of `LINES`."""
     try:
-        texts = data.decode("utf-8").split("\n")
-        bad = None
+        texts, bad = data.decode("utf-8").split("\n"), None
     except UnicodeDecodeError:
         texts, bad = _decode_each(data.split(b"\n"))
-    text = pl.Series("text", texts, dtype=pl.String).str.strip_suffix("\r")
-    frame = pl.DataFrame({"line": pl.int_range(number, number + len(texts), eager=True), "text": text})
-    if bad is None:
-        frame = frame.with_columns(reason=pl.lit(None, pl.String), detail=pl.lit(None, pl.String))
-    else:
-        frame = frame.with_columns(
-            reason=pl.Series([None if found is None else "encoding" for found in bad], dtype=pl.String),
-            detail=pl.Series(bad, dtype=pl.String),
-        )
-    long = pl.col("text").str.len_bytes() > MAX_LINE_BYTES
+    frame = pl.DataFrame(
+        {
+            "line": pl.int_range(number, number + len(texts), eager=True),
+            "text": pl.Series(texts, dtype=pl.String).str.strip_suffix("\r"),
+        }
+    ).with_columns(detail=pl.lit(None, pl.String) if bad is None else pl.Series(bad, dtype=pl.String))
+    text = pl.col("text")
+    long = text.str.len_bytes() > MAX_LINE_BYTES
     reason = (
-        pl.when(pl.col("reason").is_not_null())
-        .then("reason")
+        pl.when(pl.col("detail").is_not_null())
+        .then(pl.lit("encoding"))
         .when(long)
         .then(pl.lit("line-too-long"))
-        .when(pl.col("text").str.contains("\x00", literal=True))
+        .when(text.str.contains("\x00", literal=True))
         .then(pl.lit("nul-bytes"))
-        .when(pl.col("text").str.contains("\ufffd", literal=True))
+        .when(text.str.contains("\ufffd", literal=True))
         .then(pl.lit("encoding"))
     )
-    said = {
-        "line-too-long": f"over {MAX_LINE_BYTES:,} bytes",
-        "nul-bytes": "a NUL byte; if the file is UTF-16, give 'encoding'",
-        "encoding": "U+FFFD: the text was damaged before",
-    }
-    return frame.with_columns(
-        reason=reason, text=pl.when(long).then(pl.col("text").str.head(SHOWN_BYTES)).otherwise("text")
-    ).with_columns(
-        detail=pl.coalesce("detail", pl.col("reason").replace_strict(said, default=None, return_dtype=pl.String))
-    )
+    frame = frame.with_columns(reason=reason, text=pl.when(long).then(text.str.head(SHOWN_BYTES)).otherwise(text))
+    said = pl.col("reason").replace_strict(DETAILS, default=None, return_dtype=pl.String)
+    return frame.select("line", "text", "reason", pl.coalesce("detail", said))
 
 
 def _decode_each(lines: list[bytes]) -> tuple[list[str], list[str | None]]:
+    """The text of each line [n], and for lines that are not UTF-8 which byte isn't, else None [n]."""
     texts: list[str] = []
     bad: list[str | None] = []
     for line in lines:
         try:
-            texts.append(line.decode("utf-8"))
-            bad.append(None)
+            text, problem = line.decode("utf-8"), None
         except UnicodeDecodeError as error:
-            texts.append(line.decode("utf-8", "replace"))
-            bad.append(f"byte 0x{line[error.start]:02x} at {error.start + 1} is not UTF-8")
+            text = line.decode("utf-8", "replace")
+            problem = f"byte 0x{line[error.start]:02x} at {error.start + 1} is not UTF-8"
+        texts.append(text)
+        bad.append(problem)
     return texts, bad
 
 
 def zip_frames(streams: tuple[Iterator[pl.DataFrame], ...]) -> Iterator[tuple[pl.DataFrame, ...]]:
-    """Frames of several streams, cut to equal heights, in step; ends with the first stream that ends.
+    """Frames of several streams, cut to equal heights, in step.
 
-    The caller sees which stream had more by asking the streams for the rest, which `zip_frames` hands back by yielding
-    a last tuple of unequal heights: what was left over, where a stream that was used up gives an empty frame.
+    Where one stream has more rows than another, the last tuple is of unequal heights: what was left over, and an empty frame
+    for each stream that was used up.
     """
     held: list[pl.DataFrame | None] = [next(stream, None) for stream in streams]
     while all(frame is not None for frame in held):

@@ -21,9 +21,9 @@ class MarkdownBlock:
     """A piece of a page.
 
     Attributes:
-        kind: its place in the page's structure: containers and its own kind, for example ``ul/li/p`` or ``table5/td``.
-        lines: its plain text, a line of the source each.
-        line: where it starts in the file, from 1.
+        kind: the block's place in the page's structure: containers and its own kind, for example ``ul/li/p``, ``table5/td``.
+        lines: the block's plain text, a line of the source each.
+        line: the line of the file where it starts, from 1.
     """
 
     kind: str

@@ -128,12 +128,7 @@ def _yes_or_no(value: str, yes: str | None, no: str | None) -> str | None:
 
 
 def tmx_marks(unit: Any, variants: Iterable[Any]) -> tuple[tuple[str, str], ...]:
-    """The marks of a TMX unit: of its and its variants' props, and of who made them.
-
-    Args:
-        unit: the ``tu``.
-        variants: those of its ``tuv`` that count.
-    """
+    """The marks of a TMX ``tu``: of its and its variants' props, and of who made them."""
     marks: list[Said] = []
     for element in (unit, *variants):
         made = ((name, element.get(name) or "") for name in MAKERS)

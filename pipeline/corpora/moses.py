@@ -9,9 +9,9 @@ import polars as pl
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Unit, complete, file_source, require_languages
-from pipeline.corpora.drift import explain_drift
+from pipeline.corpora.drift import drift_line, log_lengths
 from pipeline.corpora.lines import read_lines, zip_frames
-from pipeline.corpora.places import display_name, find_files, one_a_language
+from pipeline.corpora.places import display_name, family_units, find_files, one_a_language
 
 
 class MosesReader:
@@ -24,27 +24,19 @@ class MosesReader:
                 language: file_source(request.root / name, display_name(request.root / name, request.root))
                 for language, name in request.files
             }
-            return require_languages(request, _family_units(sources, request), "files")
+            return require_languages(request, family_units(sources, request), "files")
         if "{lang}" not in (request.path or ""):
             raise UserError(f"corpus {request.name}: path: {request.path!r} holds no {{lang}}, which moses needs")
         found = sorted(find_files(request), key=lambda match: match.family)
         units = []
         for _, family in groupby(found, key=lambda match: match.family):
             sources = one_a_language([(match.code, match.source) for match in family], request)
-            units += _family_units(sources, request)
+            units += family_units(sources, request)
         return require_languages(request, units, str(request.path))
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         yield from read_aligned(unit.sources[0], unit.sources[1], unit.groups[0], request.encoding)
-
-
-def _family_units(sources: dict[str, CorpusSource], request: ReadRequest) -> list[Unit]:
-    return [
-        Unit((sources[group[0]], sources[group[1]]), (group,))
-        for group in request.groups
-        if group[0] in sources and group[1] in sources
-    ]
 
 
 def read_aligned(first: CorpusSource, second: CorpusSource, group: tuple[str, ...], encoding: str) -> Iterator[Chunk]:
@@ -56,29 +48,24 @@ def read_aligned(first: CorpusSource, second: CorpusSource, group: tuple[str, ..
     frames = zip_frames((read_lines(first, encoding), read_lines(second, encoding)))
     for left, right in frames:
         if left.height != right.height:
-            counts = _count(first, encoding), _count(second, encoding)
-            drift = explain_drift(first, second, encoding)
-            raise InputError(
-                first.name, f"has {counts[0]:,} lines, but {second.name} has {counts[1]:,}; expected as many{drift}"
-            )
+            lengths = log_lengths(read_lines(first, encoding)), log_lengths(read_lines(second, encoding))
+            line = drift_line(*lengths)
+            drift = "" if line is None else f"; they seem to drift from line {line:,} on"
+            counts = f"has {len(lengths[0]):,} lines, but {second.name} has {len(lengths[1]):,}"
+            raise InputError(first.name, f"{counts}; expected as many{drift}")
         yield Chunk(group, _join(left, right, first.name, second.name))
 
 
 def _join(left: pl.DataFrame, right: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
+    """Lines of two files side by side; what can't be read in the second file alone stands there."""
     both = left.rename({"text": "a"}).with_columns(
-        right.select("line", "reason", "detail").rename(lambda name: f"{name}_b"), b=right["text"]
+        right.select(b="text", line_b="line", reason_b="reason", detail_b="detail"), file_b=pl.lit(second)
     )
-    only_b = pl.col("reason").is_null() & pl.col("reason_b").is_not_null()  # what can't be read stands in that file
+    only_b = pl.col("reason").is_null() & pl.col("reason_b").is_not_null()
     return complete(
         both.with_columns(
-            file=pl.when(only_b).then(pl.lit(second)).otherwise(pl.lit(first)),
-            file_b=pl.lit(second),
-            doc=pl.lit(""),
+            file=pl.when(only_b).then("file_b").otherwise(pl.lit(first)),
             reason=pl.coalesce("reason", "reason_b"),
             detail=pl.when(only_b).then("detail_b").otherwise("detail"),
         )
     )
-
-
-def _count(source: CorpusSource, encoding: str) -> int:
-    return sum(frame.height for frame in read_lines(source, encoding))

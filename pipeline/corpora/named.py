@@ -37,9 +37,8 @@ def said_language(name: str, wanted: WantedLanguages) -> tuple[str | None, bool]
     dotted = [part for part in path.name.split(".") if part.lower() not in NO_LANGUAGE]
     for parts, sure in ((dotted, True), (path.parent.parts, False)):
         for part in reversed(parts):
-            if (
-                len(_languages(re.split(r"[-_]", part), wanted)) > 1
-            ):  # a pair (en-fr), and not a language with its region
+            # A part that names two languages is a pair (en-fr), and not a language with its region.
+            if len(_languages(re.split(r"[-_]", part), wanted)) > 1:
                 continue
             if (language := match_language(part, wanted)) is not None:
                 return language, sure
@@ -59,8 +58,8 @@ def refuse_swapped(names: Mapping[str, str], wanted: WantedLanguages, where: str
     Args:
         names: the file or column of each language.
         wanted: the languages that are told apart, with the corpus' own names for them.
-        where: what gave them, for the message.
-        cure: what to do, for the message.
+        where: the parameter or option that gave them, for the message.
+        cure: the advice at the message's end.
 
     Raises:
         UserError: naming both, and the cure.
@@ -78,7 +77,7 @@ def refuse_same(names: Mapping[str, str], where: str) -> None:
 
     Args:
         names: the place of each language: of a file, its resolved path.
-        where: what gave them, for the message.
+        where: the parameter or option that gave them, for the message.
 
     Raises:
         UserError: naming the languages and the place.
@@ -94,11 +93,8 @@ def refuse_same(names: Mapping[str, str], where: str) -> None:
 def check_sides(texts: Mapping[str, Path]) -> None:
     """Stop where the two files that a command line names as ``--src`` and ``--trg`` are one, or are swapped.
 
-    Args:
-        texts: the file of each language.
-
     Raises:
-        UserError: see `refuse_swapped` and `refuse_same`.
+        UserError: if they are.
     """
     refuse_same({language: str(path.resolve()) for language, path in texts.items()}, "--src and --trg")
     names = {language: path.name for language, path in texts.items()}
@@ -109,12 +105,8 @@ def check_sides(texts: Mapping[str, Path]) -> None:
 def check_names(request: ReadRequest, units: Sequence[Unit]) -> None:
     """Stop where a corpus' files or columns are swapped, or one stands for two languages.
 
-    Args:
-        request: what params.yaml asks of it.
-        units: what was found for that.
-
     Raises:
-        UserError: see `refuse_swapped` and `refuse_same`.
+        UserError: if they are.
     """
     where = f"corpus {request.name}"
     if request.files:

@@ -10,18 +10,25 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, file_source, require_languages
+from pipeline.corpora.base import (
+    Chunk,
+    CorpusSource,
+    ReadRequest,
+    Row,
+    Unit,
+    chunked_groups,
+    file_source,
+    require_languages,
+)
 from pipeline.corpora.markdown import MarkdownBlock, difference, parse_blocks
 from pipeline.corpora.places import display_name, encodable, one_a_language
 from pipeline.ground.languages import match_language
 
 MAX_BYTES = 1 << 20
 """Larger pages are refused: a parser of Markdown may take time that grows with their square."""
-
-Row = tuple[tuple[str, ...], tuple[Any, ...]]
 
 
 class NodeDocsReader:
@@ -66,48 +73,51 @@ class NodeDocsReader:
     def _rows(self, unit: Unit) -> Iterator[Row]:
         sources = {language: unit.sources[int(position)] for language, position in unit.columns}
         document = encodable(unit.sources[0].path.parent.name)
-        pages: dict[str, list[MarkdownBlock] | str] = {}
-        for language, source in sources.items():
-            if source.size > MAX_BYTES:
-                raise InputError(source.name, f"larger than {MAX_BYTES >> 20} MiB; expected a page of documentation")
-            try:
-                pages[language] = parse_blocks(source.path.read_bytes().decode("utf-8-sig"))
-            except UnicodeDecodeError as error:
-                pages[language] = f"byte {error.start + 1} is not UTF-8"
-            except OSError as error:
-                raise InputError(source.name, f"can't be read ({error.strerror})") from None
+        pages = {language: _page(source) for language, source in sources.items()}
         for group in unit.groups:
-            here = [sources[language] for language in group if language in sources]
-            if len(here) < len(group):
-                found = here[0].name if here else unit.sources[0].name
-                missing = next(language for language in group if language not in sources)
-                yield group, ("", "", found, 0, document, "missing-side", f"no page in {missing}", None, None)
-                continue
-            first, second = pages[group[0]], pages[group[1]]
-            if isinstance(first, str) or isinstance(second, str):
-                bad, problem = (0, first) if isinstance(first, str) else (1, second)
-                detail = f"{group[bad]}: {problem}"
-                yield group, ("", "", here[bad].name, 0, document, "encoding", detail, None, None)
+            here = {language: sources[language] for language in group if language in sources}
+            missing = next((language for language in group if language not in here), None)
+            bad = next((language for language in group if isinstance(pages.get(language), str)), None)
+            found: tuple[str, int, str, str, str] | None = None
+            if missing is not None:
+                name = next(iter(here.values()), unit.sources[0]).name
+                found = (name, 0, document, "missing-side", f"no page in {missing}")
+            elif bad is not None:
+                found = (here[bad].name, 0, document, "encoding", f"{bad}: {pages[bad]}")
             else:
-                yield from self._pairs(group, first, second, (here[0].name, here[1].name), document)
+                first, second = (cast(list[MarkdownBlock], pages[language]) for language in group)
+                names = here[group[0]].name, here[group[1]].name
+                if (differs := difference(first, second)) is not None:
+                    found = (names[0], differs[0], document, "structure", differs[1])
+                else:
+                    yield from ((group, row) for row in _pairs(first, second, names, document))
+            if found is not None:
+                yield group, ("", "", *found, None, None)
 
-    def _pairs(
-        self,
-        group: tuple[str, ...],
-        first: list[MarkdownBlock],
-        second: list[MarkdownBlock],
-        names: tuple[str, str],
-        document: str,
-    ) -> Iterator[Row]:
-        if (differs := difference(first, second)) is not None:
-            line, detail = differs
-            yield group, ("", "", names[0], line, document, "structure", detail, None, None)
-            return
-        for left, right in zip(first, second, strict=True):
-            if len(left.lines) == len(right.lines):
-                pairs = list(zip(left.lines, right.lines, strict=True))
-            else:
-                pairs = [(" ".join(left.lines), " ".join(right.lines))]
-            for offset, (a, b) in enumerate(pairs):
-                places = left.line + offset, right.line + offset
-                yield group, (a, b, names[0], places[0], document, None, None, names[1], places[1])
+
+def _page(source: CorpusSource) -> list[MarkdownBlock] | str:
+    """The blocks of a page, or why it can't be decoded.
+
+    Raises:
+        InputError: if it is too large, or can't be read.
+    """
+    if source.size > MAX_BYTES:
+        raise InputError(source.name, f"larger than {MAX_BYTES >> 20} MiB; expected a page of documentation")
+    try:
+        return parse_blocks(source.path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        return f"byte {error.start + 1} is not UTF-8"
+    except OSError as error:
+        raise InputError(source.name, f"can't be read ({error.strerror})") from None
+
+
+def _pairs(
+    first: list[MarkdownBlock], second: list[MarkdownBlock], names: tuple[str, str], document: str
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of two pages of one structure: block by block, or line by line where both blocks have as many lines."""
+    for left, right in zip(first, second, strict=True):
+        pairs = [(" ".join(left.lines), " ".join(right.lines))]
+        if len(left.lines) == len(right.lines):
+            pairs = list(zip(left.lines, right.lines, strict=True))
+        for offset, (a, b) in enumerate(pairs):
+            yield a, b, names[0], left.line + offset, document, None, None, names[1], right.line + offset

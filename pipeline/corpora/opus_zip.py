@@ -10,8 +10,8 @@ from typing import BinaryIO, cast
 from pipeline.console.errors import InputError
 from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Unit, require_languages
 from pipeline.corpora.moses import read_aligned
-from pipeline.corpora.places import encodable, find_files, one_a_language
-from pipeline.corpora.plain import read_text
+from pipeline.corpora.places import encodable, family_units, find_files, one_a_language
+from pipeline.corpora.plain import TextReader
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO, DAMAGE
 from pipeline.ground.languages import match_language
 
@@ -33,23 +33,24 @@ class OpusZipReader:
             families: dict[str, dict[str, CorpusSource]] = {}
             for source, stem, code in _members(found.source, request.wanted):
                 families.setdefault(stem, {})[code] = source
-            for family in (one_a_language(members.items(), request) for members in families.values()):
-                units += [
-                    Unit(tuple(family[language] for language in group), (group,))
-                    for group in request.groups
-                    if set(group) <= family.keys()
-                ]
+            for members in families.values():
+                units += family_units(one_a_language(members.items(), request), request)
         return require_languages(request, units, str(request.path))
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
         if len(unit.sources) == 1:
-            yield from read_text(unit, request)
+            yield from TextReader().read(unit, request)
         else:
             yield from read_aligned(unit.sources[0], unit.sources[1], unit.groups[0], request.encoding)
 
 
 def _members(archive: CorpusSource, wanted: tuple[str, ...]) -> Iterator[tuple[CorpusSource, str, str]]:
+    """The members in wanted languages, sorted by name: each as a source, its name without the language, and that.
+
+    Raises:
+        InputError: if the file is no zip archive, or a member is encrypted, leaves the archive, or is a bomb.
+    """
     try:
         with zipfile.ZipFile(archive.path) as opened:
             infos = opened.infolist()
@@ -59,16 +60,17 @@ def _members(archive: CorpusSource, wanted: tuple[str, ...]) -> Iterator[tuple[C
         name = PurePosixPath(info.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or ":" in (name.parts or ("",))[0]:
             raise InputError(archive.name, f"its member {info.filename!r} leaves the archive")
-        code = name.suffix.removeprefix(".")
+        code, problem = name.suffix.removeprefix("."), ""
         if info.is_dir() or match_language(code, wanted) is None:
             continue
         if info.flag_bits & 1:
-            raise InputError(archive.name, f"its member {info.filename!r} is encrypted")
-        if info.compress_type not in METHODS:
-            raise InputError(archive.name, f"its member {info.filename!r} is packed by another method than deflate")
-        if info.file_size > BOMB_BYTES and info.file_size > BOMB_RATIO * max(info.compress_size, 1):
-            sizes = f"{info.compress_size:,} bytes become {info.file_size:,}"
-            raise InputError(archive.name, f"its member {info.filename!r} is no text, perhaps a bomb: {sizes}")
+            problem = "is encrypted"
+        elif info.compress_type not in METHODS:
+            problem = "is packed by another method than deflate"
+        elif info.file_size > BOMB_BYTES and info.file_size > BOMB_RATIO * max(info.compress_size, 1):
+            problem = f"is no text, perhaps a bomb: {info.compress_size:,} bytes become {info.file_size:,}"
+        if problem:
+            raise InputError(archive.name, f"its member {info.filename!r} {problem}")
         yield _member_source(archive, info), str(name.with_suffix("")), code
 
 

@@ -11,12 +11,12 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import CorpusSource, ReadRequest, file_source
+from pipeline.corpora.base import CorpusSource, ReadRequest, Unit, file_source, require_languages
 from pipeline.ground.languages import CODE, choose_codes, match_language
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,10 @@ class Found:
     languages: dict[str, str]
     family: str
     code: str = ""
+
+    def groups(self, request: ReadRequest) -> tuple[tuple[str, ...], ...]:
+        """Those of the wanted language pairs that hold every language that the file's name says."""
+        return tuple(group for group in request.groups if set(self.languages.values()) <= set(group))
 
 
 def display_name(path: Path, root: Path) -> str:
@@ -68,16 +72,31 @@ def find_files(request: ReadRequest) -> list[Found]:
         raise UserError(
             f"corpus {request.name}: path: {unknown[0]} stands for nothing; allowed are {{a}}, {{b}}, {{lang}}"
         )
-    absolute = Path(template).is_absolute()
-    pattern = template if absolute else f"{glob.escape(str(request.root))}/{template}"
-    paths = _paths(
-        PLACEHOLDER.sub("*", pattern), plain=not PLACEHOLDER.search(template) and not glob.has_magic(template)
-    )
+    pattern = template if Path(template).is_absolute() else f"{glob.escape(str(request.root))}/{template}"
+    plain = not PLACEHOLDER.search(template) and not glob.has_magic(template)
+    paths = _paths(PLACEHOLDER.sub("*", pattern), plain)
     if not paths:
         raise InputError(f"corpus {request.name}: {template}", "no file matches")
     regex = _regex(pattern, [CODE, *(re.escape(code) for code, _ in request.rename)])
     found = [_match(path, regex, request) for path in paths]
     return [match for match in found if match is not None]
+
+
+def file_units(request: ReadRequest, make: Callable[[Found, ReadRequest], Unit | None]) -> list[Unit]:
+    """The units of a format whose units are single files: what ``make`` gives for each file (None: nothing that is wanted).
+
+    Raises:
+        UserError: if nothing is found, or nothing for a language that the corpus lists.
+    """
+    units = [unit for found in find_files(request) if (unit := make(found, request)) is not None]
+    return require_languages(request, units, str(request.path))
+
+
+def named_unit(found: Found, request: ReadRequest) -> Unit | None:
+    """A file with the language pairs that its name allows; ``columns`` are the languages that it says."""
+    named = tuple(dict.fromkeys(found.languages.values()))
+    groups = found.groups(request)
+    return Unit((found.source,), groups, tuple((language, 0) for language in named)) if groups else None
 
 
 def _paths(pattern: str, plain: bool) -> list[str]:
@@ -91,20 +110,12 @@ def _paths(pattern: str, plain: bool) -> list[str]:
 
 
 def _regex(pattern: str, codes: list[str]) -> re.Pattern[str]:
-    seen: set[str] = set()
-
-    def placeholder(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name in seen:
-            return f"(?P={name})"
-        seen.add(name)
-        return f"(?P<{name}>{'|'.join(codes)})"
-
-    parts = re.split(r"(\{(?:a|b|lang)\}|\*\*/?|\*|\?|\[[^\]]+\])", pattern)
-    out = []
-    for part in parts:
+    """A glob with placeholders as a regular expression with a group for each of them, which matches any of the codes."""
+    out: list[str] = []
+    for part in re.split(r"(\{(?:a|b|lang)\}|\*\*/?|\*|\?|\[[^\]]+\])", pattern):
         if match := PLACEHOLDER.fullmatch(part):
-            out.append(placeholder(match))
+            group = f"(?P<{match[1]}>{'|'.join(codes)})"
+            out.append(f"(?P={match[1]})" if group in out else group)  # the second time, what it was the first time
         elif part.startswith("**"):
             out.append("(?:.*/)?" if part.endswith("/") else ".*")
         elif part in {"*", "?"}:
@@ -117,37 +128,41 @@ def _regex(pattern: str, codes: list[str]) -> re.Pattern[str]:
 
 
 def _match(path: str, regex: re.Pattern[str], request: ReadRequest) -> Found | None:
+    """A file that a template matched; None if it names a language that isn't wanted."""
     name = display_name(Path(path), request.root)
     if not regex.groups:
         return Found(file_source(Path(path), name), {}, name)
-    match = regex.fullmatch(path)
-    if match is None:
+    if (match := regex.fullmatch(path)) is None:
         return None
     languages = {}
     for placeholder, code in match.groupdict().items():
-        language = match_language(code, request.wanted)
-        if language is None:
+        if (language := match_language(code, request.wanted)) is None:
             return None
         languages[placeholder] = language
-    if "lang" not in languages:
-        return Found(file_source(Path(path), name), languages, path)
-    start, end = match.span("lang")
-    family = f"{path[:start]}{{lang}}{path[end:]}"
-    return Found(file_source(Path(path), name), languages, family, match["lang"])
+    family, code = path, ""
+    if "lang" in languages:
+        (start, end), code = match.span("lang"), match["lang"]
+        family = f"{path[:start]}{{lang}}{path[end:]}"
+    return Found(file_source(Path(path), name), languages, family, code)
 
 
 def one_a_language(found: Iterable[tuple[str, CorpusSource]], request: ReadRequest) -> dict[str, CorpusSource]:
-    """The file of each wanted language among files that belong together; what another says better is named and not read.
+    """The file of each wanted language, of files that belong together, by how each spells its language.
 
-    Args:
-        found: how a file spells its language, and the file.
-        request: what is asked.
+    Where two are of one language, the one that says it better is read, and the other is named.
     """
     sources = dict(found)
     chosen = choose_codes(sources, request.wanted)
+    best = {language: sources[code] for code, language in chosen.items()}
     for code, source in sources.items():
         language = match_language(code, request.wanted)
         if language is not None and code not in chosen:
-            other = next(sources[best] for best, of in chosen.items() if of == language)
-            log.warning("corpus %s: %s is not read: %s says %s better", request.name, source.name, other.name, language)
-    return {language: sources[code] for code, language in chosen.items()}
+            other = best[language].name
+            log.warning("corpus %s: %s is not read: %s says %s better", request.name, source.name, other, language)
+    return best
+
+
+def family_units(family: Mapping[str, CorpusSource], request: ReadRequest) -> list[Unit]:
+    """A unit of two aligned files (or of one) for each wanted language pair that a family (a file a language) has."""
+    groups = [group for group in request.groups if set(group) <= family.keys()]
+    return [Unit(tuple(family[language] for language in group), (group,)) for group in groups]

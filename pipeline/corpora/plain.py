@@ -23,17 +23,7 @@ class TextReader:
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        yield from read_text(unit, request)
-
-
-def read_text(unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
-    """The lines of a unit's one file."""
-    source = unit.sources[0]
-    for frame in read_lines(source, request.encoding):
-        columns = {
-            "a": pl.col("text"),
-            "b": pl.lit(None, pl.String),
-            "file": pl.lit(source.name),
-            "doc": pl.lit(""),
-        }
-        yield Chunk(unit.groups[0], complete(frame.with_columns(**columns)))
+        source = unit.sources[0]
+        for frame in read_lines(source, request.encoding):
+            named = frame.rename({"text": "a"}).with_columns(file=pl.lit(source.name))
+            yield Chunk(unit.groups[0], complete(named))

@@ -61,7 +61,7 @@ class PluralForms:
     """A catalogue's plural forms.
 
     Attributes:
-        count: how many there are.
+        count: how many forms there are.
         form_of: the form for a number.
     """
 
@@ -114,7 +114,7 @@ def choose_form(message: str, singular: bool, forms: dict[int, str], plural: Plu
 
     Args:
         message: the singular or the plural message.
-        singular: which of them.
+        singular: whether the message is the singular one.
         forms: the translations by number of the form.
         plural: the catalogue's forms.
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 
@@ -13,12 +12,12 @@ import polib
 
 from pipeline.config.base import known_encoding
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Unit, chunked_groups, require_languages
+from pipeline.corpora.base import Chunk, CorpusSource, ReadRequest, Row, Unit, chunked_groups
 from pipeline.corpora.inline import without_breaks
 from pipeline.corpora.marks import left_out
-from pipeline.corpora.places import Found, find_files
+from pipeline.corpora.places import Found, file_units
 from pipeline.corpora.plurals import PluralForms, choose_form, read_plural_forms, usual_plural_forms
-from pipeline.corpora.streams import BYTE_ORDER_MARKS, read_blocks
+from pipeline.corpora.streams import marked_encoding, read_blocks
 from pipeline.ground.languages import match_language
 
 MAX_BYTES = 64 << 20
@@ -30,7 +29,6 @@ GUESSED = "messages with a plural whose catalogue has no usable Plural-Forms: th
 STATES = (("obsolete", "#~", "obsolete"), ("fuzzy", "#, fuzzy", "fuzzy"))
 """An entry's marks: the mark, what is written for it, and polib's attribute."""
 
-Row = tuple[tuple[str, ...], tuple[str, str, str, int, str, str | None, str | None]]
 Text = tuple[str, str, str | None, str | None]
 """A message, its translation, and the reason and the detail why it is none."""
 
@@ -46,16 +44,13 @@ class PoReader:
         """See `pipeline.corpora.base.Reader`."""
         if len(request.languages) < 2:
             raise UserError(f"corpus {request.name}: languages: PO needs the messages' language first, then the others")
-        units = [unit for found in find_files(request) if (unit := self._unit(found, request)) is not None]
-        return require_languages(request, units, str(request.path))
+        return file_units(request, self._unit)
 
     def _unit(self, found: Found, request: ReadRequest) -> Unit | None:
         message, named = request.languages[0], found.languages.get("lang")
-        groups = [group for group in request.groups if message in group]
-        if named is not None:
-            groups = [group for group in groups if named in group and named != message]
+        groups = tuple(group for group in found.groups(request) if message in group and named != message)
         columns = ((message, 0),) if named is None else ((message, 0), (named, 0))
-        return Unit((found.source,), tuple(groups), columns) if groups else None
+        return Unit((found.source,), groups, columns) if groups else None
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
@@ -105,17 +100,18 @@ def _decoded(data: bytes, name: str, encoding: str) -> str:
     Raises:
         InputError: if the charset isn't known, or bytes are not of it.
     """
-    mark, marked = next(((mark, kind) for mark, kind in BYTE_ORDER_MARKS if data.startswith(mark)), (b"", ""))
-    charset, found = CHARSET.search(data), marked or encoding
-    if not marked and encoding == "utf-8" and charset is not None and charset[1].decode().lower() not in NO_CHARSETS:
-        line, label = data.count(b"\n", 0, charset.start()) + 1, charset[1].decode()
+    found, data = marked_encoding(data, "" if encoding == "utf-8" else encoding)
+    charset = CHARSET.search(data)
+    label = "" if charset is None else charset[1].decode()
+    if not found and charset is not None and label.lower() not in NO_CHARSETS:
         try:
             found = known_encoding(label)
         except ValueError:
             problem = f"its header has the charset {label!r}, which isn't known; give the corpus' 'encoding'"
-            raise InputError(name, problem, line) from None
+            raise InputError(name, problem, data.count(b"\n", 0, charset.start()) + 1) from None
+    found = found or "utf-8"
     try:
-        return data.removeprefix(mark if codecs.lookup(found).name == "utf-8" else b"").decode(found)
+        return data.decode(found)
     except UnicodeDecodeError as error:
         before = data[: error.start]
         column = len(before[before.rfind(b"\n") + 1 :].decode(found, "replace")) + 1
@@ -150,14 +146,7 @@ def _groups(unit: Unit, request: ReadRequest, catalogue: polib.POFile, name: str
 
 
 class _Texts:
-    """The texts of a catalogue's messages.
-
-    Args:
-        catalogue: the catalogue.
-        name: the file, for notes.
-        language: of the translations.
-        request: which marks are left out; gets the notes.
-    """
+    """The texts of a catalogue's messages and of their translations into a language; what is guessed is noted."""
 
     def __init__(self, catalogue: polib.POFile, name: str, language: str, request: ReadRequest) -> None:
         self.name, self.request = name, request

@@ -79,12 +79,7 @@ def corpus_request(corpus: Corpus, pairs: Sequence[LanguagePair], root: Path) ->
 
 
 def text_request(text: TextFile, root: Path, languages: Sequence[str]) -> ReadRequest:
-    """What params.yaml asks of one-sided text.
-
-    Args:
-        text: its entry in params.yaml.
-        root: the folder that paths are relative to.
-        languages: the project's.
+    """What params.yaml asks of one-sided text; ``languages``: all of the project's.
 
     Raises:
         UserError: if it is a file of lines whose name says another of these languages.

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from itertools import chain
 from typing import Any, BinaryIO
 
 import zstandard
@@ -46,11 +47,17 @@ DAMAGE = (OSError, ValueError, NotImplementedError, zlib.error, lzma.LZMAError, 
 
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins with the mark of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+
+
+def marked_encoding(data: bytes, given: str) -> tuple[str, bytes]:
+    """The encoding that a byte order mark says, else the one that is given; and the data without the mark."""
+    mark, found = next(((mark, name) for mark, name in BYTE_ORDER_MARKS if data.startswith(mark)), (b"", given))
+    return found, data.removeprefix(mark)
 
 
 def content_kind(head: bytes) -> str | None:
@@ -127,19 +134,16 @@ def read_utf8(source: CorpusSource, encoding: str = "utf-8") -> Iterator[bytes]:
     of other encodings, what can't be decoded becomes U+FFFD.
 
     Raises:
-        InputError: as `read_blocks` does, and for an encoding that can't replace what it doesn't know.
+        InputError: where `read_blocks` raises it, and for an encoding that can't replace what it doesn't know.
     """
     blocks = read_blocks(source)
-    first = next(blocks, b"")
-    mark, found = next(((mark, name) for mark, name in BYTE_ORDER_MARKS if first.startswith(mark)), (b"", encoding))
+    found, first = marked_encoding(next(blocks, b""), encoding)
     if codecs.lookup(found).name == "utf-8":
-        yield first.removeprefix(mark)
-        yield from blocks
+        yield from chain([first], blocks)
         return
     decoder = codecs.getincrementaldecoder(found)(errors="replace")
     try:
-        yield decoder.decode(first).encode("utf-8", "replace")
-        for block in blocks:
+        for block in chain([first], blocks):
             yield decoder.decode(block).encode("utf-8", "replace")
         yield decoder.decode(b"", final=True).encode("utf-8", "replace")
     except UnicodeError as error:

@@ -1,69 +1,30 @@
 """TSV and CSV: a row a pair, with a column per language, named or numbered.
 
 TSV has no quoting: a tab always separates (the convention of NLP corpora, where quotes are text). CSV follows RFC 4180:
-fields may be quoted, and quoted fields may hold line feeds.
+fields may be quoted, and quoted fields may hold line feeds. Both become frames of `RECORDS`, which are read alike.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
 
 import polars as pl
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.corpora.base import (
-    SCORE,
-    Chunk,
-    CorpusSource,
-    ReadRequest,
-    Unit,
-    chunked_groups,
-    complete,
-    require_languages,
-    score_reasons,
-)
-from pipeline.corpora.lines import MAX_LINE_BYTES, read_lines
-from pipeline.corpora.places import Found, find_files
+from pipeline.corpora.base import SCORE, Chunk, CorpusSource, ReadRequest, Unit, batched, complete, score_reasons
+from pipeline.corpora.lines import LINES, MAX_LINE_BYTES, read_lines
+from pipeline.corpora.places import Found, file_units
 
 DELIMITERS = (" ||| ", "|||", "\t", ";", "|", ",")
 """What is found between columns, the surest first."""
 
 MAX_RECORD_CHARS = 16 << 20
-"""Of a CSV record, whose fields may each hold any number of lines."""
+"""Characters of a CSV record, whose fields may each hold any number of lines."""
 
-
-def column_units(request: ReadRequest, default_by_order: bool = True) -> list[Unit]:
-    """Units of a format with columns: a file each, with the languages that its columns (or its name) promise.
-
-    Raises:
-        UserError: if it can't be told which column is which language.
-    """
-    units = [unit for found in find_files(request) if (unit := _column_unit(found, request, default_by_order))]
-    return require_languages(request, units, str(request.path))
-
-
-def _column_unit(found: Found, request: ReadRequest, default_by_order: bool) -> Unit | None:
-    columns = dict(request.columns)
-    names = found.languages
-    if not columns and {"a", "b"} <= names.keys():
-        columns = {names["a"]: 0, names["b"]: 1}
-    elif not columns and request.groups and len(request.groups[0]) == 1:
-        columns = {request.groups[0][0]: 0}
-    elif not columns and default_by_order:
-        if len(request.languages) < 2:
-            raise UserError(
-                f"corpus {request.name}: which column is which language? give 'columns' (or 'languages', in their order)"
-            )
-        columns = {language: position for position, language in enumerate(request.languages)}
-    groups = [group for group in request.groups if set(group) <= columns.keys()]
-    if {"a", "b"} <= names.keys():
-        groups = [group for group in groups if set(group) == {names["a"], names["b"]}]
-    if not groups:
-        return None
-    return Unit((found.source,), tuple(groups), tuple(columns.items()))
+RECORDS = pl.Schema({**LINES, "fields": pl.List(pl.String)})
+"""A record: the line where it starts, its text, why it can't be used (null: it can), and its fields."""
 
 
 class TsvReader:
@@ -71,56 +32,107 @@ class TsvReader:
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
-        return column_units(request)
+        return file_units(request, _column_unit)
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
-        source = unit.sources[0]
-        frames = read_lines(source, request.encoding)
-        wanted = unit if request.score is None else replace(unit, columns=(*unit.columns, (SCORE, request.score)))
-        if any(isinstance(column, str) for _, column in wanted.columns):
-            first = next(frames, None)
-            if first is None:
-                raise InputError(source.name, "is empty, expected a header with the columns' names", 1)
-            positions = header_positions(source.name, first["text"][0].split(request.delimiter or "\t"), wanted)
-            frames = chain([first.slice(1)], frames)
-        else:
-            positions = {language: int(column) for language, column in wanted.columns}
-        for frame in frames:
-            yield from self._chunks(frame, unit, positions, source.name, request)
-
-    def _chunks(
-        self, frame: pl.DataFrame, unit: Unit, positions: dict[str, int], name: str, request: ReadRequest
-    ) -> Iterator[Chunk]:
         delimiter = request.delimiter or "\t"
-        read = {language for group in unit.groups for language in group} | (positions.keys() & {SCORE})
-        needed = max(positions[column] for column in read) + 1
-        fields = frame["text"].str.splitn(delimiter, needed + 1)
-        frame = frame.with_columns(fields=fields)
+        frames = read_lines(unit.sources[0], request.encoding)
+        split = (frame.with_columns(fields=pl.col("text").str.split(delimiter)) for frame in frames)
+        yield from _read_records(split, unit, request, delimiter)
+
+
+class CsvReader:
+    """Format ``csv``."""
+
+    def units(self, request: ReadRequest) -> list[Unit]:
+        """See `pipeline.corpora.base.Reader`."""
+        return file_units(request, _column_unit)
+
+    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
+        """See `pipeline.corpora.base.Reader`."""
+        delimiter = request.delimiter or ","
+        yield from _read_records(_csv_frames(unit.sources[0], request.encoding, delimiter), unit, request, delimiter)
+
+
+def _column_unit(found: Found, request: ReadRequest) -> Unit | None:
+    """A file with the columns that params.yaml or its name promises; None if they are of no wanted pair.
+
+    Raises:
+        UserError: if it can't be told which column is which language.
+    """
+    columns, names = dict(request.columns), found.languages
+    if not columns and {"a", "b"} <= names.keys():
+        columns = {names["a"]: 0, names["b"]: 1}
+    elif not columns and request.groups and len(request.groups[0]) == 1:
+        columns = {request.groups[0][0]: 0}
+    elif not columns:
+        if len(request.languages) < 2:
+            raise UserError(
+                f"corpus {request.name}: which column is which language? give 'columns' (or 'languages', in their order)"
+            )
+        columns = {language: position for position, language in enumerate(request.languages)}
+    groups = tuple(group for group in found.groups(request) if set(group) <= columns.keys())
+    return Unit((found.source,), groups, tuple(columns.items())) if groups else None
+
+
+def _read_records(frames: Iterator[pl.DataFrame], unit: Unit, request: ReadRequest, delimiter: str) -> Iterator[Chunk]:
+    """The rows of each of a file's language pairs, from its records (frames of `RECORDS`).
+
+    Raises:
+        InputError: if columns are named, and the first record doesn't name them.
+    """
+    name = unit.sources[0].name
+    columns = dict(unit.columns) if request.score is None else {**dict(unit.columns), SCORE: request.score}
+    if any(isinstance(column, str) for column in columns.values()):
+        first = next(frames, None)
+        if first is None:
+            raise InputError(name, "is empty, expected a header with the columns' names", 1)
+        positions = _header_positions(name, first["fields"][0].to_list(), columns)
+        frames = chain([first.slice(1)], frames)
+    else:
+        positions = {language: int(column) for language, column in columns.items()}
+    needed = 1 + max(positions[key] for key in {SCORE}.union(*unit.groups) & positions.keys())
+    for frame in frames:
         for group in unit.groups:
-            sides = [pl.col("fields").struct.field(f"field_{positions[language]}") for language in group]
-            missing = pl.any_horizontal(side.is_null() for side in sides)
-            low, score = pl.lit(None, pl.String), pl.lit(None, pl.String)
-            if SCORE in positions:
-                field = pl.col("fields").struct.field(f"field_{positions[SCORE]}")
-                missing |= field.is_null()
-                low, score = score_reasons(field, request.min_score)
-            count = pl.col("text").str.count_matches(delimiter, literal=True) + 1
-            detail = pl.format("{} columns, expected {}{}", count, needed, _likely(pl.col("text"), count, delimiter))
-            unusable = pl.col("reason").is_not_null()
-            columns = {
-                "a": pl.when(unusable | missing).then("text").otherwise(sides[0]),
-                "b": pl.when(unusable | missing).then(pl.lit("")).otherwise(sides[1])
-                if len(group) > 1
-                else pl.lit(None),
-                "file": pl.lit(name),
-                "doc": pl.lit(""),
-                "reason": pl.coalesce("reason", pl.when(missing).then(pl.lit("missing-column")), low),
-                "detail": pl.coalesce(
-                    "detail", pl.when(missing & ~unusable).then(detail), pl.when(~unusable).then(score)
-                ),
-            }
-            yield Chunk(group, complete(frame.with_columns(**columns)))
+            yield Chunk(group, _rows(frame, group, positions, needed, delimiter, request.min_score, name))
+
+
+def _header_positions(name: str, header: list[str], columns: dict[str, str | int]) -> dict[str, int]:
+    """The position of each language's column, by the header.
+
+    Raises:
+        InputError: if a column isn't there; the message says which are.
+    """
+    for column in columns.values():
+        if isinstance(column, str) and column not in header:
+            shown = ", ".join(field[:40] for field in header[:10])
+            likely = next((_advice(other) for other in DELIMITERS if len(header) == 1 and other in header[0]), "")
+            raise InputError(name, f"has no column {column!r}; its columns are {shown}{likely}", 1)
+    return {key: header.index(column) if isinstance(column, str) else column for key, column in columns.items()}
+
+
+def _rows(
+    frame: pl.DataFrame, group: tuple[str, ...], positions: dict[str, int], needed: int, delimiter: str,
+    min_score: float, name: str,
+) -> pl.DataFrame:  # fmt: skip
+    """One language pair's rows of some records; of those that can't be used side a shows the whole text."""
+    fields = {key: pl.col("fields").list.get(position, null_on_oob=True) for key, position in positions.items()}
+    missing = pl.any_horizontal(fields[key].is_null() for key in (*group, SCORE) if key in fields)
+    low, score = score_reasons(fields[SCORE], min_score) if SCORE in fields else (pl.lit(None, pl.String),) * 2
+    unread = pl.col("reason").is_not_null()
+    count = pl.col("fields").list.len()
+    lacking = pl.format("{} columns, expected {}{}", count, needed, _likely(pl.col("text"), count, delimiter))
+    unusable = unread | missing
+    return complete(
+        frame.with_columns(
+            a=pl.when(unusable).then("text").otherwise(fields[group[0]]),
+            b=pl.when(unusable).then(pl.lit("")).otherwise(fields[group[1]]) if len(group) > 1 else pl.lit(None),
+            file=pl.lit(name),
+            reason=pl.coalesce("reason", pl.when(missing).then(pl.lit("missing-column")), low),
+            detail=pl.when(unread).then("detail").when(missing).then(lacking).otherwise(score),
+        )
+    )
 
 
 def _likely(text: pl.Expr, count: pl.Expr, delimiter: str) -> pl.Expr:
@@ -137,105 +149,47 @@ def _advice(delimiter: str) -> str:
     return f"; is it separated by '{shown}'? then give the corpus 'delimiter: \"{shown}\"'"
 
 
-def header_positions(name: str, header: list[str], unit: Unit) -> dict[str, int]:
-    """The position of each language's column, by the header.
-
-    Raises:
-        InputError: if a column isn't there; the message says which are.
-    """
-    positions = {}
-    for language, column in unit.columns:
-        if isinstance(column, int):
-            positions[language] = column
-        elif column in header:
-            positions[language] = header.index(column)
-        else:
-            shown = ", ".join(field[:40] for field in header[:10])
-            likely = next((_advice(other) for other in DELIMITERS if len(header) == 1 and other in header[0]), "")
-            raise InputError(name, f"has no column {column!r}; its columns are {shown}{likely}", 1)
-    return positions
-
-
-class CsvReader:
-    """Format ``csv``."""
-
-    def units(self, request: ReadRequest) -> list[Unit]:
-        """See `pipeline.corpora.base.Reader`."""
-        return column_units(request)
-
-    def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
-        """See `pipeline.corpora.base.Reader`."""
-        yield from chunked_groups(self._rows(unit, request))
-
-    def _rows(self, unit: Unit, request: ReadRequest) -> Iterator[tuple[tuple[str, ...], tuple[object, ...]]]:
-        source = unit.sources[0]
-        bad: dict[int, tuple[str, str | None]] = {}
-        rows = csv_rows(source, request.encoding, bad, request.delimiter or ",")
-        positions = {language: column for language, column in unit.columns if isinstance(column, int)}
-        if len(positions) < len(unit.columns):
-            header = next(rows, None)
-            if header is None:
-                raise InputError(source.name, "is empty, expected a header with the columns' names", 1)
-            positions = header_positions(source.name, header[1], unit)
-        for line, fields in rows:
-            reason, detail = bad.pop(line, (None, None))
-            for group in unit.groups:
-                sides = [
-                    fields[positions[language]] if positions[language] < len(fields) else None for language in group
-                ]
-                if reason is None and None in sides:
-                    detail = f"{len(fields)} columns, expected {max(positions.values()) + 1}"
-                    if len(fields) == 1 and (other := next((one for one in DELIMITERS if one in fields[0]), None)):
-                        detail += _advice(other)
-                    yield group, (",".join(fields), "", source.name, line, "", "missing-column", detail)
-                else:
-                    side_b = sides[1] if len(group) > 1 else None
-                    yield group, (sides[0], side_b, source.name, line, "", reason, detail)
-
-
-def csv_rows(
-    source: CorpusSource, encoding: str, bad: dict[int, tuple[str, str | None]], delimiter: str = ","
-) -> Iterator[tuple[int, list[str]]]:
-    """The records of a CSV file with the line on which each starts; blank lines are none.
-
-    Args:
-        source: the file.
-        encoding: its encoding.
-        bad: gets the reason and detail of the record that starts at a line, if any of its lines can't be used.
-        delimiter: the character between fields.
+def _csv_frames(source: CorpusSource, encoding: str, delimiter: str) -> Iterator[pl.DataFrame]:
+    """The records of a CSV file as frames of `RECORDS`; blank lines are none, and a bad line spoils its record.
 
     Raises:
         InputError: if a field is longer than 1 MiB, or a record longer than 16 (a quote that is never closed).
     """
-    state = {"line": 0, "chars": 0}
-    pending: list[tuple[str, str | None]] = []
+    # A list of texts for each record would cost more than all the rest: a record travels as one text, its fields joined by
+    # NUL, which no field holds whose record can be used.
+    fields, text = pl.col("text").str.split("\0"), pl.col("text").str.replace_all("\0", delimiter, literal=True)
+    sized = (((), record, 1, len(record[1])) for record in _csv_records(source, encoding, delimiter))
+    for batch in batched(sized):
+        for records in batch.values():
+            frame = pl.DataFrame(records, schema=LINES, orient="row")
+            yield frame.with_columns(text=text, fields=fields)
+
+
+def _csv_records(
+    source: CorpusSource, encoding: str, delimiter: str
+) -> Iterator[tuple[int, str, str | None, str | None]]:
+    """The records of a CSV file as rows of `LINES`, their fields joined by NUL."""
+    line = chars = 0
+    problem: tuple[str | None, str | None] = (None, None)
 
     def lines() -> Iterator[str]:
+        nonlocal line, chars, problem
         for frame in read_lines(source, encoding):
-            for line, text, reason, detail in frame.iter_rows():
-                state["line"] = line
-                state["chars"] += len(text) + 1
-                if state["chars"] > MAX_RECORD_CHARS:
-                    problem = f"a record of over {MAX_RECORD_CHARS:,} characters; a quote never closed?"
-                    raise InputError(source.name, problem, start)
-                if reason is not None and len(pending) < 1:
-                    pending.append((reason, detail))
+            for line, text, reason, detail in frame.iter_rows():  # noqa: B007 - used outside
+                chars += len(text) + 1
+                if chars > MAX_RECORD_CHARS:
+                    what = f"a record of over {MAX_RECORD_CHARS:,} characters; a quote never closed?"
+                    raise InputError(source.name, what, start)
+                if problem[0] is None:
+                    problem = reason, detail
                 yield text + "\n"
 
     csv.field_size_limit(MAX_LINE_BYTES)
     reader, start = csv.reader(lines(), delimiter=delimiter), 1
-    while True:
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InputError(
-                source.name, f"not valid CSV from here on ({error}); a quote never closed?", start
-            ) from None
-        if pending:
-            bad[start] = pending[0]
-            pending.clear()
-        if record:
-            yield start, record
-        start, state["chars"] = state["line"] + 1, 0
+    try:
+        for fields in reader:
+            if fields:
+                yield start, "\0".join(fields), *problem
+            start, chars, problem = line + 1, 0, (None, None)
+    except csv.Error as error:
+        raise InputError(source.name, f"not valid CSV from here on ({error}); a quote never closed?", start) from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.console.errors import InputError
-from pipeline.corpora.base import Chunk, ReadRequest, Unit, chunked_groups, require_languages
+from pipeline.corpora.base import Chunk, ReadRequest, Row, Unit, chunked_groups
 from pipeline.corpora.inline import (
     BREAK,
     Native,
@@ -23,14 +23,13 @@ from pipeline.corpora.inline import (
     stands_for_space,
 )
 from pipeline.corpora.marks import APPROVED, GOOD, Said, left_out, marks_of, state_marks, switch_marks
-from pipeline.corpora.places import Found, find_files
+from pipeline.corpora.places import file_units, named_unit
 from pipeline.corpora.xml import XML_LANG, elements, local_name
 from pipeline.ground.languages import match_language
 
 SDL = "{http://sdl.com/FileTypes/SdlXliff/1.0}"
 MEMSOURCE = "{http://www.memsource.com/mxlf/2.0}"
 PARTS = ("xliff", "file", "trans-unit", "unit", "tag-defs")
-Row = tuple[tuple[str, ...], tuple[Any, ...]]
 
 
 @dataclass
@@ -39,10 +38,10 @@ class _File:
 
     Attributes:
         version: 1 or 2.
-        source: its language, as it is spelled there; empty if it isn't said.
-        target: the same of its translation.
-        document: its name.
-        tags: of SDLXLIFF: for each tag's id, the code at its start and at its end.
+        source: the language, as it is spelled there; empty if it isn't said.
+        target: the translation's language, likewise.
+        document: the name of the document that was translated.
+        tags: for each tag's id in SDLXLIFF, the code at its start and at its end.
     """
 
     version: int = 1
@@ -57,10 +56,10 @@ class _Segment:
     """A source and its target.
 
     Attributes:
-        source: the element; None if it lacks.
-        target: the same.
-        marks: what is said against it, each with what was found.
-        line: where it stands.
+        source: the source's element; None if it lacks.
+        target: the target's element; None if it lacks.
+        marks: what is said against the translation, each with what was found.
+        line: where the segment stands.
     """
 
     source: Any
@@ -74,8 +73,7 @@ class XliffReader:
 
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
-        units = [unit for found in find_files(request) if (unit := _file_unit(found, request)) is not None]
-        return require_languages(request, units, str(request.path))
+        return file_units(request, named_unit)
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
@@ -104,23 +102,8 @@ class XliffReader:
                     yield from _SegmentRows(segment, native, here, unit, request).rows()
 
 
-def _file_unit(found: Found, request: ReadRequest) -> Unit | None:
-    """A file, with the language pairs that its name allows."""
-    named = tuple(dict.fromkeys(found.languages.values()))
-    groups = tuple(group for group in request.groups if set(named) <= set(group))
-    return Unit((found.source,), groups, tuple((language, 0) for language in named)) if groups else None
-
-
 class _SegmentRows:
-    """The rows of one segment.
-
-    Args:
-        segment: the segment.
-        native: finds the codes that its inline elements refer to.
-        here: the file element that it stands in.
-        unit: the file.
-        request: what is asked.
-    """
+    """The rows of one segment of a file element; ``native`` finds the codes that its inline elements refer to."""
 
     def __init__(self, segment: _Segment, native: Native, here: _File, unit: Unit, request: ReadRequest) -> None:
         self.segment, self.native, self.here, self.unit, self.request = segment, native, here, unit, request
@@ -145,9 +128,10 @@ class _SegmentRows:
         """
         segment, here = self.segment, self.here
         source = _language(segment.source) or here.source
+        said = ("srcLang on xliff", "trgLang on xliff")
+        said = ("source-language on file", "target-language on file") if here.version == 1 else said
         if not source:
-            attribute = "srcLang on xliff" if here.version == 2 else "source-language on file"
-            problem = f"doesn't say its source language; expected the attribute {attribute}"
+            problem = f"doesn't say its source language; expected the attribute {said[0]}"
             raise InputError(self.name, problem, segment.line)
         target = _language(segment.target) or here.target
         wanted = self.request.wanted
@@ -157,25 +141,23 @@ class _SegmentRows:
         named = [language for language, _ in self.unit.columns if language != known]
         others = named or [language for language in wanted if language != known]
         if len(others) != 1:
-            attribute = "trgLang on xliff" if here.version == 2 else "target-language on file"
-            problem = (
-                f"doesn't say its target language, which may be {' or '.join(others)}; expected the attribute {attribute}, "
-                "{lang} in the corpus' path, or 'languages' with two"
-            )
+            cure = f"expected the attribute {said[1]}, {{lang}} in the corpus' path, or 'languages' with two"
+            problem = f"doesn't say its target language, which may be {' or '.join(others)}; {cure}"
             raise InputError(self.name, problem, segment.line)
-        attribute = "trgLang" if here.version == 2 else "target-language"
-        where = "their path" if named else "the corpus' languages"
+        attribute, where = said[1].split()[0], "their path" if named else "the corpus' languages"
         self.request.notes.add(f"segments without {attribute}, whose language is taken from {where}", self._where())
         return source, others[0]
 
     def _sides(self, order: list[str]) -> tuple[Any, ...]:
+        """The row of one language pair; ``order``: which of source and target is side a and, if there is one, side b."""
         segment = self.segment
         texts = {"source": self._text(segment.source), "target": self._text(segment.target)}
-        a, b = texts[order[0]] or "", (texts[order[1]] or "") if len(order) > 1 else None
-        shown: tuple[str | None, str | None] = (texts["source"] or "", "") if len(order) > 1 else (a, None)
-        if texts[order[0]] is None or (len(order) > 1 and texts[order[1]] is None):
-            lacking = "target" if "target" in order and texts["target"] is None else "source"
-            return self._row(*shown, "untranslated" if lacking == "target" else "missing-side", f"no {lacking}")
+        a, b = (*(texts[side] or "" for side in order), None)[:2]
+        shown: tuple[str | None, str | None] = (texts["source"] or "", "") if b is not None else (a, None)
+        if "target" in order and texts["target"] is None:
+            return self._row(*shown, "untranslated", "no target")
+        if "source" in order and texts["source"] is None:
+            return self._row(*shown, "missing-side", "no source")
         if texts["target"] == "" and texts["source"] and "target" in order:
             return self._row(*shown, "untranslated", "an empty target")
         if found := next((found for text in (a, b) if text and (found := damage(text))), None):
@@ -185,10 +167,11 @@ class _SegmentRows:
         return self._row(a, b, None, None)
 
     def _text(self, element: Any) -> str | None:
+        """The text of a source or target; None if it lacks."""
         if element is None:
             return None
         text = segment_text(element, self.native)
-        unit = next((outer for outer in (element, *element.iterancestors()) if local_name(outer) == "trans-unit"), None)
+        unit = next(element.iterancestors("{*}trans-unit"), None)
         marks = None if unit is None else next(unit.iter(f"{MEMSOURCE}tunit-metadata"), None)
         return text if marks is None else _without_memsource_tags(text, marks)
 
@@ -213,7 +196,7 @@ def _order(group: tuple[str, ...], here: list[str | None]) -> list[str] | None:
 
 
 def _child(element: Any, name: str) -> Any:
-    return next((child for child in element if local_name(child) == name), None)
+    return next(element.iterchildren(f"{{*}}{name}"), None)
 
 
 def _not_to_translate(element: Any) -> list[Said]:
@@ -300,12 +283,11 @@ def _without_memsource_tags(text: str, metadata: Any) -> str:
 def _unit(element: Any) -> Iterator[_Segment]:
     """The segments of a unit; what is between them (``ignorable``) is no text."""
     common = _not_to_translate(element)
-    for segment in element:
-        if local_name(segment) == "segment":
-            holder = segment if segment.get("approved") else element
-            own = switch_marks(holder, "approved", APPROVED, "unapproved") + state_marks(segment, "state", "subState")
-            source, target = _child(segment, "source"), _child(segment, "target")
-            yield _Segment(source, target, marks_of([*common, *own]), segment.sourceline or 0)
+    for segment in element.iterchildren("{*}segment"):
+        holder = segment if segment.get("approved") else element
+        own = switch_marks(holder, "approved", APPROVED, "unapproved") + state_marks(segment, "state", "subState")
+        source, target = _child(segment, "source"), _child(segment, "target")
+        yield _Segment(source, target, marks_of([*common, *own]), segment.sourceline or 0)
 
 
 def _data_codes(element: Any) -> Native:

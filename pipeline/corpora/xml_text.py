@@ -18,7 +18,7 @@ from pipeline.config.base import known_encoding
 from pipeline.console.errors import InputError
 from pipeline.corpora.base import CorpusSource, Notes
 from pipeline.corpora.lines import MAX_LINE_BYTES
-from pipeline.corpora.streams import BYTE_ORDER_MARKS, read_blocks
+from pipeline.corpora.streams import marked_encoding, read_blocks
 
 ENTITY, ENTITY_END, CUT = "\ufdd0", "\ufdd1", "\ufdd4"
 """Noncharacters of Unicode, which no text holds: those of the file are taken out."""
@@ -49,12 +49,12 @@ _EVENT = re.compile(
     rf"|(?P<open><!\[CDATA\[|<!--|<\?)|(?P<bad>[{_BAD}])|<(?P<embedded>(?:[\w.-]+:)?(?:{EMBEDDED}))(?=[\s/>])[^<>]*>"
 )
 _CLOSE = {"<![CDATA[": "]]>", "<!--": "-->", "<?": "?>"}
-_DECLARATION = re.compile(r"\s*<\?xml\s[^>]*\?>")
+_DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
 _DECLARED = re.compile(rb"""^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
 
 
 def read_xml_text(source: CorpusSource, notes: Notes, encoding: str = "utf-8") -> Iterator[str]:
-    """The text of an XML file, mended; without its XML declaration.
+    """The text of an XML file, mended; spaces stand for its XML declaration.
 
     Args:
         source: the file, perhaps compressed.
@@ -62,7 +62,7 @@ def read_xml_text(source: CorpusSource, notes: Notes, encoding: str = "utf-8") -
         encoding: if it isn't UTF-8, the encoding, whatever the file declares (a byte order mark counts more).
 
     Raises:
-        InputError: as `read_blocks` does, and where bytes are not of the encoding, with line and column.
+        InputError: where `read_blocks` raises it, and where bytes are not of the encoding, with line and column.
     """
     mender = _Mender(source.name, notes)
     for text in _decoded(source, notes, encoding):
@@ -71,8 +71,8 @@ def read_xml_text(source: CorpusSource, notes: Notes, encoding: str = "utf-8") -
 
 
 def _decoded(source: CorpusSource, notes: Notes, encoding: str) -> Iterator[str]:
-    """The text in pieces; the XML declaration, and white space before it, become spaces."""
-    place, head = _Place(), _Head()
+    """The text in pieces."""
+    place = _Place()
     decoder: codecs.IncrementalDecoder | None = None
     name = ""
     for block in read_blocks(source):
@@ -82,27 +82,9 @@ def _decoded(source: CorpusSource, notes: Notes, encoding: str) -> Iterator[str]
         for start in range(0, len(block), PIECE):
             text = _decode(decoder, block[start : start + PIECE], place, source.name, name)
             place.add(text)
-            yield head.blanked(text)
+            yield text
     if decoder is not None:
-        yield head.blanked(_decode(decoder, b"", place, source.name, name, final=True), final=True)
-
-
-class _Head:
-    """Puts spaces in place of the XML declaration, which may come in pieces."""
-
-    def __init__(self) -> None:
-        self._held: str | None = ""
-
-    def blanked(self, text: str, final: bool = False) -> str:
-        """The next piece, without a declaration; empty while more is needed."""
-        if self._held is None:
-            return text
-        self._held += text
-        if ">" not in self._held and len(self._held) < TAIL and not final:
-            return ""
-        text, self._held = self._held, None
-        declaration = _DECLARATION.match(text)
-        return text if declaration is None else re.sub(r"[^\n]", " ", declaration[0]) + text[declaration.end() :]
+        yield _decode(decoder, b"", place, source.name, name, final=True)
 
 
 class _Place:
@@ -133,13 +115,9 @@ def _decode(
 
 def _encoding(block: bytes, name: str, notes: Notes, given: str) -> tuple[str, bytes]:
     """The encoding of a file by its first block, and the block without a byte order mark."""
-    for mark, _ in BYTE_ORDER_MARKS:
-        if block.startswith(mark):
-            marked = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-            marked |= {codecs.BOM_UTF32_LE: "utf-32-le", codecs.BOM_UTF32_BE: "utf-32-be"}
-            return marked[mark], block.removeprefix(mark)
-    if given != "utf-8":
-        return given, block
+    found, block = marked_encoding(block, "" if given == "utf-8" else given)
+    if found:
+        return found, block
     if block[:2] in (b"<\0", b"\0<"):  # XML 1.0, appendix F: UTF-16 without a mark
         return "utf-16-le" if block[0] else "utf-16-be", block
     declared = _DECLARED.match(block)
@@ -158,17 +136,12 @@ def _encoding(block: bytes, name: str, notes: Notes, given: str) -> tuple[str, b
 
 
 class _Mender:
-    """Mends text that comes in pieces.
-
-    Args:
-        name: the file, for notes.
-        notes: gets the count of what was mended.
-    """
+    """Mends text that comes in pieces, and counts what it mends."""
 
     def __init__(self, name: str, notes: Notes) -> None:
         self.name, self.notes = name, notes
         self.line = 1
-        self._kept = ""
+        self._kept, self._begun = "", False
         self._until = ""
         """What ends the section (CDATA, comment, instruction, embedded document) that the text is in; empty: markup."""
         self._embedded = False
@@ -179,6 +152,9 @@ class _Mender:
         text = self._kept + text
         end = len(text) if final else _whole(text, self._until)
         text, self._kept = text[:end], text[end:]
+        if not self._begun and text.strip():  # tags come whole: this begins with the XML declaration, if there is one
+            self._begun = True
+            text = _DECLARATION.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
         parts, at = list[str](), 0
         while at < len(text):
             if self._until:

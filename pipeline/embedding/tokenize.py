@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,130 +10,56 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tokenizers import Tokenizer
 
-from pipeline.artifacts.shards import (
-    TOKENS,
-    Shard,
-    iterate_shards,
-    key_array,
-    open_shard,
-    shard_path,
-    write_shard,
-)
+from pipeline.artifacts.shards import TOKENS, Shard, iterate_shards, key_array, open_shard, write_shard
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.compute.work import Count, Crew, SetUp, Work
 from pipeline.console.progress import progress
+from pipeline.embedding.folders import FolderShard, ShardCounts, ShardFolder, work_through
 from pipeline.encoders.tokenization import TextTokenizer
-from pipeline.ground.atomic import atomic_folder
 
 CHUNK = 8_192
 """Sentences tokenized at once; bounds the memory of the library's encodings."""
 
 
 @dataclass
-class TokenCounts:
-    """What tokenization did to one language.
-
-    Attributes:
-        sentences: how many.
-        tokens: how many, special tokens included.
-        truncated: sentences that fill the maximum length (and so may have been cut).
-        unknown: tokens that are the unknown token.
-    """
+class TokenCounts(ShardCounts):
+    """What tokenization did to one language."""
 
     sentences: int = 0
-    tokens: int = 0
-    truncated: int = 0
-    unknown: int = 0
-
-    def add(self, other: TokenCounts) -> None:
-        """Count another part of the language as well."""
-        self.sentences += other.sentences
-        self.tokens += other.tokens
-        self.truncated += other.truncated
-        self.unknown += other.unknown
+    tokens: int = 0  # tokens of all sentences, special ones included
+    truncated: int = 0  # sentences that fill the maximum length (and so may have been cut)
+    unknown: int = 0  # tokens that are the unknown token
 
     def metrics(self) -> dict[str, int | float]:
-        """For metrics: the counts, and the unknown tokens as a share."""
+        """The counts by name, for metrics; of the unknown tokens, their share."""
         counts: dict[str, int | float] = asdict(self)
         counts["unknown_share"] = round(counts.pop("unknown") / max(self.tokens, 1), 6)
         return counts
 
 
 @dataclass(frozen=True)
-class TokenizerCopy:
-    """A tokenizer as plain data: workers need no file of it.
+class FolderToTokenize(ShardFolder):
+    """A folder of sentences, shards with the columns ``id`` and ``text``, to become one of token shards."""
 
-    Attributes:
-        json: as the `tokenizers` library writes it.
-        prefix: see `TextTokenizer`, as are ``max_length`` and ``special_tokens``.
-        max_length: tokens kept.
-        special_tokens: whether sentences are wrapped.
-    """
-
-    json: str
-    prefix: str
-    max_length: int
-    special_tokens: bool
-
-    @classmethod
-    def of(cls, tokenizer: TextTokenizer) -> TokenizerCopy:
-        """A copy of a tokenizer."""
-        return cls(tokenizer.backend.to_str(), tokenizer.prefix, tokenizer.max_length, tokenizer.special_tokens)
-
-    def tokenizer(self) -> TextTokenizer:
-        """The same tokenizer again."""
-        return TextTokenizer(Tokenizer.from_str(self.json), self.prefix, self.max_length, self.special_tokens)
+    tokenizer: str  # the name of the folder's tokenizer among the worker's
+    made_by: Mapping[str, Any]  # metadata of the shards; the tokenizer's content hash is added
 
 
-@dataclass(frozen=True)
-class FolderToTokenize:
-    """A folder of sentences.
-
-    Attributes:
-        tokenizer: the name of its tokenizer among the worker's.
-        sentences: shards with the columns ``id`` and ``text``.
-        out: the folder of token shards of the same ranges; replaced as a whole.
-        made_by: metadata of the shards; the tokenizer's content hash is added.
-    """
-
-    tokenizer: str
-    sentences: Path
-    out: Path
-    made_by: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class ShardToTokenize:
-    """One shard's work: plain data.
-
-    Attributes:
-        sentences: its sentences.
-        out: its tokens.
-        of: how many shards its folder has.
-        folder: its folder's.
-    """
-
-    sentences: Path
-    out: Path
-    of: int
-    folder: FolderToTokenize
-
-
-def load_tokenizers(copies: Mapping[str, TokenizerCopy]) -> SetUp[Mapping[str, TextTokenizer]]:
-    """Tokenizers by name; the set-up of `tokenize_shard`."""
-    tokenizers = {name: copied.tokenizer() for name, copied in copies.items()}
+def load_tokenizers(tokenizers: Mapping[str, TextTokenizer]) -> SetUp[Mapping[str, TextTokenizer]]:
+    """Tokenizers by name, which a worker is sent whole; the set-up of `tokenize_shard`."""
     return SetUp(tokenizers, {name: tokenizer.content for name, tokenizer in tokenizers.items()})
 
 
-def tokenize_shard(tokenizers: Mapping[str, TextTokenizer], item: ShardToTokenize, advance: Count) -> TokenCounts:
+def tokenize_shard(
+    tokenizers: Mapping[str, TextTokenizer], item: FolderShard[FolderToTokenize], advance: Count
+) -> TokenCounts:
     """Tokenize one shard and write its tokens; holds the shard's text and tokens in memory.
 
     For 65,536 sentences of 100 bytes and 25 tokens that is 7 MB each, and up to 60 MB for `CHUNK` of the library's encodings.
     """
     tokenizer = tokenizers[item.folder.tokenizer]
-    shard = open_shard(item.sentences)
+    shard = open_shard(item.source)
     batches = []
     for chunk in _text_chunks(shard):
         batches.append(tokenizer(chunk))
@@ -147,40 +72,19 @@ def tokenize_shard(tokenizers: Mapping[str, TextTokenizer], item: ShardToTokeniz
 
 def tokenizing_work(
     tokenizers: Mapping[str, TextTokenizer],
-) -> Work[Mapping[str, TextTokenizer], ShardToTokenize, TokenCounts]:
+) -> Work[Mapping[str, TextTokenizer], FolderShard[FolderToTokenize], TokenCounts]:
     """Tokenization as work for an engine."""
-    copies = {name: TokenizerCopy.of(tokenizer) for name, tokenizer in tokenizers.items()}
-    return Work("tokenize", load_tokenizers, (copies,), tokenize_shard)
+    return Work("tokenize", load_tokenizers, (tokenizers,), tokenize_shard)
 
 
 def tokenize_folders(
-    crew: Crew[ShardToTokenize, TokenCounts], folders: Sequence[FolderToTokenize], label: str
+    crew: Crew[FolderShard[FolderToTokenize], TokenCounts], folders: Sequence[FolderToTokenize], label: str
 ) -> list[TokenCounts]:
-    """Tokenize every shard of folders, and count by folder.
+    """Tokenize every shard of folders, and count by folder; progress calls it ``label``.
 
     The folders are replaced together, when all are done. Holds nothing but counts; see `tokenize_shard` for the workers.
-
-    Args:
-        crew: who tokenizes.
-        folders: what, and where to.
-        label: what progress calls it.
     """
-    counts = [TokenCounts() for _ in folders]
-    items: list[ShardToTokenize] = []
-    owners: list[TokenCounts] = []
-    total = 0
-    with ExitStack() as stack:
-        for folder, count in zip(folders, counts, strict=True):
-            made = stack.enter_context(atomic_folder(folder.out))
-            shards = list(iterate_shards(folder.sentences, check=False))  # their workers check the bytes
-            total += sum(map(len, shards))
-            for index, shard in enumerate(shards):
-                items.append(ShardToTokenize(shard.path, shard_path(made, index), len(shards), folder))
-                owners.append(count)
-        advance = stack.enter_context(progress(label, total, "sentences"))
-        for owner, done in zip(owners, crew.map(items, advance), strict=True):
-            owner.add(done)
-    return counts
+    return work_through(crew, folders, TokenCounts, len, label, "sentences")
 
 
 def tokens_table(shard: Shard, batch: TokenBatch) -> pa.Table:

@@ -19,7 +19,7 @@ class Encoder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """Of its vectors."""
+        """The numbers of each vector."""
         ...
 
     @property

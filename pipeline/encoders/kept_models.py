@@ -22,9 +22,9 @@ class KeptModel:
     """A converted model in a store.
 
     Attributes:
-        folder: where.
-        size: in bytes.
-        days_unused: since it was last made or used.
+        folder: the model's folder in the store.
+        size: the bytes of all its files.
+        days_unused: the days since it was last made or used.
     """
 
     folder: Path

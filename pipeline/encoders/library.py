@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.artifacts.tokens import TokenBatch
-from pipeline.console.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError, first_line
 from pipeline.encoders.layout import ModelLayout
 from pipeline.encoders.model import SentenceModel
 from pipeline.encoders.pooling import normalise
@@ -40,7 +40,7 @@ class LibraryModel(SentenceModel):
 
     Args:
         model: a `SentenceTransformer`.
-        prompt: what every text begins with (its tokenizer puts it there); sentence-transformers is told which part it is.
+        prompt: what every text begins with (our tokenizer puts it there); sentence-transformers is told which part it is.
 
     Raises:
         ValueError: if it doesn't give one vector a sentence.
@@ -60,10 +60,9 @@ class LibraryModel(SentenceModel):
     def forward(self, batch: TokenBatch) -> Tensor:
         """See `SentenceModel.forward`; all texts together."""
         features = self.model.preprocess(self.texts(batch), prompt=self.prompt or None)
-        features = {
-            name: value.to(self.device) if isinstance(value, Tensor) else value for name, value in features.items()
-        }
-        vectors: Tensor = self.model(features)["sentence_embedding"]
+        device = self.device
+        moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in features.items()}
+        vectors: Tensor = self.model(moved)["sentence_embedding"]
         return normalise(vectors[:, : self.model.truncate_dim])
 
     def texts(self, batch: TokenBatch) -> list[str]:
@@ -79,9 +78,8 @@ class LibraryModel(SentenceModel):
         batches, start = [], 0
         while start < len(order):
             widest = max(1, int(lengths[order[start]]) // BYTES_PER_TOKEN)
-            step = max(1, batch_tokens // widest)
-            batches.append(order[start : start + step])
-            start += step
+            batches.append(order[start : start + max(1, batch_tokens // widest)])
+            start += len(batches[-1])
         return batches
 
     @property
@@ -91,13 +89,7 @@ class LibraryModel(SentenceModel):
 
 
 def load_library(layout: ModelLayout, prompt: str, max_length: int, dtype: torch.dtype) -> LibraryModel:
-    """Let sentence-transformers load a model.
-
-    Args:
-        layout: of its folder.
-        prompt: put before every sentence.
-        max_length: tokens kept of a sentence, where its first module counts them.
-        dtype: of its weights and activations.
+    """Let sentence-transformers load a model; ``max_length`` holds where the model's first module counts tokens.
 
     Raises:
         UserError: if sentence-transformers isn't installed, or is too old to be trusted with a folder.
@@ -108,29 +100,29 @@ def load_library(layout: ModelLayout, prompt: str, max_length: int, dtype: torch
     _require(name, why)
     from sentence_transformers import SentenceTransformer  # costs seconds: only where it is used
 
-    with _errors(layout.folder, why), _no_pickles(), _quiet():
-        model = SentenceTransformer(
-            str(layout.folder),
-            device="cpu",
-            trust_remote_code=False,
-            local_files_only=True,
-            model_kwargs={"use_safetensors": True},
-        ).to(dtype)
-        _limit(model, max_length)
-        loaded = LibraryModel(model.eval(), prompt)
+    try:
+        # No pickle: safetensors don't pass through torch.load.
+        with mock.patch.object(torch, "load", _refuse_pickle), _quiet():
+            model = SentenceTransformer(
+                str(layout.folder),
+                device="cpu",
+                trust_remote_code=False,
+                local_files_only=True,
+                model_kwargs={"use_safetensors": True},
+            ).to(dtype)
+            _limit(model, max_length)
+            loaded = LibraryModel(model.eval(), prompt)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a library raises about a folder
+        problem = f"{why}, and sentence-transformers can't load it ({first_line(error)[:200]})"
+        raise InputError(layout.folder, problem) from None
     log.warning("%s: %s; sentence-transformers computes it: the same vectors, but slower", name, why)
     return loaded
 
 
 def save_library(model: LibraryModel, prompts: dict[str, str], default: str | None, folder: Path) -> None:
-    """Write a model with all its modules, and Normalize at the end.
-
-    Args:
-        model: trained or not.
-        prompts: by name.
-        default: the prompt that is put before every sentence by default.
-        folder: an existing, empty folder.
-    """
+    """Write a model with all its modules and Normalize at the end, its prompts by name, to an existing, empty folder."""
     from sentence_transformers.sentence_transformer.modules import Normalize
 
     inner = model.model
@@ -162,35 +154,8 @@ def _limit(model: Any, max_length: int) -> None:
             model[0].tokenizer.enable_truncation(max_length)
 
 
-@contextmanager
-def _errors(folder: Path, why: str) -> Iterator[None]:
-    """Whatever sentence-transformers raises about a folder, as one line.
-
-    Raises:
-        InputError: for its exceptions.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise InputError(folder, f"{why}, and sentence-transformers can't load it ({reason[:200]})") from None
-
-
-@contextmanager
-def _no_pickles() -> Iterator[None]:
-    """Refuse whatever would be unpickled; safetensors don't pass here.
-
-    Raises:
-        UserError: where a pickle would be read.
-    """
-
-    def refuse(path: Any, *_: Any, **__: Any) -> Any:
-        raise UserError(f"{Path(str(path)).name}: a pickle, which is never loaded; expected model.safetensors")
-
-    with mock.patch.object(torch, "load", refuse):
-        yield
+def _refuse_pickle(path: Any, *_: Any, **__: Any) -> Any:
+    raise UserError(f"{Path(str(path)).name}: a pickle, which is never loaded; expected model.safetensors")
 
 
 @contextmanager

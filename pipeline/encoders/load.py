@@ -20,13 +20,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.artifacts.tokens import TokenBatch
-from pipeline.console.errors import InputError, UserError
+from pipeline.console.errors import InputError, UserError, first_line
 from pipeline.encoders.base import ENCODER_VERSION
 from pipeline.encoders.heads import Head, HeadModule, build_head
-from pipeline.encoders.layout import ModelLayout, Module, read_layout
-from pipeline.encoders.layout import configured_pooling as configured_pooling
-from pipeline.encoders.layout import is_static as is_static
-from pipeline.encoders.layout import read_config as read_config
+from pipeline.encoders.layout import ModelLayout, Module, missing_weights, read_layout
 from pipeline.encoders.library import load_library
 from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel, embed, pooled_width
 from pipeline.encoders.resolve import ModelFolder
@@ -48,21 +45,13 @@ LOAD_ERRORS = (
 
 @dataclass(frozen=True)
 class ModelEncoder:
-    """A sentence model with its tokenizer: the `Encoder` that everything uses.
+    """A sentence model with its tokenizer: the `Encoder` that everything uses."""
 
-    Attributes:
-        model: the torch module, in evaluation mode on its device.
-        tokenizer: with prefix and maximum length.
-        identity: everything that a vector depends on besides the text.
-        batch_tokens: tokens that go through the model at once.
-        advance: called with the tokens done after every batch.
-    """
-
-    model: SentenceModel
-    tokenizer: TextTokenizer
-    identity: dict[str, Any]
-    batch_tokens: int = 4096
-    advance: Callable[[int], None] = field(default=lambda _: None)
+    model: SentenceModel  # the torch module, in evaluation mode on its device
+    tokenizer: TextTokenizer  # the model's tokenizer, with prefix and maximum length
+    identity: dict[str, Any]  # everything that a vector depends on besides the text
+    batch_tokens: int = 4096  # tokens that go through the model at once
+    advance: Callable[[int], None] = field(default=lambda _: None)  # called after every batch, with the tokens done
 
     @property
     def dimension(self) -> int:
@@ -83,41 +72,33 @@ class ModelEncoder:
         Raises:
             UserError: if the model gives vectors that are not finite, or has no vector for a token or a position.
         """
-        if len(batch.tokens) and not 0 <= batch.tokens.min() <= batch.tokens.max() < self.model.vocabulary:
+        name, vocabulary, positions = self.identity["model"], self.model.vocabulary, self.model.positions
+        if len(batch.tokens) and not 0 <= batch.tokens.min() <= batch.tokens.max() < vocabulary:
             raise UserError(
-                f"{self.identity['model']}: its tokenizer gives token {batch.tokens.max()}, but it has vectors for only "
-                f"{self.model.vocabulary:,}; tokenizer and weights don't belong together"
+                f"{name}: its tokenizer gives token {batch.tokens.max()}, but it has vectors for only {vocabulary:,}; "
+                "tokenizer and weights don't belong together"
             )
-        longest, positions = int(batch.lengths.max(initial=0)), self.model.positions
-        if positions is not None and longest > positions:
+        if positions is not None and (longest := int(batch.lengths.max(initial=0))) > positions:
             raise UserError(
-                f"{self.identity['model']}: a sentence of {longest} tokens, but it has only {positions} positions; lower "
-                f"max_length to {positions}"
+                f"{name}: a sentence of {longest} tokens, but it has only {positions} positions; lower max_length to "
+                f"{positions}"
             )
         vectors = embed(self.model, batch, self.batch_tokens, self.advance)
-        if not np.isfinite(vectors).all():
-            row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-            raise UserError(f"{self.identity['model']}: sentence {row} of a batch got a vector that is not finite")
+        if len(bad := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+            raise UserError(f"{name}: sentence {bad[0]} of a batch got a vector that is not finite")
         return vectors
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """How a model's folder is used.
+    """How a model's folder is used."""
 
-    Attributes:
-        pooling: ``auto`` reads the folder's own configuration, and is ``mean`` without one.
-        prefix: put before every sentence.
-        max_length: tokens kept of a sentence.
-        dtype: precision of a transformer's weights and activations.
-        batch_tokens: tokens that go through the model at once.
-    """
-
+    # ``auto`` reads the folder's own configuration, and is ``mean`` without one
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
-    prefix: str = ""
-    max_length: int = 128
-    dtype: str = "float32"
-    batch_tokens: int = 4096
+    prefix: str = ""  # put before every sentence
+    max_length: int = 128  # tokens kept of a sentence
+    dtype: str = "float32"  # precision of a transformer's weights and activations
+    batch_tokens: int = 4096  # tokens that go through the model at once
 
 
 def default_device() -> torch.device:
@@ -126,12 +107,7 @@ def default_device() -> torch.device:
 
 
 def load_encoder(source: ModelFolder, settings: EncoderSettings, device: torch.device | None = None) -> ModelEncoder:
-    """Load a teacher, student or peer for embedding.
-
-    Args:
-        source: the resolved folder.
-        settings: pooling, prefix, length, precision.
-        device: where to; `default_device` if None.
+    """Load a teacher, student or peer for embedding, on a device or, without one, `default_device`.
 
     Raises:
         InputError: if the folder can't be loaded; one line that says why.
@@ -142,13 +118,10 @@ def load_encoder(source: ModelFolder, settings: EncoderSettings, device: torch.d
     tokenizer = load_tokenizer(source.path, settings.prefix, settings.max_length)
     model = load_model(source.path, settings)
     model.eval().to(device)
-    if layout.max_length is not None and settings.max_length > layout.max_length:
-        log.warning(
-            "%s reads %d tokens of a sentence, as it is told here; by itself it reads %d",
-            source.name,
-            settings.max_length,
-            layout.max_length,
-        )
+    told, own = settings.max_length, layout.said_length
+    if own is not None and told > own:
+        message = "%s reads %d tokens of a sentence, as it is told here; by itself it reads %d"
+        log.warning(message, source.name, told, own)
     if (measure := layout.compares_otherwise) is not None:
         log.warning(
             "%s compares vectors by %s; here they are normalised, and compared by the cosine", source.name, measure
@@ -179,7 +152,7 @@ def load_encoder(source: ModelFolder, settings: EncoderSettings, device: torch.d
 
 
 def load_model(folder: Path, settings: EncoderSettings) -> SentenceModel:
-    """A model of any kind from its folder, on the CPU, in evaluation mode or not as its library has it.
+    """A model of any kind from its folder, on the CPU, in whichever mode (training, evaluation) its library leaves it.
 
     Raises:
         InputError: if the folder can't be loaded.
@@ -187,7 +160,7 @@ def load_model(folder: Path, settings: EncoderSettings) -> SentenceModel:
     """
     layout = read_layout(folder)
     if not layout.library:
-        return load_static(folder) if layout.static else load_transformer(folder, settings)
+        return _load_static(layout) if layout.static else load_transformer(folder, settings)
     if settings.pooling != "auto":
         raise UserError(
             f"pooling: found {settings.pooling!r}, but {folder.resolve().name} is computed by sentence-transformers "
@@ -196,26 +169,21 @@ def load_model(folder: Path, settings: EncoderSettings) -> SentenceModel:
     return load_library(layout, settings.prefix, settings.max_length, DTYPES[settings.dtype])
 
 
-def load_static(folder: Path) -> StaticModel:
+def _load_static(layout: ModelLayout) -> StaticModel:
     """The token vectors of a static encoder, in sentence-transformers' layout or model2vec's, with what follows their mean.
 
     Raises:
         InputError: if they are missing, of another shape than [vocabulary, d], or no numbers.
     """
-    layout = read_layout(folder)
     file = layout.inputs.folder / "model.safetensors"
-    try:
-        tensors = load_file(file)
-    except LOAD_ERRORS as error:
-        raise InputError(file, f"no static encoder's weights ({error}); expected a tensor {STATIC_WEIGHT!r}") from None
+    tensors = _tensors(file, "static encoder's weights", f"a tensor {STATIC_WEIGHT!r}")
     name = STATIC_WEIGHT if STATIC_WEIGHT in tensors else MODEL2VEC_WEIGHT
     if name not in tensors:
         found = ", ".join(sorted(tensors)[:5]) or "none"
         raise InputError(file, f"no static encoder's weights (tensors {found}); expected {STATIC_WEIGHT!r} or {name!r}")
     if extra := sorted(tensors.keys() - {name, *(MODEL2VEC_TENSORS if name == MODEL2VEC_WEIGHT else ())}):
-        raise InputError(
-            file, f"has a tensor {extra[0]!r} besides {name!r}; expected none that a static encoder has no use for"
-        )
+        problem = f"has a tensor {extra[0]!r} besides {name!r}; expected none that a static encoder has no use for"
+        raise InputError(file, problem)
     weight = tensors[name].float()
     if weight.ndim != 2:
         raise InputError(file, f"{name} has shape {tuple(weight.shape)}, expected [vocabulary, dimension]")
@@ -233,18 +201,14 @@ def _by_token(rows: Tensor, tensors: Mapping[str, Tensor], file: Path) -> Tensor
     """model2vec's rows as one vector a token: ``mapping`` says which row is a token's, ``weights`` what it counts."""
     mapping, weights = (tensors.get(name) for name in MODEL2VEC_TENSORS)
     if mapping is not None:
-        if (
-            mapping.ndim != 1
-            or mapping.is_floating_point()
-            or not 0 <= int(mapping.min()) <= int(mapping.max()) < len(rows)
-        ):
+        whole = mapping.ndim == 1 and not mapping.is_floating_point()
+        if not whole or not 0 <= int(mapping.min()) <= int(mapping.max()) < len(rows):
             raise InputError(file, f"mapping: expected the number of one of {len(rows):,} rows for each token")
         rows = rows[mapping.long()]
     if weights is not None:
         if weights.shape != rows.shape[:1]:
-            raise InputError(
-                file, f"weights: found shape {tuple(weights.shape)}, expected one for each of {len(rows):,} tokens"
-            )
+            problem = f"found shape {tuple(weights.shape)}, expected one for each of {len(rows):,} tokens"
+            raise InputError(file, f"weights: {problem}")
         rows = rows * weights.float()[:, None]
     return rows
 
@@ -257,13 +221,8 @@ def _fill(module: Module, made: HeadModule) -> None:
     """
     file = module.folder / "model.safetensors"
     if not file.exists():
-        pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in module.folder.glob(pattern))
-        found = f"only {pickled[0]}, a pickle, which is never loaded" if pickled else "no weights"
-        raise InputError(module.folder, f"holds {found}; expected model.safetensors")
-    try:
-        tensors = load_file(file)
-    except LOAD_ERRORS as error:
-        raise InputError(file, f"no weights ({error}); expected those of a {module.kind}") from None
+        raise InputError(module.folder, f"holds {missing_weights(module.folder)}; expected model.safetensors")
+    tensors = _tensors(file, "weights", f"those of a {module.kind}")
     shapes = {name: tuple(tensor.shape) for name, tensor in made.state_dict().items()}
     found_shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if found_shapes != shapes:
@@ -271,6 +230,14 @@ def _fill(module: Module, made: HeadModule) -> None:
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise InputError(file, "has a NaN or an infinity; expected finite weights")
     made.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+
+
+def _tensors(file: Path, what: str, expected: str) -> dict[str, Tensor]:
+    """All tensors of a file; a file that can't be read is called no ``what``."""
+    try:
+        return load_file(file)
+    except LOAD_ERRORS as error:
+        raise InputError(file, f"no {what} ({error}); expected {expected}") from None
 
 
 def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerModel:
@@ -301,8 +268,7 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
             output_loading_info=True,
         )
     except (*LOAD_ERRORS, StrictDataclassError) as error:
-        why = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise InputError(folder, f"can't be loaded as a transformer ({why})") from None
+        raise InputError(folder, f"can't be loaded as a transformer ({first_line(error)})") from None
     # The pooler is not used, and the library fills what lacks with random numbers.
     if lacking := sorted(name for name in info["missing_keys"] if "pooler" not in name.split(".")):
         problem = f"its weights lack {lacking[0]} and {len(lacking) - 1} more; expected those of its config.json"
@@ -322,7 +288,7 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
 
 
 def _versions(layout: ModelLayout) -> dict[str, str | None]:
-    """Of the libraries besides torch that compute a model."""
+    """The versions of the libraries besides torch that compute a model, by name."""
     if layout.static:
         return {"transformers": None}
     names = ("transformers", "sentence_transformers") if layout.library else ("transformers",)

@@ -9,17 +9,14 @@ import warnings
 from typing import Any
 
 from pipeline.config.models import Lora
-from pipeline.console.errors import UserError
+from pipeline.console.errors import UserError, first_line
 from pipeline.encoders.model import SentenceModel, TransformerModel
 
 
 def add_adapters(model: SentenceModel, lora: Lora, train_tokens: bool = False) -> None:
-    """Freeze a transformer and give its linear layers adapters, drawn from torch's global generator.
+    """Freeze a transformer and give its linear layers adapters, in place; they are drawn from torch's global generator.
 
-    Args:
-        model: changed in place.
-        lora: the adapters.
-        train_tokens: train the token vectors too (fresh ones say nothing yet).
+    With ``train_tokens`` the token vectors are trained too: fresh ones say nothing yet.
 
     Raises:
         UserError: if peft is not installed, the model is static, or it has no layer of a wanted name.
@@ -32,18 +29,14 @@ def add_adapters(model: SentenceModel, lora: Lora, train_tokens: bool = False) -
         raise UserError(
             "student.lora: the student is static and has no layers to adapt; expected a transformer, or null"
         )
-    config = LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=lora.targets or "all-linear",
-    )
+    targets = lora.targets or "all-linear"
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers; nothing for users
             model.backbone = get_peft_model(model.backbone, config)
     except ValueError as error:  # "Target modules {...} not found in the base model"
-        raise UserError(f"student.lora.targets: found {lora.targets}; {str(error).splitlines()[0]}") from None
+        raise UserError(f"student.lora.targets: found {lora.targets}; {first_line(error)}") from None
     if train_tokens:
         model.backbone.get_base_model().get_input_embeddings().weight.requires_grad_(True)
 

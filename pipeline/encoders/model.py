@@ -61,12 +61,7 @@ class SentenceModel(nn.Module):
 
 
 class StaticModel(SentenceModel):
-    """The mean of the token vectors of a sentence.
-
-    Args:
-        weight: token vectors [vocabulary, e].
-        head: what follows their mean; None: nothing.
-    """
+    """The mean of a sentence's token vectors ``weight`` [vocabulary, e], and the head that follows the mean, if any."""
 
     def __init__(self, weight: Tensor, head: Head | None = None) -> None:
         super().__init__()
@@ -99,9 +94,9 @@ class TransformerModel(SentenceModel):
     Args:
         backbone: a Hugging Face model that gives ``last_hidden_state``.
         pooling: how token vectors become one.
-        pad: the id that padding is filled with (masked out).
+        pad: the token id that padding is filled with (masked out).
         head: what follows the pooling; None: nothing.
-        skip: tokens at a sentence's start, its prompt's, that are not pooled; None: the prompt is pooled.
+        skip: how many tokens at a sentence's start, its prompt's, are not pooled; None: the prompt is pooled.
     """
 
     def __init__(
@@ -123,11 +118,12 @@ class TransformerModel(SentenceModel):
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """See `SentenceModel.forward`; sentences of like lengths go together, so that little padding is computed."""
-        # Not with other processes: FSDP wants equally many passes of all.
+        # Packed or in groups only without other processes: FSDP wants equally many passes of all.
         alone, device = not torch.distributed.is_initialized(), self.device
         packs = alone and device.type == "cpu" and self.packs and not torch.is_inference_mode_enabled()
         if packs and len(batch):
             return normalise(self.head(packed_vectors(self.backbone, batch, self.pooling, self.pad, self.skip or 0)))
+        # Else one pass for each group of like lengths; their rows are put back in the batch's order.
         cost = GROUP_TOKENS if device.type == "cpu" else GPU_GROUP_TOKENS
         groups = alike(batch.lengths, cost) if alone else []
         if len(groups) <= 1:
@@ -160,6 +156,7 @@ class TransformerModel(SentenceModel):
         order = np.argsort(padded, kind="stable")
         batches: list[NDArray[np.int64]] = []
         sizes, firsts = np.unique(padded[order], return_index=True)
+        # For each length: batches of as many rows as make a multiple of the kernels' step in tokens.
         for size, rows in zip(sizes, np.split(order, firsts[1:]), strict=True):
             unit = by // gcd(int(size), by)
             step = max(1, batch_tokens // int(size) // unit) * unit
@@ -183,6 +180,7 @@ def alike(lengths: NDArray[np.int64], cost: int) -> list[NDArray[np.int64]]:
     padded = padded_lengths(lengths)
     order = np.argsort(-padded, kind="stable")
     groups: list[NDArray[np.int64]] = []
+    # Cut at the first row from which on the padding saved, (longest - its length) for all rows that are left, is worth it.
     while len(order):
         shorter = padded[order[0]] - padded[order]
         worth = np.flatnonzero(shorter * np.arange(len(order), 0, -1) >= cost)
@@ -210,15 +208,11 @@ def attention_cells(mask: Tensor) -> Tensor:
 def embed(
     model: SentenceModel, batch: TokenBatch, batch_tokens: int, advance: Callable[[int], None] | None = None
 ) -> NDArray[np.float32]:
-    """Vectors [n, d] of sentences, without gradients; holds the result and one planned batch of activations.
+    """Vectors [n, d] of sentences by a model in evaluation mode, without gradients.
 
-    A GPU's vectors are fetched when it has done several batches, so that it needn't wait for the next one each time.
-
-    Args:
-        model: in evaluation mode.
-        batch: tokenized sentences.
-        batch_tokens: tokens that go through the model at once.
-        advance: called with the tokens done after every batch.
+    About ``batch_tokens`` go through the model at once; after every batch ``advance`` is called with the tokens done. Holds
+    the result and one planned batch of activations. A GPU's vectors are fetched when it has done several batches, so that
+    it needn't wait for the next one each time.
     """
     vectors = np.zeros((len(batch), model.dimension), dtype=np.float32)
     ahead = 1 if model.device.type == "cpu" else GPU_AHEAD

@@ -23,18 +23,16 @@ PLAIN_TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}
 
 @dataclass(frozen=True)
 class Key:
-    """What becomes of one key.
-
-    Attributes:
-        rule: see the module.
-        why: what the key does, for messages and readers.
-        silent: values by which the key says nothing; they are harmless under any rule.
-    """
+    """What becomes of one key."""
 
     rule: Rule
-    why: str
-    silent: tuple[Any, ...] = ()
+    why: str  # what the key does, for messages and readers
+    silent: tuple[Any, ...] = ()  # values by which the key says nothing; they are harmless under any rule
 
+
+ANOTHER_INPUT = Key("library", "another input than the sentence's vector", ("sentence_embedding", None))
+ANOTHER_OUTPUT = Key("library", "another output than the sentence's vector", ("sentence_embedding", None))
+MODEL2VEC_MAKING = ("apply_pca", "apply_zipf", "sif_coefficient", "pooling", "seq_length")
 
 KEYS: Mapping[str, Mapping[str, Key]] = {
     "modules.json": {
@@ -105,33 +103,24 @@ KEYS: Mapping[str, Mapping[str, Key]] = {
         "out_features": Key("used", "width of its output"),
         "bias": Key("used", "whether it adds one"),
         "activation_function": Key("used", "what follows the product"),
-        "module_input_name": Key("library", "another input than the sentence's vector", ("sentence_embedding", None)),
-        "module_output_name": Key("library", "another output than the sentence's vector", ("sentence_embedding", None)),
+        "module_input_name": ANOTHER_INPUT,
+        "module_output_name": ANOTHER_OUTPUT,
         "use_residual": Key("library", "adds its input to its output", (False, None)),
     },
     "LayerNorm": {"dimension": Key("used", "width of its input")},
     "Dropout": {"dropout": Key("used", "the share that is dropped in training")},
-    "Normalize": {
-        "module_input_name": Key("library", "another input than the sentence's vector", ("sentence_embedding", None)),
-        "module_output_name": Key("library", "another output than the sentence's vector", ("sentence_embedding", None)),
-    },
+    "Normalize": {"module_input_name": ANOTHER_INPUT, "module_output_name": ANOTHER_OUTPUT},
     "model2vec": {
         "model_type": Key("used", "a static model"),
         "architectures": Key("harmless", "a static model"),
         "normalize": Key("harmless", "vectors are normalised in any case"),
         "tokenizer_name": Key("harmless", "where the tokenizer came from"),
-        "apply_pca": Key("harmless", "how the vectors were made"),
-        "apply_zipf": Key("harmless", "how the vectors were made"),
-        "sif_coefficient": Key("harmless", "how the vectors were made"),
-        "pooling": Key("harmless", "how the vectors were made"),
+        **dict.fromkeys(MODEL2VEC_MAKING, Key("harmless", "how the vectors were made")),
         "hidden_dim": Key("harmless", "the width is that of the weights"),
-        "seq_length": Key("harmless", "of the model that the vectors were made with"),
         "max_length": Key("harmless", "model2vec's own default for `encode`"),
         "embedding_dtype": Key("harmless", "the precision is that of the weights"),
         "vocabulary_quantization": Key("harmless", "the tensor `mapping` has it"),
-        "language": Key("harmless", "a label"),
-        "base_model": Key("harmless", "a label"),
-        "metadata": Key("harmless", "a label"),
+        **dict.fromkeys(("language", "base_model", "metadata"), Key("harmless", "a label")),
     },
 }
 """By file (or module), then by key."""
@@ -160,9 +149,9 @@ def check_keys(kind: str, config: Mapping[str, Any], file: Path) -> list[str]:
     """Look at every key of a configuration.
 
     Args:
-        kind: of `KEYS`.
+        kind: the table of `KEYS` that holds for the configuration.
         config: the keys with their values.
-        file: where they stand, for messages.
+        file: the configuration's file, for messages.
 
     Returns:
         Why sentence-transformers itself has to compute the model; empty if it need not.

@@ -42,10 +42,10 @@ class PackageModel:
     """A model that packages carry.
 
     Attributes:
-        weights: package and file of its weights.
-        weights_sha256: of that file.
-        tokenizer: package and file of its tokenizer.
-        tokenizer_sha256: of that file.
+        weights: the package and the file of the model's weights.
+        weights_sha256: the digest of the weights' file.
+        tokenizer: the package and the file of the model's tokenizer.
+        tokenizer_sha256: the digest of the tokenizer's file.
         prompt: what the model wants before every sentence.
         install: how a user gets both packages.
     """
@@ -78,7 +78,7 @@ def converted_model(key: str, name: str, store: Path | None) -> Path:
 
     Args:
         key: what named the model, for messages (``teacher.model``).
-        name: among `PACKAGE_MODELS`.
+        name: the model's name in `PACKAGE_MODELS`.
         store: the store's folder; None for the user's cache folder (``~/.cache/softalign``).
 
     Raises:
@@ -107,10 +107,10 @@ def convert(weights: Path, tokenizer: Path, model: PackageModel, folder: Path) -
     """Write weights and tokenizer as a folder in sentence-transformers' layout.
 
     Args:
-        weights: in blocks of four bits.
-        tokenizer: a tokenizer.json.
-        model: what both must be.
-        folder: replaced as a whole.
+        weights: the file of weights in blocks of four bits.
+        tokenizer: the file tokenizer.json.
+        model: what both files must be.
+        folder: the new folder; replaced as a whole.
 
     Raises:
         InputError: if a file is damaged or of another version, or they don't belong together.

@@ -8,8 +8,6 @@ is made once, where padded groups make one of the whole vocabulary for each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,47 +27,32 @@ KINDS = {"bert"} | POSITIONS_FROM_PADDING
 """Models whose layers know of other tokens by attention over the whole sentence only, and take position ids (tested)."""
 
 
-@dataclass(frozen=True)
 class Packing:
-    """The order in which sentences follow each other.
+    """The order in which n sentences follow each other; one without tokens is one token of padding.
 
     Attributes:
-        batch: the sentences.
+        order: rows [n], shortest first.
+        blocks: how many sentences are of which length, in order.
+        tokens: tokens of each block.
     """
 
-    batch: TokenBatch
-
-    @cached_property
-    def order(self) -> NDArray[np.int64]:
-        """Rows [n], shortest first."""
-        return np.argsort(self._widths, kind="stable")
-
-    @cached_property
-    def blocks(self) -> list[tuple[int, int]]:
-        """How many sentences are of which length, in order; one without tokens is one token of padding."""
+    def __init__(self, batch: TokenBatch) -> None:
+        self.batch, self._widths = batch, padded_lengths(batch.lengths)
+        self.order: NDArray[np.int64] = np.argsort(self._widths, kind="stable")
         lengths, counts = np.unique(self._widths, return_counts=True)
-        return list(zip(counts.tolist(), lengths.tolist(), strict=True))
-
-    @cached_property
-    def tokens(self) -> list[int]:
-        """Tokens of each block."""
-        return [count * length for count, length in self.blocks]
+        self.blocks: list[tuple[int, int]] = list(zip(counts.tolist(), lengths.tolist(), strict=True))
+        self.tokens = [count * length for count, length in self.blocks]
 
     def ids(self, pad: int) -> NDArray[np.int64]:
         """Token ids [t], all sentences in order."""
         ids = np.full(int(self._widths.sum()), pad, dtype=np.int64)
-        ids[np.repeat(self.batch.lengths[self.order] > 0, self._widths[self.order])] = self.batch.select(
-            self.order
-        ).tokens
+        there = np.repeat(self.batch.lengths[self.order] > 0, self._widths[self.order])
+        ids[there] = self.batch.select(self.order).tokens
         return ids
 
     def positions(self) -> NDArray[np.int64]:
         """Each token's place in its sentence [t], from 0."""
         return np.concatenate([np.tile(np.arange(length), count) for count, length in self.blocks])
-
-    @cached_property
-    def _widths(self) -> NDArray[np.int64]:
-        return padded_lengths(self.batch.lengths)
 
 
 def can_pack(backbone: nn.Module) -> bool:
@@ -87,27 +70,23 @@ def can_pack(backbone: nn.Module) -> bool:
 
 
 def packed_vectors(backbone: nn.Module, batch: TokenBatch, pooling: Pooling, pad: int, skip: int = 0) -> Tensor:
-    """Pooled vectors [n, d] of sentences, in their order, with gradients; not yet normalised.
+    """Pooled vectors [n, d] of one or more sentences, in their order, with gradients; not yet normalised.
 
-    Holds the activations of all sentences.
-
-    Args:
-        backbone: of a kind that `can_pack`.
-        batch: the sentences, at least one.
-        pooling: how token vectors become one.
-        pad: the padding's id.
-        skip: tokens at a sentence's start that are not pooled.
+    Holds the activations of all sentences. The ``backbone`` is one that `can_pack`; of each sentence the first ``skip``
+    tokens are not pooled.
     """
     packing = Packing(batch)
     device = next(backbone.parameters()).device
     config: Any = backbone.config
     first = pad + 1 if config.model_type in POSITIONS_FROM_PADDING else 0
+    # All tokens as one sentence [1, t] through the layers; `attend` gets the packing along.
     hidden = backbone(
         input_ids=torch.from_numpy(packing.ids(pad)).to(device)[None],
         position_ids=torch.from_numpy(packing.positions() + first).to(device)[None],
         packing=packing,
     ).last_hidden_state[0]
     lengths = torch.from_numpy(batch.lengths[packing.order].astype(np.int64)).to(device)
+    # Block by block one vector a sentence; then the rows in the batch's order.
     pooled, done = [], 0
     for (count, length), tokens in zip(packing.blocks, torch.split(hidden, packing.tokens), strict=True):
         mask = (torch.arange(length, device=device) < lengths[done : done + count, None]).long()
@@ -131,14 +110,14 @@ def attend(
 
     Args:
         module: the attention layer.
-        query: [1, heads, t, e].
-        key: as the query.
-        value: as the query.
+        query: the tokens' queries [1, heads, t, e].
+        key: their keys [1, heads, t, e].
+        value: their values [1, heads, t, e].
         attention_mask: None with a packing.
-        dropout: of the weights.
+        dropout: the share of the softmax's weights that is dropped.
         scaling: s; 1/√e if None.
-        packing: of the t tokens; without one this is transformers' own attention of padded sentences.
-        **others: for that.
+        packing: the order of the t tokens; without one this is transformers' own attention of padded sentences.
+        **others: what transformers' own attention takes besides.
 
     Returns:
         [1, t, heads, e].
@@ -152,6 +131,7 @@ def attend(
         return padded
     heads, width = query.shape[1], query.shape[3]
     scale = width**-0.5 if scaling is None else scaling
+    # Each of q, k, v by block [tokens, heads, e]; in a block every sentence attends to itself [count, heads, length, e].
     parts = [torch.split(tensor[0].transpose(0, 1), packing.tokens) for tensor in (query * scale, key, value)]
     results = []
     for (count, length), q, k, v in zip(packing.blocks, *parts, strict=True):

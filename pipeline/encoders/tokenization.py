@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import tokenizers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.layout import read_config, read_layout
+from pipeline.encoders.layout import read_layout, read_object
 from pipeline.ground.hashing import identity_hash
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -34,23 +33,20 @@ SPECIAL_ROLES = {
 """What vocabularies call their special tokens."""
 BYTES = "[BYTES]"
 """The one token that `byte_tokenizer` has besides the 256 bytes: the mark by which it is known again."""
-CHUNK = 10_000
 
 
 @contextmanager
 def tokenizer_errors(file: Path, kind: type[InputError] = InputError) -> Iterator[None]:
-    """What the tokenizers library does about a file that is no tokenizer, or one that contradicts itself, as one line.
+    """Make one line of what the tokenizers library raises about a file that is no tokenizer, or contradicts itself.
 
     Raises:
-        InputError: (or ``kind``) for its exceptions, which are plain ones, and for panics of its Rust code, which are not
-            even those.
+        InputError: (or ``kind``) for plain exceptions, and for panics of the library's Rust code, which are not even those.
     """
     try:
         yield
     except BaseException as error:
-        if isinstance(error, UserError) or not (
-            isinstance(error, Exception) or type(error).__name__ == "PanicException"
-        ):
+        library = isinstance(error, Exception) or type(error).__name__ == "PanicException"
+        if isinstance(error, UserError) or not library:
             raise
         raise kind(file, f"not a tokenizer ({str(error)[:200]})") from None
 
@@ -59,7 +55,7 @@ class TextTokenizer:
     """A fast tokenizer with a prefix and a maximum length.
 
     Args:
-        tokenizer: of the `tokenizers` library; its padding is taken off, its truncation replaced but for the side.
+        tokenizer: the library's tokenizer; its padding is taken off, its truncation replaced but for the side.
         prefix: put before every sentence.
         max_length: tokens kept, special tokens included.
         special_tokens: whether sentences are wrapped as the tokenizer's post-processor says.
@@ -93,10 +89,8 @@ class TextTokenizer:
     @property
     def unknown(self) -> int | None:
         """The id of the unknown token, if it has one."""
-        for token in (UNKNOWN, "<unk>"):
-            if (found := self.backend.token_to_id(token)) is not None:
-                return int(found)
-        return None
+        ids = (self.backend.token_to_id(token) for token in SPECIAL_ROLES["unk_token"])
+        return next((number for number in ids if number is not None), None)
 
     def prefix_tokens(self) -> int:
         """Tokens at a sentence's start that are the prefix's, special ones before it included.
@@ -117,16 +111,13 @@ class TextTokenizer:
 
 
 def load_tokenizer(folder: Path, prefix: str, max_length: int, special_tokens: bool | None = None) -> TextTokenizer:
-    """The tokenizer of a model's folder, wherever in it its first module lies.
+    """The tokenizer of a model's folder; for a model that only sentence-transformers can compute, `byte_tokenizer`.
 
     Args:
-        folder: the model's, or one of a tokenizer alone.
-        prefix: see `TextTokenizer`, as is ``max_length``.
-        max_length: tokens kept.
-        special_tokens: whether sentences are wrapped; None: as the model wants it (a static one doesn't).
-
-    Returns:
-        It; of a model that only sentence-transformers can compute, `byte_tokenizer`.
+        folder: a model's folder, or one with a tokenizer alone.
+        prefix: put before every sentence.
+        max_length: tokens kept of a sentence, special tokens included.
+        special_tokens: whether sentences are wrapped; None: what the model wants (a static one doesn't).
 
     Raises:
         InputError: if the folder has none that the fast tokenizers can read.
@@ -136,7 +127,7 @@ def load_tokenizer(folder: Path, prefix: str, max_length: int, special_tokens: b
     if layout.library:
         return TextTokenizer(byte_tokenizer(), prefix, max_length, special)
     inner = layout.inputs.folder
-    file, config = inner / TOKENIZER_FILE, read_config(inner / "tokenizer_config.json", {})
+    file, config = inner / TOKENIZER_FILE, read_object(inner / "tokenizer_config.json")
     backend = None
     if file.exists():
         with tokenizer_errors(file):
@@ -193,11 +184,8 @@ def byte_tokenizer() -> Tokenizer:
     >>> byte_tokenizer().encode("Aé").ids
     [65, 195, 169]
     """
-    printable = [
-        *range(0x21, 0x7F),
-        *range(0xA1, 0xAD),
-        *range(0xAE, 0x100),
-    ]  # what the byte-level form writes as itself
+    # What the byte-level form writes as itself; it writes the other bytes as the letters from U+0100 on.
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = (number for number in range(256) if number not in printable)
     letters = {number: chr(number) for number in printable}
     letters |= {number: chr(256 + place) for place, number in enumerate(others)}
@@ -213,12 +201,13 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int, pad: int = 0) -> Toke
 
     Args:
         texts: the training sentences; the library counts their words, so memory grows with distinct words only.
-        vocabulary: how many tokens it has, the five special ones included.
-        pad: the id of the padding, among the first five (positions can hang on it: `pipeline.encoders.transplant`).
+        vocabulary: the number of tokens, the five special ones included.
+        pad: the padding's id, among the first five (positions can hang on it: `pipeline.encoders.transplant`).
 
     Raises:
         UserError: if there is no text.
     """
+    # Text is normalised, then cut into words, inside which alone tokens are merged.
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -229,10 +218,11 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int, pad: int = 0) -> Toke
             pre_tokenizers.Digits(individual_digits=False),
         ]
     )
+    # The trainer numbers the special tokens first, in the order in which they are given.
     padding, *others = SPECIAL_TOKENS
     special = [*others[:pad], padding, *others[pad:]]
     trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(_chunks(texts), trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     if tokenizer.get_vocab_size() <= len(SPECIAL_TOKENS):
         raise UserError("student: no training text to train a tokenizer on")
     cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
@@ -244,17 +234,4 @@ def train_tokenizer(texts: Iterator[str], vocabulary: int, pad: int = 0) -> Toke
 
 def unknown_share(batch: TokenBatch, unknown: int | None) -> float:
     """The share of tokens that are the unknown token."""
-    if unknown is None or len(batch.tokens) == 0:
-        return 0.0
-    return float(np.count_nonzero(batch.tokens == unknown) / len(batch.tokens))
-
-
-def _chunks(texts: Iterator[str]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    for text in texts:
-        chunk.append(text)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+    return float((batch.tokens == unknown).mean()) if unknown is not None and len(batch.tokens) else 0.0

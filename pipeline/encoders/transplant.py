@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.layout import is_static, read_config, read_layout
+from pipeline.encoders.layout import read_layout
 from pipeline.encoders.load import EncoderSettings, load_transformer
 from pipeline.encoders.model import TransformerModel
 from pipeline.encoders.tokenization import SPECIAL_ROLES, SPECIAL_TOKENS, TextTokenizer, load_tokenizer
@@ -38,36 +38,35 @@ def padding_id(folder: Path) -> int:
     Raises:
         UserError: if the folder holds a static encoder, which has no layers.
     """
-    if is_static(folder):
+    layout = read_layout(folder)
+    if layout.static:
         raise UserError(
             "student.kind: 'teacher' takes the teacher's layers, but the teacher is static and has none; "
             "expected a transformer as teacher.model, or another student.kind"
         )
-    found = read_config(read_layout(folder).inputs.folder / "config.json", {}).get("pad_token_id")
+    found = layout.config.get("pad_token_id")
     # Past the special tokens only models without position vectors (rotary ones) have it: there it may stand anywhere.
     return found if isinstance(found, int) and 0 <= found < len(SPECIAL_TOKENS) else 0
 
 
 def transplant(folder: Path, settings: EncoderSettings, tokenizer: TextTokenizer, seed: int) -> TransformerModel:
-    """A model's layers with token vectors for another tokenizer, in float32 on the CPU.
-
-    Holds the old and the new token vectors.
+    """A model's layers with token vectors for another tokenizer, in float32 on the CPU; holds the old and the new vectors.
 
     Args:
-        folder: the model's.
-        settings: its pooling; the longest sentence.
-        tokenizer: trained with the model's `padding_id`.
-        seed: of random vectors.
+        folder: the model's folder.
+        settings: how the model pools, and the longest sentence.
+        tokenizer: the new tokenizer, trained with the model's `padding_id`.
+        seed: the seed of random vectors.
 
     Raises:
         UserError: if the model is static, has too few positions for ``max_length``, or another padding.
         InputError: if it can't be loaded.
     """
     pad = padding_id(folder)
-    if tokenizer.backend.token_to_id("[PAD]") != pad:
+    if (found := tokenizer.backend.token_to_id("[PAD]")) != pad:
         raise UserError(
-            f"student.kind: the tokenizer's padding is token {tokenizer.backend.token_to_id('[PAD]')}, the teacher's "
-            f"positions need {pad}; run the stage tokenize again"
+            f"student.kind: the tokenizer's padding is token {found}, the teacher's positions need {pad}; run the stage "
+            "tokenize again"
         )
     model = load_transformer(folder, settings)
     backbone = model.backbone
@@ -75,11 +74,13 @@ def transplant(folder: Path, settings: EncoderSettings, tokenizer: TextTokenizer
     if not isinstance(embedding, nn.Embedding):
         raise InputError(folder, f"has token vectors of a kind that can't be replaced ({type(embedding).__name__})")
     _check_positions(model, settings.max_length, pad)
+    # New token vectors, from the old ones of what the old tokenizer makes of each new token.
     old = load_tokenizer(folder, "", settings.max_length, special_tokens=False)
     vectors = token_vectors(embedding.weight.detach().float(), token_sources(old, tokenizer), seed)
     fresh = nn.Embedding(len(vectors), vectors.shape[1], padding_idx=pad)
     with torch.no_grad():
         fresh.weight.copy_(vectors)
+    # Their place in the model, and the ids that its configuration names.
     backbone.set_input_embeddings(fresh)
     backbone.config.vocab_size, backbone.config.pad_token_id = len(vectors), pad
     for role, token in (("bos_token_id", "[CLS]"), ("eos_token_id", "[SEP]")):
@@ -90,15 +91,11 @@ def transplant(folder: Path, settings: EncoderSettings, tokenizer: TextTokenizer
 
 
 def token_vectors(weight: Tensor, sources: list[list[int]], seed: int) -> Tensor:
-    """A start for the new tokenizer's token vectors [v', e], from the old ones (see the module).
+    """A start for new token vectors [v', e], each the mean of those of its ``sources`` among the old ones [v, e].
 
-    Args:
-        weight: the old token vectors [v, e].
-        sources: for each new token, the old ones that it starts from.
-        seed: of random vectors.
+    A token without sources starts at random.
     """
-    size = len(sources)
-    generator = torch.Generator().manual_seed(seed)
+    size, generator = len(sources), torch.Generator().manual_seed(seed)
     vectors = torch.randn(size, weight.shape[1], generator=generator) * weight.std(dim=0) + weight.mean(dim=0)
     for number, ids in enumerate(sources):
         if ids:
@@ -111,9 +108,7 @@ def token_vectors(weight: Tensor, sources: list[list[int]], seed: int) -> Tensor
 def token_sources(old: TextTokenizer, new: TextTokenizer) -> list[list[int]]:
     """The old tokens that each of the new tokenizer's tokens starts from [v']; none for a random start.
 
-    Args:
-        old: the model's tokenizer, without special tokens.
-        new: the new tokenizer.
+    The model's own tokenizer, ``old``, adds no special tokens.
     """
     known = old.backend.get_vocab()
     tokens = [new.backend.id_to_token(number) or "" for number in range(new.backend.get_vocab_size())]
@@ -131,13 +126,8 @@ def _source(token: str, pieces: list[int], known: dict[str, int], unknown: int |
             return [known[name] for name in names if name in known][:1]
     if exact := sorted({known[mark + token] for mark in MARKS if mark + token in known}):
         return exact
-    if _no_other_script(token) and unknown not in pieces:
-        return pieces
-    return []
-
-
-def _no_other_script(token: str) -> bool:
-    return all(not letter.isalpha() or unicodedata.name(letter, "").startswith("LATIN") for letter in token)
+    latin = all(not letter.isalpha() or unicodedata.name(letter, "").startswith("LATIN") for letter in token)
+    return pieces if latin and unknown not in pieces else []
 
 
 def _check_positions(model: TransformerModel, max_length: int, pad: int) -> None:

@@ -30,7 +30,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.layout import is_static, read_config, read_layout
+from pipeline.encoders.layout import read_layout
 from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel
 from pipeline.encoders.tokenization import TextTokenizer, load_tokenizer
 
@@ -45,29 +45,17 @@ MOST_UNKNOWN = 0.5
 
 @dataclass(frozen=True)
 class VocabularyUse:
-    """Which tokens a language's text uses.
+    """Which tokens a language's text uses."""
 
-    Attributes:
-        language: its code.
-        used: by token id [v].
-        known: occurrences of tokens that say something: neither special, nor the prefix', nor a bare mark of a word's start.
-        unknown: occurrences of the unknown token.
-    """
-
-    language: str
-    used: NDArray[np.bool_]
+    language: str  # the language's code
+    used: NDArray[np.bool_]  # whether each token is used, by its id [v]
+    # occurrences of tokens that say something: neither special, nor the prefix', nor a bare mark of a word's start
     known: int
-    unknown: int
+    unknown: int  # occurrences of the unknown token
 
 
 def vocabulary_use(language: str, chunks: Iterable[list[str]], tokenizer: TextTokenizer) -> VocabularyUse:
-    """Tokenize a language's text and note what it uses; holds one chunk's tokens.
-
-    Args:
-        language: its code.
-        chunks: its sentences.
-        tokenizer: the whole one, with the student's prefix.
-    """
+    """Tokenize a language's sentences with the whole tokenizer and note what they use; holds one chunk's tokens."""
     counts = np.zeros(max(tokenizer.backend.get_vocab().values()) + 1, dtype=np.int64)
     for chunk in chunks:
         counts += np.bincount(tokenizer(chunk).tokens, minlength=len(counts))
@@ -81,27 +69,21 @@ def vocabulary_use(language: str, chunks: Iterable[list[str]], tokenizer: TextTo
 def refuse_unknown_script(model: str, uses: Iterable[VocabularyUse]) -> None:
     """Refuse a model whose vocabulary can't write a language that it shall learn.
 
-    Args:
-        model: its name.
-        uses: each language's.
-
     Raises:
         UserError: naming the languages.
     """
-    lacking = [use for use in uses if use.unknown > MOST_UNKNOWN * (use.known + use.unknown)]
-    if lacking:
-        shares = ", ".join(
-            f"{100 * use.unknown / (use.known + use.unknown):.0f} % of {use.language}" for use in lacking
-        )
+    shares = [(use.language, use.unknown / max(use.known + use.unknown, 1)) for use in uses]
+    if lacking := [(language, share) for language, share in shares if share > MOST_UNKNOWN]:
+        listed = ", ".join(f"{100 * share:.0f} % of {language}" for language, share in lacking)
         raise UserError(
-            f"student.model: the vocabulary of {model} lacks the script of the text: {shares} is unknown to it; expected a "
+            f"student.model: the vocabulary of {model} lacks the script of the text: {listed} is unknown to it; expected a "
             "model that knows these languages, or a student.kind with a vocabulary of its own"
         )
 
 
 def always_kept(folder: Path) -> set[int]:
     """The token ids that a model's configuration names, and those before its padding."""
-    config = read_config(read_layout(folder).inputs.folder / "config.json", {})
+    config = read_layout(folder).config
     named = [value for key, value in config.items() if key.endswith("_token_id")]
     ids = {value for item in named for value in (item if isinstance(item, list) else [item]) if isinstance(value, int)}
     pad = config.get("pad_token_id")
@@ -109,12 +91,7 @@ def always_kept(folder: Path) -> set[int]:
 
 
 def trimmed(tokenizer: TextTokenizer, uses: Iterable[VocabularyUse], folder: Path) -> TextTokenizer:
-    """A model's tokenizer with what some languages use.
-
-    Args:
-        tokenizer: the whole one.
-        uses: each language's.
-        folder: the model's.
+    """The tokenizer of a model's folder, whole, cut to what some languages use.
 
     Raises:
         UserError: if it can't be trimmed.
@@ -130,12 +107,7 @@ def trimmed(tokenizer: TextTokenizer, uses: Iterable[VocabularyUse], folder: Pat
 
 
 def trim_tokenizer(tokenizer: Tokenizer, used: NDArray[np.bool_], keep: Iterable[int] = ()) -> Tokenizer:
-    """A tokenizer with fewer tokens, whose ids follow each other in the old order.
-
-    Args:
-        tokenizer: Unigram, byte-pair encoding or WordPiece.
-        used: which of its tokens are used [v].
-        keep: ids that are kept besides (see `always_kept`).
+    """A tokenizer with the tokens that are ``used`` [v] and the ids to ``keep``, closed up in the old order.
 
     Raises:
         UserError: if it is of another kind, or its ids have two tokens or gaps.
@@ -149,13 +121,15 @@ def trim_tokenizer(tokenizer: Tokenizer, used: NDArray[np.bool_], keep: Iterable
     tokens = [tokenizer.id_to_token(number) for number in range(len(used))]
     if None in tokens or len(set(tokens)) < len(tokens):
         raise UserError("student.trim_vocabulary: the tokenizer's ids have gaps, or two the same token; expected false")
+    # What is kept: what is used, what the model and the tokenizer name, what words fall back to, and what these hang on.
     kept = used.copy()
     kept[[number for number in keep if number < len(kept)]] = True
     kept[[added["id"] for added in content["added_tokens"]]] = True
     kept |= np.fromiter((_fallback(str(token)) for token in tokens), dtype=np.bool_, count=len(tokens))
     TRIMMERS[model["type"]](model, kept)
+    # New ids, in the old order, wherever the file has ids: the vocabulary, added tokens, the post-processor.
     new = {int(old): place for place, old in enumerate(np.flatnonzero(kept))}
-    if "unk_id" in model and model["unk_id"] is not None:
+    if model.get("unk_id") is not None:
         model["unk_id"] = new[model["unk_id"]]
     if isinstance(model["vocab"], dict):
         model["vocab"] = {token: new[number] for token, number in model["vocab"].items() if number in new}
@@ -181,17 +155,18 @@ def _trim_bpe(model: dict[str, Any], kept: NDArray[np.bool_]) -> None:
     ids: Mapping[str, int] = model["vocab"]
     inside = model.get("continuing_subword_prefix") or ""
     merges = [tuple(merge.split(" ") if isinstance(merge, str) else merge) for merge in model["merges"]]
+    made = [ids[one + other.removeprefix(inside)] for one, other in merges]
     parts: dict[int, list[int]] = {}
-    for one, other in merges:
-        made = ids[one + other.removeprefix(inside)]
-        parts.setdefault(made, []).extend((ids[one], ids[other]))
+    for token, (one, other) in zip(made, merges, strict=True):
+        parts.setdefault(token, []).extend((ids[one], ids[other]))
+    # A kept token's parts are kept, and theirs.
     left = np.flatnonzero(kept).tolist()
     while left:
         for part in parts.get(left.pop(), ()):
             if not kept[part]:
                 kept[part] = True
                 left.append(part)
-    model["merges"] = [list(merge) for merge in merges if kept[ids[merge[0] + merge[1].removeprefix(inside)]]]
+    model["merges"] = [list(merge) for token, merge in zip(made, merges, strict=True) if kept[token]]
 
 
 def _trim_wordpiece(model: dict[str, Any], kept: NDArray[np.bool_]) -> None:
@@ -216,18 +191,13 @@ def _renumber(processor: Any, new: Mapping[int, int]) -> None:
 
 
 def cut_token_vectors(model: SentenceModel, folder: Path, tokenizer: TextTokenizer) -> None:
-    """Leave a model the token vectors of a trimmed tokenizer, in place, and what counts by their ids.
-
-    Args:
-        model: as it was loaded.
-        folder: its folder, whose tokenizer was trimmed.
-        tokenizer: the trimmed one.
+    """Leave a model, as its folder was loaded, the token vectors of the trimmed tokenizer, in place.
 
     Raises:
         UserError: if the tokenizer is another model's, or the model's padding can't stay where positions are counted from.
         InputError: if the model has token vectors that can't be cut.
     """
-    old = load_tokenizer(folder, "", tokenizer.max_length, special_tokens=not is_static(folder)).backend
+    old = load_tokenizer(folder, "", tokenizer.max_length, special_tokens=not read_layout(folder).static).backend
     new = tokenizer.backend
     ids = (old.token_to_id(new.id_to_token(number) or "") for number in range(new.get_vocab_size()))
     found = [-1 if number is None else number for number in ids]
@@ -245,22 +215,21 @@ def _cut_transformer(model: TransformerModel, folder: Path, rows: torch.Tensor) 
     backbone = model.backbone
     embedding = backbone.get_input_embeddings()
     new = {old: place for place, old in enumerate(rows.tolist())}
-    other = [
-        name
-        for name, module in backbone.named_modules()
-        if isinstance(module, nn.Embedding) and module is not embedding and module.num_embeddings == model.vocabulary
-    ]
+    # Other vectors by token id would be left as they are, and not fit any more.
+    tables = {name: module for name, module in backbone.named_modules() if isinstance(module, nn.Embedding)}
+    size = model.vocabulary
+    other = [name for name, table in tables.items() if table is not embedding and table.num_embeddings == size]
     if not isinstance(embedding, nn.Embedding) or other:
         kind = other[0] if other else type(embedding).__name__
-        raise InputError(
-            folder, f"has token vectors that can't be cut ({kind}); expected student.trim_vocabulary: false"
-        )
+        problem = f"has token vectors that can't be cut ({kind}); expected student.trim_vocabulary: false"
+        raise InputError(folder, problem)
     counted = getattr(getattr(backbone, "embeddings", None), "padding_idx", None)
     if counted is not None and new.get(counted) != counted:
         raise UserError(
             f"student.trim_vocabulary: {folder.name} counts positions from its padding, token {counted}, which would move; "
             "expected false"
         )
+    # The vectors themselves, then every place that has a token's id.
     embedding.weight = nn.Parameter(embedding.weight.detach()[rows])
     embedding.num_embeddings = len(rows)
     if embedding.padding_idx is not None:

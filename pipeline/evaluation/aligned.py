@@ -20,8 +20,8 @@ def read_tatoeba(folder: Path, languages: Sequence[str] | None) -> list[Bitext]:
     """Pairs of ``tatoeba.<xxx>-eng.<xxx>`` and ``.eng``; English is side b, as in MTEB.
 
     Args:
-        folder: of the files; others in it are left alone.
-        languages: only those; all if None. Without English among them there is nothing.
+        folder: the folder that holds the files; others in it are left alone.
+        languages: the wanted languages; all if None. Without English among them there is nothing.
 
     Raises:
         InputError: if there are no such files, or the two of a pair differ in length.
@@ -42,9 +42,9 @@ def read_flores(folder: Path, languages: Sequence[str] | None, split: str) -> li
     """Every two languages of FLORES' ``<xxx_Xxxx>.dev`` or ``.devtest``.
 
     Args:
-        folder: of the files of one split.
-        languages: only those; all if None.
-        split: ``dev`` or ``devtest``; ``test`` is devtest.
+        folder: the folder that holds the files of one split.
+        languages: the wanted languages; all if None.
+        split: the split's name, ``dev`` or ``devtest``; ``test`` is devtest.
 
     Raises:
         InputError: if there are no such files, or they differ in length.
@@ -66,7 +66,7 @@ def read_ntrex(folder: Path, languages: Sequence[str] | None) -> list[Bitext]:
     A second reference (``ref-2``) is left out; the source stands for English before the references ``eng-US``, ….
 
     Raises:
-        InputError: as `read_flores` does.
+        InputError: if there are no such files, or they differ in length.
     """
     found = {
         match["code"]: path

@@ -27,21 +27,14 @@ CHUNK = 50_000
 
 @dataclass(frozen=True)
 class Seen:
-    """What of some sentences stood in training text.
+    """What of some sentences stood in training text."""
 
-    Attributes:
-        keys: of all sentences that were looked for, sorted [u].
-        exact: whether each stood there, under its normal form [u].
-        near: whether one with at least ``threshold`` estimated Jaccard similarity did, itself included [u].
-        threshold: 0: near ones were not looked for.
-        training: how many training sentences were read.
-    """
-
-    keys: Keys
-    exact: NDArray[np.bool_]
+    keys: Keys  # keys of all sentences that were looked for, sorted [u]
+    exact: NDArray[np.bool_]  # whether each stood there, under its normal form [u]
+    # whether one with at least ``threshold`` estimated Jaccard similarity did, itself included [u]
     near: NDArray[np.bool_]
-    threshold: float
-    training: int
+    threshold: float  # the least similarity that counts as near; 0: near ones were not looked for
+    training: int  # how many training sentences were read
 
     def rows(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """The row of each text [n]; -1 for the empty one."""
@@ -82,6 +75,7 @@ def find_seen(texts: Iterable[str], training: Iterable[pl.Series], near: float =
             Sentences of fewer than 12 characters are compared exactly only.
     """
     by_key = {text_key(text): text for text in texts if text}
+    # Exact copies by a hash of the normal form, near ones by MinHash, against one chunk of training text after the other.
     keys = as_keys(sorted(by_key))
     forms = _forms(pl.Series([by_key[key] for key in sorted(by_key)], dtype=pl.String))
     hashed = forms.hash(0)

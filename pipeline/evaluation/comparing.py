@@ -20,23 +20,15 @@ from pipeline.ground.arrays import Floats
 
 @dataclass(frozen=True)
 class ScoreDifference:
-    """How far a model is ahead of the first one on a task, or on the mean over tasks.
+    """How far a model is ahead of the first one on a task, or on the mean over tasks."""
 
-    Attributes:
-        benchmark: which.
-        task: which; ``mean`` for the mean.
-        statistic: the benchmark's main one.
-        values: of every model, the first one first.
-        intervals: of every other model's value less the first one's.
-        p: of every other model, how often the sign of the difference turns in resamples, two-sided: 0.05 or less is
-            commonly called significant. At least 2 / (resamples + 1).
-    """
-
-    benchmark: str
-    task: str
-    statistic: str
-    values: tuple[float, ...]
-    intervals: tuple[tuple[float, float], ...]
+    benchmark: str  # the benchmark's name in the results
+    task: str  # the task's name; ``mean`` for the mean over tasks
+    statistic: str  # the benchmark's main one
+    values: tuple[float, ...]  # every model's value, the first one first
+    intervals: tuple[tuple[float, float], ...]  # 95 % intervals of every other model's value less the first one's
+    # For every other model how often the sign of the difference turns in resamples, two-sided, at least
+    # 2 / (resamples + 1); 0.05 or less is commonly called significant.
     p: tuple[float, ...]
 
 
@@ -48,10 +40,10 @@ def compare(
     Holds every model's items and the resamples' statistics of one benchmark in memory.
 
     Args:
-        results: at least two.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
-        clean: only items that are clean in the first result that knows.
+        results: the models' results, at least two.
+        resamples: how many resamples the bootstrap draws.
+        seed: what the bootstrap's generator starts from.
+        clean: whether only items count that are clean in the first result that knows.
 
     Raises:
         UserError: if there are fewer than two, or nothing that all have.
@@ -78,6 +70,7 @@ def _benchmark(
 ) -> list[ScoreDifference]:
     aligned = {task: _aligned(results, benchmark, task, clean) for task in names}
     statistic = aligned[names[0]][0].main
+    # Every model on the same resamples: the same seed and tasks of the same units and length.
     samples, values = [], []
     for place in range(len(results)):
         tasks = {task: aligned[task][place] for task in names}
@@ -151,6 +144,7 @@ def _aligned_mining(results: Sequence[ModelResult], benchmark: str, task: str, c
         raise UserError(f"compare: {benchmark} {task}: mined pairs differ by model; only all items can be compared")
     tables = [result.items[benchmark][task].columns for result in results]
     rows = np.unique(np.concatenate([table["row"] for table in tables]))
+    # Each model's counts on the rows of all; zero where it extracted nothing.
     joined = []
     for table, result in zip(tables, results, strict=True):
         place = np.searchsorted(rows, table["row"])

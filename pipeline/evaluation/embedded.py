@@ -26,21 +26,14 @@ BLOCK = 4_096
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """Whatever turns sentences into vectors, as evaluation sees it.
+    """Whatever turns sentences into vectors, as evaluation sees it."""
 
-    Attributes:
-        name: what results call it.
-        encode: see `Encode`.
-        identity: everything that a vector depends on besides the text, as JSON values.
-        dimension: of the vectors; without it they are not kept in the store.
-        tokenizer: to count unknown tokens, if it has one that we know.
-    """
-
-    name: str
-    encode: Encode
+    name: str  # what results call it
+    encode: Encode  # from sentences to their vectors
+    # everything that a vector depends on besides the text, as JSON values
     identity: Mapping[str, Any] = field(default_factory=dict)
-    dimension: int | None = None
-    tokenizer: TextTokenizer | None = None
+    dimension: int | None = None  # numbers in a vector; without it vectors are not kept in the store
+    tokenizer: TextTokenizer | None = None  # to count unknown tokens, if it has one that we know
 
 
 def as_model(name: str, encode: Encoder | Encode | MeasuredModel) -> MeasuredModel:
@@ -60,15 +53,10 @@ def as_model(name: str, encode: Encoder | Encode | MeasuredModel) -> MeasuredMod
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors by text.
+    """Vectors by text."""
 
-    Attributes:
-        keys: of the texts, sorted [u].
-        vectors: L2-normalised or zero [u, d], float16 if they come from a store, else float32.
-    """
-
-    keys: Keys
-    vectors: NDArray[np.floating]
+    keys: Keys  # the texts' keys, sorted [u]
+    vectors: NDArray[np.floating]  # L2-normalised or zero [u, d], float16 if they come from a store, else float32
 
     def rows(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """The row of each text [n]; -1 for one that was not embedded."""
@@ -94,10 +82,10 @@ def embed_texts(
     scores as the first.
 
     Args:
-        model: what embeds.
-        texts: any; copies are embedded once.
-        store: the vector store's folder.
-        advance: called with the texts done.
+        model: the model that embeds.
+        texts: sentences; copies are embedded once.
+        store: the vector store's folder; None to keep nothing.
+        advance: called with the number of texts done.
 
     Raises:
         UserError: if the model gives vectors of a wrong shape, or not finite.
@@ -107,6 +95,7 @@ def embed_texts(
     kept = VectorStore(store, model.identity, model.dimension) if store is not None and model.dimension else None
     parts: list[NDArray[np.floating]] = []
     for start in range(0, len(keys), BLOCK):
+        # What the store has of a block, then the model for what is missing.
         block = keys[start : start + BLOCK]
         found = np.zeros(len(block), dtype=np.bool_)
         vectors: NDArray[np.floating] | None = None

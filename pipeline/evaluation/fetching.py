@@ -1,29 +1,33 @@
-"""Downloads of benchmarks: HTTPS only, every byte checked against a pinned SHA-256 before it gets its name.
+"""Downloads of benchmarks, by pooch: HTTPS only, every byte checked against a pinned SHA-256 before it gets its name.
 
 Archives are checked first, then opened member by member: only wanted members are written, under their bare names.
 """
 
 from __future__ import annotations
 
-import hashlib
-import http.client
+import logging
+import re
 import tarfile
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+import pooch
+import requests
+from requests.adapters import HTTPAdapter
+
 from pipeline.console.errors import InputError, UserError
 from pipeline.console.progress import progress
-from pipeline.evaluation.catalogue import BenchmarkSource, PinnedArchive, PinnedFile
+from pipeline.evaluation.catalogue import BenchmarkSource, PinnedArchive
 from pipeline.ground.atomic import atomic_file
 from pipeline.ground.hashing import file_hash
 
 SCHEMES = ("https",)
+HEADERS = {"User-Agent": "softalign", "Accept-Encoding": "identity"}
 SECONDS = 60
 """Without a byte, after which a connection is given up."""
 
@@ -35,38 +39,20 @@ MEMBER_BYTES = 16 << 20
 UNPACKED_BYTES = 1 << 30
 """The largest member that is written, and the most that all of an archive may unpack to."""
 
+pooch.get_logger().setLevel(logging.WARNING)  # progress is shown by `progress`
+
 
 class FetchError(UserError):
     """A download that failed, and what to do about it."""
-
-
-class _NoDowngrade(urllib.request.HTTPRedirectHandler):
-    """Follows redirects only to allowed schemes."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        """See the base class.
-
-        Raises:
-            FetchError: if it leads to another scheme.
-        """
-        _allowed(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _allowed(url: str) -> None:
-    if urlsplit(url).scheme not in SCHEMES:
-        raise FetchError(f"{url}: expected an address that begins with {SCHEMES[0]}://")
 
 
 def fetch(source: BenchmarkSource, folder: Path, languages: Sequence[str] | None = None) -> list[Path]:
     """Bring a benchmark's files into a folder; those that are there already, and right, are not downloaded again.
 
     Args:
-        source: which benchmark.
-        folder: where to.
-        languages: only files of these; all if None.
+        source: the benchmark's entry in the catalogue.
+        folder: where the files go.
+        languages: the languages whose files are wanted; all if None.
 
     Returns:
         The files.
@@ -87,44 +73,50 @@ def fetch(source: BenchmarkSource, folder: Path, languages: Sequence[str] | None
         raise UserError(f"{source.name}: has no files in the languages {', '.join(languages or [])}")
     with progress(f"fetch {source.name}", len(files), "files") as advance:
         for file in files:
-            _fetch_file(source, file, folder / file.name)
+            _retrieve(source, file.url, file.sha256, folder / file.name, file.size)
             advance(1)
     return [folder / file.name for file in files]
 
 
-def _fetch_file(source: BenchmarkSource, file: PinnedFile, path: Path) -> None:
-    if path.is_file() and file_hash(path) == file.sha256:
-        return
-    with atomic_file(path) as temporary:
-        _download(source, file.url, file.sha256, temporary, file.size, path)
+def _retrieve(
+    source: BenchmarkSource, url: str, sha256: str, path: Path, limit: int, by_hand: Path | None = None
+) -> None:
+    """Have pooch write what an address holds, at most ``limit`` bytes, unless the file is there with this digest.
 
-
-def _download(source: BenchmarkSource, url: str, sha256: str, to: Path, limit: int, path: Path) -> None:
-    """Write what an address holds, at most ``limit`` bytes, and hold it to its digest; ``path`` is for messages."""
-    _allowed(url)
-    opener = urllib.request.build_opener(_NoDowngrade())
-    request = urllib.request.Request(url, headers={"User-Agent": "softalign"})  # noqa: S310 - see _allowed
-    digest, size, announced = hashlib.sha256(), 0, None
+    Args:
+        source: the benchmark, for messages.
+        url: the file's address.
+        sha256: its digest.
+        path: where it goes.
+        limit: the most bytes that it may have.
+        by_hand: where a user without a network can put it; ``path`` if None.
+    """
     try:
-        with opener.open(request, timeout=SECONDS) as answer, to.open("wb") as opened:
-            announced = answer.headers.get("Content-Length")
-            while block := answer.read(BLOCK):
-                size += len(block)
-                if size > limit:
-                    raise FetchError(f"{url}: more than the {limit:,} bytes expected; nothing was kept")
-                digest.update(block)
-                opened.write(block)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+        pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent, downloader=partial(_download, limit=limit))
+    except requests.exceptions.InvalidSchema:
+        raise FetchError(f"{url}: expected an address that begins with {SCHEMES[0]}://") from None
+    except requests.RequestException as error:
         raise FetchError(
-            f"{source.name}: could not download {url} ({reason}); without a network, get it elsewhere and put it to "
-            f"{path}: the same command then checks it"
+            f"{source.name}: could not download {url} ({error}); without a network, get it elsewhere and put it to "
+            f"{by_hand or path}: the same command then checks it"
         ) from None
-    if digest.hexdigest() != sha256:
-        short = f" after {size:,} of {announced} bytes" if announced and size < int(announced) else ""
-        raise FetchError(
-            f"{url}: found SHA-256 {digest.hexdigest()}{short}, expected {sha256}; nothing was kept, try again"
-        )
+    except ValueError as error:  # pooch's: the digest is another one
+        found = next((one for one in re.findall(r"[0-9a-f]{64}", str(error)) if one != sha256), "none")
+        raise FetchError(f"{url}: found SHA-256 {found}, expected {sha256}; nothing was kept, try again") from None
+
+
+def _download(url: str, to: str | IO[bytes], _: Any, *, limit: int) -> None:
+    """Pooch's downloader, with a limit of bytes, and redirects to the allowed schemes only."""
+    with requests.Session() as session, Path(str(to)).open("wb") as opened:
+        session.adapters = {f"{scheme}://": HTTPAdapter() for scheme in SCHEMES}
+        answer = session.get(url, stream=True, timeout=SECONDS, headers=HEADERS)
+        answer.raise_for_status()
+        size = 0
+        for block in answer.iter_content(BLOCK):
+            size += len(block)
+            if size > limit:
+                raise FetchError(f"{url}: more than the {limit:,} bytes expected; nothing was kept")
+            opened.write(block)
 
 
 def _fetch_archive(
@@ -133,12 +125,12 @@ def _fetch_archive(
     folder.mkdir(parents=True, exist_ok=True)
     local = folder / PurePosixPath(urlsplit(archive.url).path).name
     with tempfile.TemporaryDirectory(prefix=".softalign-", dir=folder) as work:
-        if local.is_file() and file_hash(local) == archive.sha256:
-            path = local
-        else:
+        # An archive that the user put there is used; one that is downloaded goes when its members are out.
+        path = local
+        if not (local.is_file() and file_hash(local) == archive.sha256):
             path = Path(work) / local.name
             with progress(f"fetch {source.name}", 1, "archives") as advance:
-                _download(source, archive.url, archive.sha256, path, ARCHIVE_BYTES, local)
+                _retrieve(source, archive.url, archive.sha256, path, ARCHIVE_BYTES, local)
                 advance(1)
         found = unpack(path, archive, folder, source, languages)
     if not found:
@@ -153,10 +145,10 @@ def unpack(
 
     Args:
         path: the archive.
-        archive: which members are wanted.
-        folder: where to.
-        source: whose files they are.
-        languages: only files of these; all if None.
+        archive: its entry in the catalogue, which says which members are wanted.
+        folder: where the files go.
+        source: the benchmark's entry in the catalogue.
+        languages: the languages whose files are wanted; all if None.
 
     Raises:
         InputError: if the archive is damaged, has a member that leads out of it, a wanted member that is no plain file or
@@ -183,6 +175,7 @@ def _checked(path: Path, opened: tarfile.TarFile, archive: PinnedArchive) -> dic
     """The wanted members by their bare names, after a look at all of them."""
     found: dict[str, tarfile.TarInfo] = {}
     total = 0
+    # All members are looked at, also those that nobody wants: one that means harm speaks against the whole archive.
     for member in opened:
         parts = PurePosixPath(member.name).parts
         total += max(member.size, 0)

@@ -30,26 +30,20 @@ def retrieval_metrics(found: Retrieval, resamples: int, seed: int) -> dict[str, 
     generator = np.random.default_rng(seed)
     means = [right[generator.integers(0, len(right), len(right))].mean() for _ in range(resamples)]
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return {
-        "accuracy": round(found.accuracy, 6),
-        "forward": round(found.accuracy_forward, 6),
-        "backward": round(found.accuracy_backward, 6),
-        "low": round(float(low), 6),
-        "high": round(float(high), 6),
-        "candidates": len(right),
-    }
+    scores = {"accuracy": found.accuracy, "forward": found.accuracy_forward, "backward": found.accuracy_backward}
+    return {**_rounded(scores | {"low": float(low), "high": float(high)}), "candidates": len(right)}
 
 
 def mining_metrics(path: Path, name: str, gold: int, threshold: float, resamples: int, seed: int) -> dict[str, Any]:
     """Precision, recall and F1 of a mined set at a frozen threshold, with F1's 95 % bootstrap interval.
 
     Args:
-        path: the mined Parquet.
-        name: the set in it.
+        path: the Parquet file of mined pairs.
+        name: the set in it, such as ``test``.
         gold: how many gold pairs there are.
-        threshold: frozen.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
+        threshold: the frozen threshold.
+        resamples: how many resamples the bootstrap draws.
+        seed: what the bootstrap's generator starts from.
     """
     table = pq.read_table(path, columns=["score", "gold"], filters=[("set", "=", name)])
     # Scores are stored in single precision; the threshold is compared with them as the pipeline's users would.
@@ -57,11 +51,9 @@ def mining_metrics(path: Path, name: str, gold: int, threshold: float, resamples
     is_gold = table.column("gold").to_numpy(zero_copy_only=False).astype(np.bool_)
     quality = evaluate(scores, is_gold, gold, threshold)
     interval = bootstrap(scores, is_gold, gold, resamples, seed, threshold, LEVEL).f1
-    return {
-        "precision": round(quality.precision, 6),
-        "recall": round(quality.recall, 6),
-        "f1": round(quality.f1, 6),
-        "low": round(interval.low, 6),
-        "high": round(interval.high, 6),
-        "threshold": round(threshold, 6),
-    }
+    scores = {"precision": quality.precision, "recall": quality.recall, "f1": quality.f1}
+    return _rounded(scores | {"low": interval.low, "high": interval.high, "threshold": threshold})
+
+
+def _rounded(scores: dict[str, float]) -> dict[str, Any]:
+    return {name: round(value, 6) for name, value in scores.items()}

@@ -24,20 +24,22 @@ def mining_items(task: Mining, embedded: Embedded, options: Mine, model: str) ->
     An item is a sentence of side a that has a gold pair or was given one. Memory: vectors, and what `mine` holds.
 
     Args:
-        task: both sets.
-        embedded: vectors of all sentences.
-        options: of mining.
-        model: its name, for messages.
+        task: the training and the test set.
+        embedded: vectors of all their sentences.
+        options: how pairs are mined.
+        model: the model's name, for messages.
 
     Raises:
         UserError: if nothing right is mined on the training set, so no threshold can be tuned.
     """
+    # The threshold comes from the training set alone.
     pairs, gold = _mine(task.training, embedded, options)
     threshold = tune(pairs.score, gold_flags(pairs, gold), len(gold)).value
     if not np.isfinite(threshold):
         raise UserError(
             f"{model}: {task.name}: none of the training set's gold pairs is mined; no threshold can be tuned"
         )
+    # It is applied to the test set as it is.
     pairs, gold = _mine(task.test, embedded, options)
     accepted = pairs.above(threshold)
     right = gold_flags(accepted, gold)

@@ -39,10 +39,10 @@ def open_peer(peer: Peer, root: Path, own: Callable[[str], MeasuredModel], store
     """Load a peer.
 
     Args:
-        peer: its entry in params.yaml.
-        root: what paths are relative to.
+        peer: the peer's entry in params.yaml.
+        root: the folder that paths are relative to.
         own: gives the models of the project itself, ``teacher`` and ``untrained``.
-        store: see `pipeline.encoders.resolve.resolve_model`.
+        store: the store where a package's model is kept once it is converted.
 
     Raises:
         UserError: if it can't be found or loaded.

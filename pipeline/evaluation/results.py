@@ -42,20 +42,13 @@ that a measure does not have are null; see `Items` for the others."""
 
 @dataclass(frozen=True)
 class ModelResult:
-    """One model's results, read back.
+    """One model's results, read back."""
 
-    Attributes:
-        path: the JSON file.
-        about: what it holds.
-        items: by benchmark and task.
-        ids: of each task's items [n].
-        clean: which of them are clean [n]; absent where nobody looked.
-    """
-
-    path: Path
-    about: dict[str, Any]
-    items: dict[str, dict[str, Items]]
-    ids: dict[str, dict[str, pa.Array]]
+    path: Path  # the JSON file
+    about: dict[str, Any]  # the JSON file's content
+    items: dict[str, dict[str, Items]]  # what the scores come from, by benchmark and task
+    ids: dict[str, dict[str, pa.Array]]  # keys of each task's items [n]
+    # which of them are clean [n]; absent where nobody looked
     clean: dict[str, dict[str, np.ndarray[Any, np.dtype[np.bool_]]]]
 
     @property
@@ -174,6 +167,7 @@ def read_result(path: Path) -> ModelResult:
         raise InputError(beside, f"not a readable Parquet file ({str(error).splitlines()[0]})") from None
     if missing := [name for name in SCHEMA.names if name not in table.column_names]:
         raise InputError(beside, f"has no column {missing[0]}; expected the items of {path.name}")
+    # Items by task; those that the JSON does not name are left alone.
     result = ModelResult(path, about, {}, {}, {})
     for benchmark, of in about["benchmarks"].items():
         for maps in (result.items, result.ids, result.clean):

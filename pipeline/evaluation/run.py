@@ -25,27 +25,19 @@ MANY_UNKNOWN = 0.1
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How models are measured.
+    """How models are measured."""
 
-    Attributes:
-        benchmarks: as read.
-        resamples: of the bootstrap; 0: no intervals.
-        seed: of the bootstrap.
-        store: the vector store's folder, if vectors are kept.
-        seen: what of the benchmarks stood in training text, if it was looked for.
-    """
-
-    benchmarks: tuple[Benchmark, ...]
-    resamples: int = 1_000
-    seed: int = 0
-    store: Path | None = None
-    seen: Seen | None = None
+    benchmarks: tuple[Benchmark, ...]  # the benchmarks, read
+    resamples: int = 1_000  # resamples that the bootstrap draws; 0: no intervals
+    seed: int = 0  # what the bootstrap's generator starts from
+    store: Path | None = None  # the vector store's folder, if vectors are kept
+    seen: Seen | None = None  # what of the benchmarks stood in training text, if it was looked for
 
     def scores(self, model: MeasuredModel, languages: Sequence[str] = ()) -> list[BenchmarkScore]:
         """One model on every benchmark that has tasks in its languages.
 
         Raises:
-            UserError: see `score_benchmark`.
+            UserError: if the model gives vectors of a wrong shape, not finite, or all alike.
         """
         found = []
         for benchmark in self.benchmarks:

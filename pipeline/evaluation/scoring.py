@@ -30,25 +30,18 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class TaskScore:
-    """What a model reached on one task.
+    """What a model reached on one task."""
 
-    Attributes:
-        task: the task.
-        items: what the scores were computed from.
-        values: by statistic.
-        intervals: of some statistics, the 95 % bootstrap interval.
-        more: whatever else is worth knowing (a threshold, sentences without a vector).
-        clean: items none of whose sentences stood in training text [n]; None: not looked for.
-        seen: how many different sentences the items have, and how many of them stood in training text exactly, and only
-            nearly; None: not looked for.
-    """
-
-    task: Task
-    items: Items
-    values: dict[str, float]
+    task: Task  # the task
+    items: Items  # what the scores were computed from
+    values: dict[str, float]  # scores by statistic
+    # of some statistics, the 95 % bootstrap interval
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    # whatever else is worth knowing (a threshold, sentences without a vector)
     more: dict[str, float] = field(default_factory=dict)
-    clean: Flags | None = None
+    clean: Flags | None = None  # items none of whose sentences stood in training text [n]; None: not looked for
+    # how many different sentences the items have, and how many of them stood in training text exactly, and only nearly;
+    # None: not looked for
     seen: dict[str, int] | None = None
 
     def item_texts(self) -> tuple[list[str], list[str]]:
@@ -72,21 +65,13 @@ class TaskScore:
 
 @dataclass(frozen=True)
 class BenchmarkScore:
-    """What a model reached on a benchmark.
+    """What a model reached on a benchmark."""
 
-    Attributes:
-        benchmark: name and kind.
-        model: the model's name.
-        tasks: in the benchmark's order.
-        mean_intervals: of the means over tasks.
-        unknown: of each language's tokens, the share that the tokenizer does not know.
-    """
-
-    benchmark: Benchmark
-    model: str
-    tasks: tuple[TaskScore, ...]
-    mean_intervals: dict[str, tuple[float, float]]
-    unknown: dict[str, float]
+    benchmark: Benchmark  # name and kind
+    model: str  # the model's name
+    tasks: tuple[TaskScore, ...]  # scores of its tasks, in the benchmark's order
+    mean_intervals: dict[str, tuple[float, float]]  # 95 % intervals of the means over tasks, by statistic
+    unknown: dict[str, float]  # the share of tokens that the tokenizer does not know, by language
 
     @property
     def means(self) -> dict[str, float]:
@@ -119,21 +104,23 @@ def score_benchmark(
     Holds the benchmark's sentences and their vectors in memory, and blocks of similarities.
 
     Args:
-        benchmark: see `read_benchmark`.
+        benchmark: what `read_benchmark` gave.
         encode: an `Encoder`, a function ``list[str] -> [n, d]`` (not necessarily normalised), or a `MeasuredModel`.
         name: what results call it.
         store: the vector store's folder: sentences that it has are not embedded again. Only for encoders, which say what
             their vectors depend on.
-        resamples: of the bootstrap; 0: no intervals.
-        seed: of the bootstrap.
+        resamples: how many resamples the bootstrap draws; 0: no intervals.
+        seed: what the bootstrap's generator starts from.
 
     Raises:
         UserError: if the model gives vectors of a wrong shape, not finite, or all alike.
     """
     model = as_model(name, encode)
+    # Each different sentence is embedded once, whatever tasks it stands in.
     texts = benchmark.texts()
     with progress(f"{benchmark.name}: embed with {model.name}", len(texts), "sentences") as advance:
         embedded = embed_texts(model, texts, store, advance)
+    # What the model did on each task, item by item; all scores and their intervals come from these.
     found = {task.name: _run(task, embedded, model.name) for task in benchmark.tasks}
     samples = bootstrap({name: items for name, (items, _) in found.items()}, resamples, seed) if resamples else {}
     scores = []
@@ -144,6 +131,7 @@ def score_benchmark(
             raise UserError(f"{model.name}: {benchmark.name} {task.name}: all cosines are equal; nothing correlates")
         intervals = {statistic: interval(of) for statistic, of in samples.get(task.name, {}).items()}
         scores.append(TaskScore(task, items, values, intervals, more))
+    # Means over tasks, with intervals of the resamples that the tasks were drawn with together.
     shared = set.intersection(*(set(of) for of in samples.values())) if samples else set()
     means = {one: interval(np.mean([of[one] for of in samples.values()], axis=0)) for one in sorted(shared)}
     unknown = unknown_shares(model, benchmark.by_language())

@@ -34,7 +34,7 @@ def read_semeval(folder: Path, languages: Sequence[str] | None) -> list[Similari
     joined into one task, as MTEB does (SemEval itself took means over parts).
 
     Raises:
-        InputError: if there are no such files, a gold file is missing or of another length, or as `read_stsb` does.
+        InputError: if there are no such files, a gold file is missing or of another length, or a row is of another form.
     """
     inputs = sorted(folder.rglob("STS.input.*.txt"))
     if not inputs:
@@ -43,6 +43,7 @@ def read_semeval(folder: Path, languages: Sequence[str] | None) -> list[Similari
     tracks: dict[str, tuple[str, str, list[RatedPair]]] = {}
     for path in inputs:
         part = path.name.removeprefix("STS.input.").removesuffix(".txt")
+        # Parts of 2017 name their languages; all others are English.
         track = TRACK.fullmatch(part)
         codes = (track["a"], track["b"]) if track else ("en", "en")
         a, b = (_wanted(code, languages) for code in codes)
@@ -91,7 +92,7 @@ def read_news(folder: Path, languages: Sequence[str] | None) -> list[Similarity]
     greater for more similar). Rows without text on either side are left out, as in MTEB's second version.
 
     Raises:
-        InputError: as `read_stsb` does.
+        InputError: if there are no such files, or one has a row of another form or a score out of range.
     """
     tasks = []
     seen = False

@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.correlation import weighted_pearson, weighted_ranks
 from pipeline.ground.arrays import Floats
 
 Columns = Mapping[str, NDArray[np.generic]]
@@ -26,38 +25,31 @@ CELLS = 1_000_000
 """Weights at a time: resamples times items."""
 
 
-def _share(flags: Floats, weights: Floats) -> Floats:
-    share: Floats = (weights @ flags) / weights.sum(axis=1)
+def _hits(*found: str) -> Statistic:
+    """The share of items whose target is in a column, the mean over several columns."""
+
+    def share(columns: Columns, weights: Floats) -> Floats:
+        hits = [(columns[name] == columns["target"]).astype(np.float64) for name in found]
+        total: Floats = (weights @ np.mean(hits, axis=0)) / weights.sum(axis=1)
+        return total
+
     return share
 
 
-def _is(columns: Columns, found: str, target: str) -> Floats:
-    same: NDArray[np.bool_] = columns[found].astype(np.int64) == columns[target].astype(np.int64)
-    return same.astype(np.float64)
+def _misses(*found: str) -> Statistic:
+    """The share of items whose target is not in a column: xsim, an error rate."""
+    hits = _hits(*found)
+    return lambda columns, weights: 1 - hits(columns, weights)
 
 
-def _forward(columns: Columns, weights: Floats) -> Floats:
-    return _share(_is(columns, "found", "target"), weights)
+def _counted(above: Sequence[str], below: Sequence[str]) -> Statistic:
+    """Twice or once a count over the sum of others: precision, recall and F1 of mined pairs; 0 where there are none."""
 
+    def ratio(columns: Columns, weights: Floats) -> Floats:
+        sums = [sum(weights @ columns[name].astype(np.float64) for name in names) for names in (above, below)]
+        return np.asarray(sums[0] / np.maximum(sums[1], 1), dtype=np.float64)
 
-def _backward(columns: Columns, weights: Floats) -> Floats:
-    return _share(_is(columns, "found_back", "target"), weights)
-
-
-def _accuracy(columns: Columns, weights: Floats) -> Floats:
-    return (_forward(columns, weights) + _backward(columns, weights)) / 2
-
-
-def _xsim_forward(columns: Columns, weights: Floats) -> Floats:
-    return 1 - _share(_is(columns, "margin", "target"), weights)
-
-
-def _xsim_backward(columns: Columns, weights: Floats) -> Floats:
-    return 1 - _share(_is(columns, "margin_back", "target"), weights)
-
-
-def _xsim(columns: Columns, weights: Floats) -> Floats:
-    return (_xsim_forward(columns, weights) + _xsim_backward(columns, weights)) / 2
+    return ratio
 
 
 def weighted_f1(target: NDArray[np.int64], found: NDArray[np.int64], weights: Floats) -> Floats:
@@ -69,7 +61,7 @@ def weighted_f1(target: NDArray[np.int64], found: NDArray[np.int64], weights: Fl
     Args:
         target: the right candidate of each item [n].
         found: the nearest [n]; -1: none.
-        weights: [r, n].
+        weights: how often each item counts, in each of r resamples [r, n].
 
     >>> weighted_f1(np.array([0, 1, 2]), np.array([0, 0, 2]), np.ones((1, 3))).round(4).tolist()
     [0.5556]
@@ -88,6 +80,37 @@ def weighted_f1(target: NDArray[np.int64], found: NDArray[np.int64], weights: Fl
     return out
 
 
+def weighted_pearson(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """Pearson's correlation of two columns [n] or, for each row of weights, [r, n]; NaN where one is constant.
+
+    >>> weighted_pearson(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 5.0]), np.ones((1, 3))).round(4).tolist()
+    [0.982]
+    """
+    total = weights.sum(axis=1, keepdims=True)
+    x = x - (weights * x).sum(axis=1, keepdims=True) / total
+    y = y - (weights * y).sum(axis=1, keepdims=True) / total
+    weighted = weights * x
+    with np.errstate(invalid="ignore", divide="ignore"):
+        out: Floats = (weighted * y).sum(axis=1) / np.sqrt((weighted * x).sum(axis=1) * (weights * y * y).sum(axis=1))
+    return out
+
+
+def weighted_ranks(values: Floats, weights: Floats) -> Floats:
+    """The mean rank [r, n] of each value [n] when every item stands as often as its weight [r, n] says.
+
+    >>> weighted_ranks(np.array([5.0, 1.0, 5.0]), np.ones((1, 3))).tolist()
+    [[2.5, 1.0, 2.5]]
+    """
+    order = np.argsort(values, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(values[order]) != 0])
+    sizes = np.diff(np.r_[starts, len(values)])
+    groups = np.add.reduceat(weights[:, order], starts, axis=1)
+    ranks = np.cumsum(groups, axis=1) - (groups - 1) / 2
+    out = np.empty_like(weights)
+    out[:, order] = np.repeat(ranks, sizes, axis=1)
+    return out
+
+
 def _retrieval_f1(columns: Columns, weights: Floats) -> Floats:
     return weighted_f1(columns["target"].astype(np.int64), columns["found"].astype(np.int64), weights)
 
@@ -101,37 +124,24 @@ def _spearman(columns: Columns, weights: Floats) -> Floats:
     return weighted_pearson(cosine, gold, weights)
 
 
-def _mined(columns: Columns, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    extracted, correct, gold = (
-        weights @ columns[name].astype(np.float64) for name in ("extracted", "correct", "wanted")
-    )
-    return extracted, correct, gold
-
-
-def _mining_f1(columns: Columns, weights: Floats) -> Floats:
-    extracted, correct, gold = _mined(columns, weights)
-    return 2 * correct / np.maximum(extracted + gold, 1)
-
-
-def _precision(columns: Columns, weights: Floats) -> Floats:
-    extracted, correct, _ = _mined(columns, weights)
-    return correct / np.maximum(extracted, 1)
-
-
-def _recall(columns: Columns, weights: Floats) -> Floats:
-    _, correct, gold = _mined(columns, weights)
-    return correct / np.maximum(gold, 1)
-
-
 STATISTICS: dict[Measure, dict[str, Statistic]] = {
     "retrieval": {
-        "accuracy": _accuracy, "forward": _forward, "backward": _backward, "f1": _retrieval_f1,
-        "xsim": _xsim, "xsim_forward": _xsim_forward, "xsim_backward": _xsim_backward,
+        "accuracy": _hits("found", "found_back"),
+        "forward": _hits("found"),
+        "backward": _hits("found_back"),
+        "f1": _retrieval_f1,
+        "xsim": _misses("margin", "margin_back"),
+        "xsim_forward": _misses("margin"),
+        "xsim_backward": _misses("margin_back"),
     },
-    "top-one": {"f1": _retrieval_f1, "accuracy": _forward},
+    "top-one": {"f1": _retrieval_f1, "accuracy": _hits("found")},
     "similarity": {"spearman": _spearman, "pearson": _pearson},
-    "mining": {"f1": _mining_f1, "precision": _precision, "recall": _recall},
-}  # fmt: skip
+    "mining": {
+        "f1": _counted(("correct", "correct"), ("extracted", "wanted")),
+        "precision": _counted(("correct",), ("extracted",)),
+        "recall": _counted(("correct",), ("wanted",)),
+    },
+}
 """Of each measure, its statistics; the first is the main one."""
 
 WITH_INTERVAL = ("accuracy", "xsim", "spearman", "pearson", "f1")
@@ -140,18 +150,13 @@ WITH_INTERVAL = ("accuracy", "xsim", "spearman", "pearson", "f1")
 
 @dataclass(frozen=True)
 class Items:
-    """What one model did on one task, item by item.
+    """What one model did on one task, item by item."""
 
-    Attributes:
-        measure: which statistics there are.
-        columns: arrays [n]; ``retrieval``: target, found, found_back and for xsim margin, margin_back (rows);
-            ``top-one``: target, found; ``similarity``: cosine, gold; ``mining``: extracted, correct, wanted (counts).
-        units: see `Task.units`.
-    """
-
-    measure: Measure
+    measure: Measure  # the name of its statistics in `STATISTICS`
+    # arrays [n]; ``retrieval``: target, found, found_back and for xsim margin, margin_back (rows); ``top-one``: target,
+    # found; ``similarity``: cosine, gold; ``mining``: extracted, correct, wanted (counts)
     columns: dict[str, NDArray[np.generic]]
-    units: str
+    units: str  # what resamples draw; see `Task.units`
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -187,17 +192,19 @@ def bootstrap(
     `CELLS` weights and the results in memory.
 
     Args:
-        tasks: by name.
-        resamples: how many.
-        seed: of NumPy's generator, together with the units' name.
-        names: which statistics; those with intervals if None.
+        tasks: the tasks' items, by name.
+        resamples: how many resamples are drawn.
+        seed: what NumPy's generator starts from, together with the units' name.
+        names: the statistics that are wanted; those with intervals if None.
     """
     found: dict[str, dict[str, list[Floats]]] = {}
+    # Tasks about the same sentences are drawn together.
     groups: dict[tuple[str, int], list[str]] = {}
     for name, items in tasks.items():
         groups.setdefault((items.units, len(items)), []).append(name)
         found[name] = {statistic: [] for statistic in names or items.uncertain}
     for (units, size), members in groups.items():
+        # A generator of their own, so that another task beside them changes nothing.
         own = int.from_bytes(blake2b(f"{units}\0{size}".encode(), digest_size=8).digest())
         generator = np.random.default_rng([seed, own])
         step = max(1, CELLS // max(size, 1))

@@ -42,7 +42,7 @@ def read_korsts(folder: Path, languages: Sequence[str] | None, split: str) -> li
     """KorSTS' ``sts-<split>.tsv``: a header, and columns ``score``, ``sentence1``, ``sentence2``; quotes mean nothing.
 
     Raises:
-        InputError: as `read_stsb` does.
+        InputError: if there are no such files, or one has a row of another form or a score out of range.
     """
     if languages is not None and "ko" not in languages:
         return []
@@ -56,7 +56,7 @@ def read_jsts(folder: Path, languages: Sequence[str] | None, split: str) -> list
     Its test set has no public scores: ``test`` and ``dev`` mean the validation set, as in MTEB.
 
     Raises:
-        InputError: as `read_stsb` does.
+        InputError: if there are no such files, or one has a row of another form or a score out of range.
     """
     if languages is not None and "ja" not in languages:
         return []

@@ -23,8 +23,8 @@ def nearest_by_margin(x: NDArray[np.float32], y: NDArray[np.float32], k: int = X
 
     Args:
         x: L2-normalised or zero vectors [n, d].
-        y: those of the translations [n, d].
-        k: neighbours.
+        y: the translations' vectors, row by row [n, d].
+        k: how many neighbours are looked at.
     """
     rows_x, rows_y = (np.flatnonzero(side.any(axis=1)) for side in (x, y))
     forward, backward = (np.full(len(side), -1, dtype=np.int64) for side in (x, y))

@@ -18,19 +18,12 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Agreement:
-    """Cosines between the original's and the export's vectors of the same sentences.
+    """Cosines between the original's and the export's vectors of the same sentences."""
 
-    Attributes:
-        sentences: compared.
-        lowest: cosine.
-        mean: cosine.
-        nearest: the share of sentences whose nearest other sentence of the sample is the same in both.
-    """
-
-    sentences: int
-    lowest: float
-    mean: float
-    nearest: float
+    sentences: int  # how many were compared
+    lowest: float  # the lowest cosine
+    mean: float  # the mean cosine
+    nearest: float  # the share of sentences whose nearest other sentence of the sample is the same in both
 
     def as_dict(self) -> dict[str, Any]:
         """For metadata, to five digits; the lowest cosine is cut, never rounded up."""
@@ -46,8 +39,9 @@ def compare(original: Vectors, exported: Vectors) -> Agreement:
     """Compare vectors of the same sentences.
 
     Args:
-        original: [n, d], L2-normalised; rows of zeros (sentences of no tokens) are left out, but must be zero in both.
-        exported: [n, d].
+        original: the original's vectors [n, d], L2-normalised; rows of zeros (sentences of no tokens) are left out, but must
+            be zero in both.
+        exported: the export's vectors [n, d].
 
     Raises:
         UserError: if an exported vector is not finite, or there is nothing to compare.
@@ -66,7 +60,7 @@ def require(found: Agreement, least: float, file: str, option: str | None) -> No
     """Refuse an export that is too far from the original.
 
     Args:
-        found: measured.
+        found: what was measured.
         least: the lowest cosine that is accepted.
         file: the graph, for the message.
         option: the option that sets ``least``; None if none does.

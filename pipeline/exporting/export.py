@@ -46,38 +46,23 @@ MIN_COSINE = 0.97
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What is asked for.
+    """What is asked for."""
 
-    Attributes:
-        targets: ``card`` is in every export; ``onnx`` brings ``sentence-transformers`` with it.
-        out: the folder; it must not exist, be empty, or be an earlier export.
-        name: what the card calls the model.
-        licence: of the model, for the card.
-        min_cosine: the least cosine of an int8 vector to the original's.
-    """
-
-    targets: frozenset[Target]
-    out: Path
-    name: str
-    licence: str | None = None
-    min_cosine: float = MIN_COSINE
+    targets: frozenset[Target]  # ``card`` is in every export; ``onnx`` brings ``sentence-transformers`` with it
+    out: Path  # the folder; it must not exist, be empty, or be an earlier export
+    name: str  # what the card calls the model
+    licence: str | None = None  # the model's licence, for the card
+    min_cosine: float = MIN_COSINE  # the least cosine of an int8 vector to the original's
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """What was written."""
 
-    Attributes:
-        folder: the export.
-        files: with their sizes in bytes, by name, sorted.
-        graphs: what was measured of each ONNX graph, by file.
-        sample: what it was measured on; empty without ONNX.
-    """
-
-    folder: Path
-    files: Mapping[str, int]
-    graphs: Mapping[str, Mapping[str, Any]]
-    sample: str
+    folder: Path  # the export
+    files: Mapping[str, int]  # with their sizes in bytes, by name, sorted
+    graphs: Mapping[str, Mapping[str, Any]]  # what was measured of each ONNX graph, by file
+    sample: str  # what it was measured on; empty without ONNX
 
 
 def check_out(out: Path, source: Path) -> None:
@@ -102,7 +87,7 @@ def export(
 
     Args:
         source: the model.
-        wanted: what, and where to.
+        wanted: what is written, and where.
         known: how the model was made, for the card.
         sample: the sentences that ONNX graphs are measured on; asked for only then.
 
@@ -115,15 +100,18 @@ def export(
     if onnx:
         require_onnx()
     with atomic_folder(wanted.out) as folder:
+        # The model itself, file by file.
         if onnx or "sentence-transformers" in wanted.targets:
             for file in source.files:
                 (folder / file.parent).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source.folder.path / file, folder / file)
+        # Its graphs, measured before anything is kept.
         measured = sample() if onnx else ExportSample((), "")
         graphs = write_graphs(source, folder, measured, wanted.min_cosine) if onnx else {}
         tokenizer = TOKENIZER_FILE if source.plain_tokenizer else GRAPHS_TOKENIZER
         if onnx and tokenizer == GRAPHS_TOKENIZER:
             source.encoder.tokenizer.backend.save(str(folder / tokenizer))
+        # The card, and what marks the folder as an export.
         card = Card(
             wanted.name,
             source.encoder.identity,
@@ -160,9 +148,9 @@ def write_graphs(
 
     Args:
         source: the model.
-        folder: the export's.
-        sample: sentences to measure on.
-        min_cosine: the least cosine of the int8 graph.
+        folder: the folder of the export.
+        sample: the sentences that they are measured on.
+        min_cosine: the least cosine of an int8 vector to the original's.
 
     Returns:
         By file: `Agreement.as_dict`, and ``bytes`` with the weights beside it.

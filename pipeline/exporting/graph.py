@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +79,17 @@ def load_graph(path: Path) -> Any:
     import onnx
 
     return onnx.load(path)
+
+
+@contextmanager
+def quiet(logger_name: str) -> Iterator[None]:
+    """Without a library's log and warnings of its own internals; what goes wrong is an exception."""
+    logger = logging.getLogger(logger_name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

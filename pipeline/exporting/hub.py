@@ -39,11 +39,11 @@ def push(api: Any, name: str, folder: Path, files: Sequence[str], public: bool) 
     """Create a repository if there is none, and upload an export's files.
 
     Args:
-        api: from `check_login`.
-        name: of the repository.
-        folder: the export.
-        files: to upload, relative to it; nothing else that lies there goes along.
-        public: make it public; else it is private, and a public one is refused.
+        api: the client that `check_login` gave.
+        name: the repository's name.
+        folder: the folder of the export.
+        files: the files to upload, relative to the folder; nothing else that lies there goes along.
+        public: whether it is made public; else it is private, and a public one is refused.
 
     Returns:
         Where it is.

@@ -8,11 +8,10 @@ are most of a multilingual model, and one scale for a whole table would lose its
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
-from pipeline.exporting.graph import load_graph, save_graph
+from pipeline.exporting.graph import load_graph, quiet, save_graph
 from pipeline.exporting.static_graph import quantise_rows
 
 TABLE_ROWS = 256
@@ -20,12 +19,7 @@ TABLE_ROWS = 256
 
 
 def write_int8(source: Path, path: Path) -> None:
-    """Write the int8 form of a graph.
-
-    Args:
-        source: the float32 graph.
-        path: where to.
-    """
+    """Write the int8 form of a float32 graph (``source``) to a path."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = load_graph(source)
@@ -33,16 +27,11 @@ def write_int8(source: Path, path: Path) -> None:
     halfway = path.with_suffix(".tables.onnx")
     save_graph(graph, halfway)
     del graph
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # it advises on a step that `optimise` has done
-    try:
+    with quiet(""):  # it advises on a step that `optimise` has done
         quantize_dynamic(
             halfway, path, op_types_to_quantize=["MatMul"], per_channel=True, reduce_range=True,
             weight_type=QuantType.QInt8,
         )  # fmt: skip
-    finally:
-        root.setLevel(level)
     for leftover in path.parent.glob(f"{halfway.name}*"):
         leftover.unlink()
     save_graph(load_graph(path), path)
@@ -56,6 +45,7 @@ def quantise_tables(graph: Any) -> int:
     """
     from onnx import TensorProto, helper, numpy_helper
 
+    # Tables large enough to matter, but for those that anything else than a gather of rows reads.
     inner = graph.graph
     tables = {
         tensor.name: tensor
@@ -67,6 +57,7 @@ def quantise_tables(graph: Any) -> int:
             axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
             if name in tables and (node.op_type != "Gather" or place != 0 or axis != 0):
                 del tables[name]
+    # Each gather becomes one of bytes and one of scales, and their product.
     nodes = []
     for node in inner.node:
         if node.op_type != "Gather" or node.input[0] not in tables:

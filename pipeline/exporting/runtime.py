@@ -19,9 +19,9 @@ class OnnxModel:
     """A graph, loaded.
 
     Args:
-        path: the file.
+        path: the graph's file.
         pad: the id that padding is filled with (masked out).
-        threads: that work on one operator; 0: ONNX Runtime's own choice.
+        threads: how many threads work on one operator; 0: ONNX Runtime's own choice.
     """
 
     def __init__(self, path: Path, pad: int, threads: int = 0) -> None:

@@ -22,15 +22,10 @@ LONGEST = 24
 
 @dataclass(frozen=True)
 class ExportSample:
-    """Sentences, and where they come from.
+    """Sentences, and where they come from."""
 
-    Attributes:
-        texts: at most `SIZE`.
-        source: for the metadata: never a path.
-    """
-
-    texts: Sequence[str]
-    source: str
+    texts: Sequence[str]  # at most `SIZE` sentences
+    source: str  # where they come from, for the metadata: never a path
 
 
 def sample_of_file(path: Path) -> ExportSample:
@@ -55,7 +50,7 @@ def sample_of_folders(folders: Iterable[Path]) -> ExportSample | None:
     """As many sentences of each language's held-out text, evenly spaced over its keys; None where there is no text.
 
     Args:
-        folders: of shards with a column ``text``; those that don't exist are left out.
+        folders: folders of shards with a column ``text``; those that don't exist are left out.
     """
     there = [folder for folder in folders if any(folder.glob("*.arrow"))]
     texts: list[str] = []

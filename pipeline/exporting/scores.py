@@ -13,19 +13,12 @@ NONE = "–"
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Scores of one kind.
+    """Scores of one kind."""
 
-    Attributes:
-        title: where they stand in the metrics (``retrieval · pairs``).
-        columns: their names, the first for what a row is of; none if there are no rows.
-        rows: as text.
-        facts: single values beside the rows: name and value.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    facts: tuple[tuple[str, str], ...] = ()
+    title: str  # where they stand in the metrics (``retrieval · pairs``)
+    columns: tuple[str, ...]  # their names, the first for what a row is of; none if there are no rows
+    rows: tuple[tuple[str, ...], ...]  # the scores as text, the first cell saying what a row is of
+    facts: tuple[tuple[str, str], ...] = ()  # single values beside the rows: name and value
 
 
 def score_tables(metrics: Mapping[str, Any], title: str = "") -> Iterator[ScoreTable]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from pipeline.console.errors import InputError
-from pipeline.encoders.described import own_length, positions
 from pipeline.encoders.layout import ModelLayout, read_layout
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder
 from pipeline.encoders.resolve import WANTED_FILES, ModelFolder, resolve_model
@@ -17,17 +16,11 @@ from pipeline.encoders.tokenization import TOKENIZER_FILE
 
 @dataclass(frozen=True)
 class ExportSource:
-    """A model to export.
+    """A model to export."""
 
-    Attributes:
-        folder: where it is.
-        encoder: the model, in float32 on the CPU.
-        layout: what its folder says of it.
-    """
-
-    folder: ModelFolder
-    encoder: ModelEncoder
-    layout: ModelLayout
+    folder: ModelFolder  # where it is
+    encoder: ModelEncoder  # the model, in float32 on the CPU
+    layout: ModelLayout  # what its folder says of it
 
     @property
     def static(self) -> bool:
@@ -65,8 +58,6 @@ def open_source(path: Path) -> ExportSource:
         raise InputError(path, "no encoder's folder: it has no modules.json; expected sentence-transformers' layout")
     folder = resolve_model("--model", str(path.resolve()), None, Path())
     layout = read_layout(path)
-    length = own_length(path, layout.static)
-    if not layout.static:
-        length = min(length, positions(path) or length)
+    length = layout.length if layout.static else min(layout.length, layout.positions or layout.length)
     settings = EncoderSettings("auto", layout.prompt(None, "--model"), length)
     return ExportSource(folder, load_encoder(folder, settings, torch.device("cpu")), layout)

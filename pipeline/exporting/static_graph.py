@@ -6,22 +6,20 @@ int8 form each token's scale goes into the same product, so nothing is widened t
 
 from __future__ import annotations
 
+from string import Template
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.exporting.graph import INPUTS, OPSET, VECTORS
-
-SMALLEST_NORM = 1e-12
-"""A vector is divided by no less, as in torch's normalize: a sentence of no tokens is zero."""
+from pipeline.exporting.graph import IR_VERSION, OPSET
 
 
 def quantise_rows(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Symmetric int8 with one scale a row: token vectors differ in length by orders of magnitude.
 
     Args:
-        weight: [rows, d].
+        weight: the token vectors [rows, d].
 
     Returns:
         int8 [rows, d] and scales [rows], whose product is the weight, to half a scale.
@@ -35,57 +33,46 @@ def quantise_rows(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArra
     return np.rint(weight / scale[:, None]).astype(np.int8), scale
 
 
+GRAPH = Template("""
+<ir_version: $ir_version, opset_import: ["": $opset]>
+static_encoder (int64[batch, length] input_ids, int64[batch, length] attention_mask)
+=> (float[batch, $dimension] sentence_embedding)
+<int64[1] last = {-1}, int64[1] middle = {1}, float one = {1.0}, float smallest = {1e-12}>
+{
+    mask = Cast <to = 1> (attention_mask)
+    count = ReduceSum <keepdims = 1> (mask, last)
+    tokens = Max (count, one)
+    share = Div (mask, tokens)
+    $gather
+    row = Unsqueeze (weights, middle)
+    product = MatMul (row, gathered)
+    mean = Squeeze (product, middle)
+    norm = ReduceL2 <keepdims = 1> (mean, last)
+    divisor = Max (norm, smallest)
+    sentence_embedding = Div (mean, divisor)
+}
+""")
+"""The graph in ONNX's own notation, which `onnx.parser` reads. A vector is divided by no less than 1e-12, as in torch's
+normalize: a sentence of no tokens is zero."""
+
+FLOAT32 = "gathered = Gather (table, input_ids) weights = Identity (share)"
+INT8 = """bytes = Gather (table, input_ids) gathered = Cast <to = 1> (bytes)
+    scales = Gather (scale, input_ids) weights = Mul (share, scales)"""
+
+
 def static_graph(weight: NDArray[np.float32], int8: bool = False) -> Any:
-    """The graph of a static encoder.
+    """The graph of a static encoder: an ONNX model from token ids and mask to vectors.
 
     Args:
         weight: token vectors [vocabulary, d].
-        int8: store them as int8 with a scale each; a quarter of the size.
-
-    Returns:
-        An ONNX model: `INPUTS` to `VECTORS`.
+        int8: whether they are stored as int8 with a scale each; a quarter of the size.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import numpy_helper, parser
 
-    dimension = weight.shape[1]
-    table, scale = quantise_rows(weight) if int8 else (weight, None)
-    constants = {
-        "table": np.ascontiguousarray(table),
-        "one": np.float32(1),
-        "last": np.array([-1], dtype=np.int64),
-        "middle": np.array([1], dtype=np.int64),
-        "smallest": np.float32(SMALLEST_NORM),
-    }
-    node = helper.make_node
-    nodes = [
-        node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
-        node("ReduceSum", ["mask", "last"], ["count"], keepdims=1),
-        node("Max", ["count", "one"], ["tokens"]),
-        node("Div", ["mask", "tokens"], ["share"]),
-    ]
-    if scale is None:
-        nodes += [node("Gather", ["table", "input_ids"], ["gathered"]), node("Identity", ["share"], ["weights"])]
-    else:
-        constants["scale"] = scale
-        nodes += [
-            node("Gather", ["table", "input_ids"], ["bytes"]),
-            node("Cast", ["bytes"], ["gathered"], to=TensorProto.FLOAT),
-            node("Gather", ["scale", "input_ids"], ["scales"]),
-            node("Mul", ["share", "scales"], ["weights"]),
-        ]
-    nodes += [
-        node("Unsqueeze", ["weights", "middle"], ["row"]),
-        node("MatMul", ["row", "gathered"], ["product"]),
-        node("Squeeze", ["product", "middle"], ["mean"]),
-        node("ReduceL2", ["mean", "last"], ["norm"], keepdims=1),
-        node("Max", ["norm", "smallest"], ["divisor"]),
-        node("Div", ["mean", "divisor"], [VECTORS]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "static_encoder",
-        [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"]) for name in INPUTS],
-        [helper.make_tensor_value_info(VECTORS, TensorProto.FLOAT, ["batch", dimension])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    gather = INT8 if int8 else FLOAT32
+    text = GRAPH.substitute(ir_version=IR_VERSION, opset=OPSET, dimension=weight.shape[1], gather=gather)
+    graph = parser.parse_model(text)
+    table, scale = quantise_rows(weight) if int8 else (np.ascontiguousarray(weight), None)
+    constants = {"table": table} if scale is None else {"table": table, "scale": scale}
+    graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    return graph

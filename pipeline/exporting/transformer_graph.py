@@ -7,10 +7,6 @@ guard for rows that are all masked, and no faster ones.
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -19,7 +15,7 @@ from torch import Tensor, nn
 from pipeline.console.errors import UserError
 from pipeline.encoders.model import TransformerModel
 from pipeline.encoders.pooling import normalise, pool
-from pipeline.exporting.graph import INPUTS, LARGEST, OPSET, VECTORS, load_graph, save_graph
+from pipeline.exporting.graph import INPUTS, LARGEST, OPSET, VECTORS, load_graph, quiet, save_graph
 
 HIDDEN = "last_hidden_state"
 
@@ -40,9 +36,9 @@ def write_transformer(model: TransformerModel, path: Path, name: str) -> None:
     """Write a transformer as an optimised ONNX graph. Holds the weights three times at most.
 
     Args:
-        model: in float32 on the CPU; its attention is set to the plain form.
-        path: the file.
-        name: of the model, for messages.
+        model: the encoder, in float32 on the CPU; its attention is set to the plain form.
+        path: the graph's file.
+        name: the model's name, for messages.
 
     Raises:
         UserError: if torch can't export this architecture.
@@ -53,7 +49,7 @@ def write_transformer(model: TransformerModel, path: Path, name: str) -> None:
     # Sizes of 0 and 1 would be taken for constants, and one tensor given twice for one input.
     ids, mask = (torch.ones(2, 16, dtype=torch.int64) for _ in INPUTS)
     raw = path.with_suffix(".raw.onnx")
-    with _quiet():
+    with quiet("torch.onnx"):
         try:
             program = torch.onnx.export(
                 _Exported(model).eval(),
@@ -92,17 +88,3 @@ def optimise(source: Path, path: Path) -> None:
     options.log_severity_level = 3
     onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
     save_graph(load_graph(path), path)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter logs what it skips and warns of its own internals; what goes wrong is an exception."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

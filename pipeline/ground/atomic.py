@@ -82,11 +82,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
-    """Yield an empty folder for one run's own files, deleted at the end.
+    """Yield an empty folder below ``parent`` for one run's own files, deleted at the end.
 
-    Args:
-        parent: where.
-        name: a part of its name; what earlier, killed runs left under the same name is cleared first.
+    Its name holds ``name``; what earlier, killed runs left under the same name is cleared first.
     """
     parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(parent, name, FOLDER_END)
@@ -99,12 +97,9 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
 
 
 def clear_leftovers(folder: Path, name: str | None = None, suffix: str = FILE_END) -> None:
-    """Delete temporary files and folders that no living process holds.
+    """Delete temporary files and folders that no living process holds, in a folder and not below it.
 
-    Args:
-        folder: where to look; not below it.
-        name: what they were to become; None for all.
-        suffix: how their names end, one of this module's.
+    ``name``: what they were to become (None: anything); ``suffix``: the end of their names, one of this module's.
     """
     for path in _temporaries(folder, name, suffix):
         _clear(path)
@@ -123,17 +118,21 @@ def _temporaries(folder: Path, name: str | None, suffix: str) -> list[Path]:
 
 
 def _clear(path: Path) -> None:
-    with suppress(OSError):  # gone by itself, or not ours to delete
-        lock = _open(path)
-        try:
-            if not _lock(lock):
-                return
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-        finally:
-            os.close(lock)
+    with suppress(OSError), _locked(path) as free:  # else gone by itself, or not ours to delete
+        if free and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif free:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold the lock of a temporary file or folder, if it is free; yields whether it was."""
+    lock = _open(path)
+    try:
+        yield _lock(lock)
+    finally:
+        os.close(lock)
 
 
 def _claimed(parent: Path, name: str, suffix: str) -> tuple[Path, int]:
@@ -171,6 +170,7 @@ def _lock(descriptor: int, new: bool = False) -> bool:
 
 
 def _replace_folder(new: Path, path: Path) -> None:
+    """Put a folder in another's place; what it replaces is moved away first, and comes back if that fails."""
     old = new.with_suffix(OLD_END)
     try:
         while True:
@@ -195,6 +195,7 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 
 def _moved_away(path: Path, old: Path) -> int | None:
+    """Move a folder away, locked so that no other process clears it; returns the lock, None if there is no folder."""
     try:
         lock = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -214,14 +215,10 @@ def _put_back(path: Path) -> None:
     if path.exists():
         return
     for old in _temporaries(path.parent, path.name, OLD_END):
-        with suppress(OSError):
-            lock = _open(old)
-            try:
-                if _lock(lock):
-                    old.rename(path)
-                    return
-            finally:
-                os.close(lock)
+        with suppress(OSError), _locked(old) as free:
+            if free:
+                old.rename(path)
+                return
 
 
 def _finish_files(folder: Path) -> None:

@@ -12,7 +12,7 @@ is then an error with a name, not a signal that ends the process.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import xxhash
@@ -55,11 +55,7 @@ def seal(path: Path) -> None:
 
 
 def check_seal(path: Path, action: str = "run the stage that writes it again") -> None:
-    """Check a sealed file, once per file and process.
-
-    Args:
-        path: the file.
-        action: what to do about a damaged one, for the message.
+    """Check a sealed file, once per file and process; ``action`` is the message's advice.
 
     Raises:
         DamagedError: if its bytes are not those that were written.
@@ -74,8 +70,8 @@ def check_seal(path: Path, action: str = "run the stage that writes it again") -
     places = _places(path)
     if not places:
         raise DamagedError(path, f"damaged or cut short: its checksum is missing; {action}")
-    noted, found = _noted(path, places), _digest(path, places)
-    if noted != {found.encode()}:
+    found = _digest(path, places)
+    if set(places.values()) != {found.encode()}:
         raise DamagedError(path, f"damaged: its bytes give the checksum {found}, which is not the one in it; {action}")
     _checked.add(known)
 
@@ -89,19 +85,23 @@ def file_digest(path: Path) -> str:
     return _digest(path, ())
 
 
-def _places(path: Path) -> list[int]:
-    """Where the checksum stands: the first place near the head and the last near the end (text between may look like one)."""
+def _places(path: Path) -> dict[int, bytes]:
+    """Where the checksum stands, and what is noted there.
+
+    That is the first place near the head and the last one near the end (text between may look like one).
+    """
     with path.open("rb") as opened:
-        size = os.fstat(opened.fileno()).st_size
-        head = opened.read(EDGE)
-        start = max(0, size - EDGE)
+        start = max(0, os.fstat(opened.fileno()).st_size - EDGE)
+        head = opened.read(EDGE + len(MARK) + DIGITS)
         opened.seek(start)
         tail = opened.read(EDGE)
     first = -1 if head.startswith(b"PAR1") else head.find(MARK)  # Parquet's head is rows, its metadata in the footer
-    last = tail.rfind(MARK)
-    found = {first} if first >= 0 else set()
-    found |= {start + last} if last >= 0 else set()
-    return sorted(place + len(MARK) for place in found if place + len(MARK) + DIGITS <= size)
+    found = {}
+    for before, text, at in ((0, head, first), (start, tail, tail.rfind(MARK))):
+        digits = text[at + len(MARK) : at + len(MARK) + DIGITS]
+        if at >= 0 and len(digits) == DIGITS:
+            found[before + at + len(MARK)] = digits
+    return found
 
 
 def is_sealed(path: Path) -> bool:
@@ -109,16 +109,8 @@ def is_sealed(path: Path) -> bool:
     return bool(_places(path))
 
 
-def _noted(path: Path, places: Sequence[int]) -> set[bytes]:
-    noted = set()
-    with path.open("rb") as opened:
-        for place in places:
-            opened.seek(place)
-            noted.add(opened.read(DIGITS))
-    return noted
-
-
-def _digest(path: Path, places: Sequence[int]) -> str:
+def _digest(path: Path, places: Iterable[int]) -> str:
+    """The checksum of a file, the digits at some places read as zeros."""
     hasher, start = xxhash.xxh3_128(), 0
     buffer = bytearray(BLOCK)
     view = memoryview(buffer)

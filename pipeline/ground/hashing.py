@@ -86,29 +86,24 @@ def file_hash(path: Path) -> str:
 def code_hash(root: Path, patterns: Iterable[str]) -> str:
     """One hash (32 hexadecimal digits) of what Python modules do: their syntax trees, without comments and docstrings.
 
-    Args:
-        root: the folder that the patterns are relative to.
-        patterns: globs of modules; files of other kinds are left out.
+    The modules are the files that globs below ``root`` find and whose names end in ``.py``.
     """
     modules = sorted({path for pattern in patterns for path in root.glob(pattern) if path.suffix == ".py"})
     return identity_hash({path.relative_to(root).as_posix(): _statements(path) for path in modules})
 
 
 def _statements(path: Path) -> str:
+    """A module's syntax tree as text, without strings that stand as statements: docstrings, of constants too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        # A string that stands as a statement is documentation, of a function or of a constant.
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
     return ast.dump(tree)
 
 
 def _is_text(statement: ast.AST) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def folder_hash(folder: Path, patterns: Iterable[str] = ("**/*",)) -> str:

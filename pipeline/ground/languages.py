@@ -143,9 +143,7 @@ def usual_language(code: str) -> str:
     >>> usual_language("srp_Cyrl"), usual_language("srp_Latn"), usual_language("qqq")
     ('sr', 'sr-Latn', 'qqq')
     """
-    try:
-        tag = canonical_language(code)
-    except ValueError:
+    if (tag := _known(code)) is None:
         return code
     language = langcodes.Language.get(tag)
     scripts = SEVERAL_SCRIPTS.get(str(language.language), ())
@@ -160,11 +158,15 @@ def is_language(code: str) -> bool:
     >>> is_language("eng_Latn"), is_language("sr@latin"), is_language("README")
     (True, True, False)
     """
+    return _known(code) is not None
+
+
+def _known(code: str) -> str | None:
+    """The project's spelling of a language code; None if it is no language code."""
     try:
-        canonical_language(code)
+        return canonical_language(code)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def scripts_of(language: str) -> tuple[str, ...]:
@@ -189,7 +191,7 @@ class WantedLanguages(tuple[str, ...]):
 
     Args:
         languages: the canonical codes.
-        rename: from the corpus' own codes, in whatever spelling, to those.
+        rename: the corpus' own codes, in whatever spelling, and the canonical ones that they mean.
     """
 
     rename: Mapping[str, str]
@@ -235,11 +237,8 @@ def _spelling(code: str) -> str:
 
 @lru_cache(KNOWN_CODES)
 def _matched(code: str, wanted: tuple[str, ...]) -> str | None:
-    try:
-        tag = canonical_language(code)
-    except ValueError:
-        return None
-    return next((general for general in _more_general(tag) if general in wanted), None)
+    tag = _known(code)
+    return None if tag is None else next((general for general in _more_general(tag) if general in wanted), None)
 
 
 def _more_general(tag: str) -> list[str]:
@@ -272,10 +271,10 @@ def choose_codes(codes: Iterable[str], wanted: Sequence[str]) -> dict[str, str]:
 
 
 def _closeness(code: str, language: str) -> tuple[int, int]:
-    try:
-        general = _more_general(canonical_language(code))
-    except ValueError:  # a corpus' own name, which `rename` explains
+    """How closely a corpus' code says one of the languages it may mean; less is closer."""
+    if (tag := _known(code)) is None:  # a corpus' own name, which `rename` explains
         return (0, 0)
+    general = _more_general(tag)
     scripts = scripts_of(general[0])
     usual = bool(scripts) and scripts[0] == (scripts_of(language) or scripts)[0]
     return (0 if general[0] == language else 1, 0 if usual else 1)
@@ -284,15 +283,12 @@ def _closeness(code: str, language: str) -> tuple[int, int]:
 @lru_cache(KNOWN_CODES)
 def _near(code: str, wanted: tuple[str, ...]) -> str | None:
     """The wanted language that somebody may mean by a code that isn't its: a relative, or a country for its language."""
-    try:
-        tag = canonical_language(code)
+    if (tag := _known(code)) is not None:
         distances = [(langcodes.tag_distance(tag, language), language) for language in wanted]
         same = [language for language in wanted if _family(language) == _family(tag)]
         near = [language for distance, language in sorted(distances) if distance <= NEAR]
         if same or near:
             return (same or near)[0]
-    except ValueError:
-        pass
     if not re.fullmatch(r"[A-Za-z]{2}", code):
         return None
     spoken = langcodes.Language.make(territory=code.upper()).maximize().language
@@ -352,10 +348,9 @@ def parse_pair(name: str, languages: Sequence[str]) -> LanguagePair:
 
 def _spelled(name: str) -> set[tuple[str, str]]:
     """The two canonical languages that a name may mean: codes hold hyphens, so there may be more than one reading."""
-    parts, readings = name.split("-"), set()
+    parts, readings = name.split("-"), set[tuple[str, str]]()
     for cut in range(1, len(parts)):
-        try:
-            readings.add((canonical_language("-".join(parts[:cut])), canonical_language("-".join(parts[cut:]))))
-        except ValueError:
-            continue
+        a, b = _known("-".join(parts[:cut])), _known("-".join(parts[cut:]))
+        if a is not None and b is not None:
+            readings.add((a, b))
     return readings

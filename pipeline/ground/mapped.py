@@ -21,8 +21,8 @@ def mapped_array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) ->
 
     Args:
         path: the file; not there yet.
-        dtype: of the values.
-        shape: of the array; not empty.
+        dtype: the values' type.
+        shape: the array's shape; no axis is empty.
 
     Raises:
         OSError: if there is no room for it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,53 +84,42 @@ def tokenizer_view(title: str, path: Path, wanted: ViewRequest) -> View:
 
 def _tokenizer_view(title: str, path: Path, tokenizer: Tokenizer, wanted: ViewRequest) -> View:
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    facts = [
+    facts = (
         ("what", "tokenizer"),
         ("model", type(tokenizer.model).__name__),
         ("vocabulary", f"{len(vocabulary):,}"),
         ("size", size_text(path.stat().st_size)),
-    ]
-    if wanted.query is not None:
+    )
+    if wanted.query is None:
+        step = max(len(vocabulary) // max(wanted.rows, 1), 1)
+        name, pairs = "samples", [(number, token) for token, number in vocabulary[::step][: wanted.rows]]
+    else:
         encoding = tokenizer.encode(wanted.query)
-        cut = tuple((str(number), token) for number, token in zip(encoding.ids, encoding.tokens, strict=True))
-        return View(title, tuple(facts), (Table(f"how it cuts {clip(wanted.query, 80)!r}", ("id", "token"), cut),))
-    step = max(len(vocabulary) // max(wanted.rows, 1), 1)
-    sample = tuple((str(number), token) for token, number in vocabulary[::step][: wanted.rows])
-    return View(title, tuple(facts), (Table("samples", ("id", "token"), sample),))
+        name = f"how it cuts {clip(wanted.query, 80)!r}"
+        pairs = list(zip(encoding.ids, encoding.tokens, strict=True))
+    rows = tuple((str(number), token) for number, token in pairs)
+    return View(title, facts, (Table(name, ("id", "token"), rows),))
 
 
 def store_table(entries: list[StoreEntry], title: str = "encoders") -> Table:
     """What a store holds, by encoder."""
     rows = []
     for entry in entries:
-        names = [f"{key}={value_text(value)}" for key, value in flatten(_identity(entry))]
-        rows.append(
-            (
-                entry.folder.name[:12],
-                f"{entry.vectors:,}",
-                size_text(entry.size),
-                f"{entry.days_unused:.1f}",
-                clip(", ".join(names)),
-            )
-        )
+        names = ", ".join(f"{key}={value_text(value)}" for key, value in flatten(_identity(entry)))
+        use = (size_text(entry.size), f"{entry.days_unused:.1f}")
+        rows.append((entry.folder.name[:12], f"{entry.vectors:,}", *use, clip(names)))
     columns = ("folder", "vectors", "size", "days unused", "encoder")
     return Table(title, columns, tuple(rows), frozenset({"vectors", "size", "days unused"}))
 
 
 def index_table(indexes: list[KeptIndex]) -> Table:
     """The mining indexes that a store keeps."""
-    rows = tuple(
-        (
-            kept.folder.name[:12],
-            size_text(kept.size),
-            f"{kept.days_unused:.1f}",
-            clip(str(kept.about.get("factory", "damaged"))),
-            str(kept.about.get("vectors", ""))[:12],
-        )
-        for kept in indexes
-    )
+    rows = []
+    for kept in indexes:
+        what = (clip(str(kept.about.get("factory", "damaged"))), str(kept.about.get("vectors", ""))[:12])
+        rows.append((kept.folder.name[:12], size_text(kept.size), f"{kept.days_unused:.1f}", *what))
     columns = ("folder", "size", "days unused", "index", "of the vectors")
-    return Table("mining indexes", columns, rows, frozenset({"size", "days unused"}))
+    return Table("mining indexes", columns, tuple(rows), frozenset({"size", "days unused"}))
 
 
 def model_table(models: list[KeptModel]) -> Table:
@@ -141,18 +131,11 @@ def model_table(models: list[KeptModel]) -> Table:
 def store_view(title: str, folder: Path) -> View:
     """A store: what it holds of each encoder."""
     entries, indexes, models = list_store(folder), list_indexes(folder), list_models(folder)
-    sizes = [*(entry.size for entry in entries), *(kept.size for kept in indexes), *(kept.size for kept in models)]
-    facts = (
-        ("what", "vector store"),
-        ("vectors", f"{sum(entry.vectors for entry in entries):,}"),
-        ("size", size_text(sum(sizes))),
-    )
-    tables = (
-        store_table(entries),
-        *([index_table(indexes)] if indexes else []),
-        *([model_table(models)] if models else []),
-    )
-    return View(title, facts, tables)
+    size = sum(kept.size for kind in (entries, indexes, models) for kept in kind)
+    vectors = sum(entry.vectors for entry in entries)
+    facts = (("what", "vector store"), ("vectors", f"{vectors:,}"), ("size", size_text(size)))
+    tables = (store_table(entries), index_table(indexes), model_table(models))
+    return View(title, facts, tuple(table for place, table in enumerate(tables) if table.rows or place == 0))
 
 
 def overview(title: str, folder: Path) -> View:
@@ -238,12 +221,10 @@ def _weights(path: Path) -> Iterator[tuple[str, str, list[int]]]:
 
 
 def _identity(entry: StoreEntry) -> dict[str, Any]:
-    import json
-
     try:
         loaded = json.loads(entry.identity)
     except ValueError:
-        return {"identity": entry.identity}
+        loaded = entry.identity
     return loaded if isinstance(loaded, dict) else {"identity": loaded}
 
 

@@ -22,7 +22,7 @@ def inspect(path: Path, around: Surroundings, wanted: ViewRequest) -> View:
     Args:
         path: a file or folder that a stage wrote, or a folder of such.
         around: where the words for its keys and ids are.
-        wanted: how many samples, and of what.
+        wanted: how many samples are shown, and the text that they must hold.
 
     Raises:
         InputError: if it is missing or not an artifact.

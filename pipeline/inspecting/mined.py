@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +109,11 @@ def _mined_tables(path: Path, names: Sequence[str], made_by: dict[str, Any], wan
         rows[f"near the threshold ({threshold:.4f})"] = [*reversed(above), *below]
     rows["the worst"] = extreme_rows(scores, "score", wanted.rows, descending=False)
     found = fetch(path, [row for picked in rows.values() for row in picked], shown)
-    ends = list(accumulate(map(len, rows.values())))
-    return [
-        _table(title, found[end - len(picked) : end]) for (title, picked), end in zip(rows.items(), ends, strict=True)
-    ]
+    tables, start = [], 0
+    for title, picked in rows.items():
+        tables.append(_table(title, found[start : start + len(picked)]))
+        start += len(picked)
+    return tables
 
 
 def _table(title: str, frame: pl.DataFrame) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -41,8 +42,14 @@ def json_view(title: str, path: Path, wanted: ViewRequest) -> View:
         ArtifactError: if it isn't JSON.
     """
     content = read_json(path)
-    rows = list(flatten(content)) if isinstance(content, dict) else [(str(i), value) for i, value in enumerate(content)] \
-        if isinstance(content, list) else [("", content)]  # fmt: skip
+    if isinstance(content, dict):
+        rows = list(flatten(content))
+    else:
+        rows = (
+            [(str(place), value) for place, value in enumerate(content)]
+            if isinstance(content, list)
+            else [("", content)]
+        )
     if wanted.query is not None:
         rows = [row for row in rows if wanted.query.lower() in row[0].lower()]
     limit = max(wanted.rows, METRICS_ROWS)
@@ -63,23 +70,20 @@ def tsv_view(title: str, path: Path, wanted: ViewRequest) -> View:
         header = next(lines, [])
         matching = (row for row in lines if wanted.query is None or _holds(row, wanted.query))
         first = list(islice(matching, wanted.rows))
-        last: list[list[str]] = []
+        last: deque[list[str]] = deque(maxlen=max(wanted.rows, 1))
         count = len(first)
         for row in matching:
             count += 1
-            last = [*last[-(wanted.rows - 1) :], row] if wanted.rows > 1 else [row]
+            last.append(row)
     except (ValueError, OSError, MemoryError, zstandard.ZstdError) as error:
         raise ArtifactError(path, f"can't be read as tab-separated text ({error})") from None
-    if path.suffix == ".zst":
-        what, last, title_first = "rejected units, with their reasons", [], "the first"
-    else:
-        what, title_first = "series", "the first"
-    columns = tuple(header)
+    rejects = path.suffix == ".zst"
+    what, columns = "rejected units, with their reasons" if rejects else "series", tuple(header)
     facts = (("what", what), ("rows" if wanted.query is None else "rows with it", f"{count:,}"),
              ("size", size_text(path.stat().st_size)))  # fmt: skip
-    tables = [_rows(title_first, columns, first)]
-    if last:
-        tables.append(_rows("the last", columns, last))
+    tables = [_rows("the first", columns, first)]
+    if last and not rejects:
+        tables.append(_rows("the last", columns, list(last)))
     return View(title, facts, tuple(tables))
 
 

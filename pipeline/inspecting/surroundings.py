@@ -21,17 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where to look things up; whatever is missing is simply not shown.
+    """Where to look things up; whatever is missing is simply not shown."""
 
-    Attributes:
-        texts: folders with a folder of sentences (columns id, text) for each language.
-        pairs: the folder with a folder of training pairs for each language pair.
-        tokenizers: the ``tokenizer.json`` of each kind of tokens.
-    """
-
-    texts: tuple[Path, ...] = ()
-    pairs: Path | None = None
-    tokenizers: Mapping[str, Path] = field(default_factory=dict)
+    texts: tuple[Path, ...] = ()  # folders with a folder of sentences (columns id, text) for each language
+    pairs: Path | None = None  # the folder with a folder of training pairs for each language pair
+    tokenizers: Mapping[str, Path] = field(default_factory=dict)  # the ``tokenizer.json`` of each kind of tokens
 
     @cached_property
     def languages(self) -> list[str]:

@@ -12,49 +12,30 @@ MAX_DEPTH = 50
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to show.
+    """Rows to show."""
 
-    Attributes:
-        title: what the rows are.
-        columns: their names.
-        rows: text as it is; `visible` is applied when it is shown.
-        numeric: the columns that hold numbers.
-        note: said below, if anything.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numeric: frozenset[str] = frozenset()
-    note: str = ""
+    title: str  # what the rows are
+    columns: tuple[str, ...]  # their names
+    rows: tuple[tuple[str, ...], ...]  # text as it is; `visible` is applied when it is shown
+    numeric: frozenset[str] = frozenset()  # the columns that hold numbers
+    note: str = ""  # said below, if anything
 
 
 @dataclass(frozen=True)
 class View:
-    """All that is shown of an artifact.
+    """All that is shown of an artifact."""
 
-    Attributes:
-        title: the artifact.
-        facts: names and values.
-        tables: samples.
-    """
-
-    title: str
-    facts: tuple[tuple[str, str], ...]
-    tables: tuple[Table, ...] = ()
+    title: str  # the artifact
+    facts: tuple[tuple[str, str], ...]  # names and values
+    tables: tuple[Table, ...] = ()  # samples
 
 
 @dataclass(frozen=True)
 class ViewRequest:
-    """What the user asks to see.
+    """What the user asks to see."""
 
-    Attributes:
-        rows: samples of each kind.
-        query: only rows whose text holds this, whatever its case.
-    """
-
-    rows: int = 5
-    query: str | None = None
+    rows: int = 5  # samples of each kind
+    query: str | None = None  # only rows whose text holds this, whatever its case
 
 
 def size_text(size: int) -> str:

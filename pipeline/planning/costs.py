@@ -21,12 +21,12 @@ from pipeline.search.cells import POINTS, cell_count
 from pipeline.search.faiss_index import FLAT_ROWS, POINTS_PER_LIST, choose_factory
 
 START_SECONDS = 1.0
-"""Of every stage: Python and torch start, a model is loaded."""
+"""What every stage takes at least: Python and torch start, a model is loaded."""
 KEY = 16
 VISITED_LISTS = 64
 """Lists that an approximate search visits, assumed: the recall asked for decides it on a sample."""
 COMPARED_SHARE = 0.1
-"""Of all pairs of label points, those that cells compare, assumed: the recall asked for decides it."""
+"""The share of all pairs of label points that cells compare, assumed: the recall asked for decides it."""
 KMEANS_ROUNDS = 10
 SAMPLE_SEARCHES = 12
 """Exact searches of a side for each sampled row, with which approximate mining is tuned and judged (k = 4)."""
@@ -41,25 +41,15 @@ ADAM_BYTES = 16
 
 @dataclass(frozen=True)
 class Workload:
-    """How much there is to do.
+    """How much there is to do."""
 
-    Attributes:
-        lines: that prepare reads, a line being a pair or a sentence.
-        pairs: training pairs, over all language pairs.
-        label_sentences: unique sentences that the teacher embeds.
-        sentences: unique training sentences, all languages.
-        mine: sentences that are embedded to be mined, over all languages.
-        languages: how many.
-        language_pairs: how many.
-    """
-
-    lines: int
-    pairs: int
-    label_sentences: int
-    sentences: int
-    mine: int
-    languages: int
-    language_pairs: int
+    lines: int  # lines that prepare reads, a line being a pair or a sentence
+    pairs: int  # training pairs, over all language pairs
+    label_sentences: int  # unique sentences that the teacher embeds
+    sentences: int  # unique training sentences, all languages
+    mine: int  # sentences that are embedded to be mined, over all languages
+    languages: int  # how many languages there are
+    language_pairs: int  # how many pairs of them
 
     @classmethod
     def of_size(cls, pairs: int, mine: int, params: Params) -> Workload:
@@ -78,51 +68,30 @@ class Workload:
 
 @dataclass(frozen=True)
 class Machines:
-    """What the work is done on.
+    """What the work is done on."""
 
-    Attributes:
-        device: an accelerator that is not at hand; None: this machine.
-        devices: how many.
-        workers: machines such as this one, for what needs no accelerator.
-    """
-
-    device: Device | None = None
-    devices: int = 1
-    workers: int = 1
+    device: Device | None = None  # an accelerator that is not at hand; None: this machine
+    devices: int = 1  # how many accelerators
+    workers: int = 1  # machines such as this one, for what needs no accelerator
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """What a stage costs.
+    """What a stage costs."""
 
-    Attributes:
-        stage: its name.
-        seconds: of wall time.
-        disk: bytes that it leaves.
-        memory: bytes that it holds at once: of training, on each process.
-        network: bytes that go between machines: of training, from each process; else to the store and from it.
-        note: what the figures rest on.
-    """
-
-    stage: str
-    seconds: float
-    disk: float
-    memory: float
+    stage: str  # the stage's name
+    seconds: float  # wall time
+    disk: float  # bytes that it leaves
+    memory: float  # bytes that it holds at once; in training, in each process
+    # Bytes that go between machines: in training from each process, else to the store and from it.
     network: float = 0.0
-    note: str = ""
+    note: str = ""  # what the figures rest on
 
 
 def plan(work: Workload, units: UnitCosts, params: Params, machines: Machines) -> list[StageCost]:
     """Every stage's cost, in the order of the pipeline."""
-    return [
-        _prepare(work, units, params, machines),
-        _tokenize(work, units, params, machines),
-        _teach(work, units, params, machines),
-        _neighborhoods(work, units, params, machines),
-        _train(work, units, params, machines),
-        _embed(work, units, params, machines),
-        _mine(work, units, params, machines),
-    ]
+    stages = (_prepare, _tokenize, _teach, _neighborhoods, _train, _embed, _mine)
+    return [stage(work, units, params, machines) for stage in stages]
 
 
 def encode_seconds(sentences: float, measured: float, layers: int, tokens: float, machines: Machines) -> float:
@@ -146,9 +115,8 @@ def search_seconds(rows: float, others: float, dimension: int, units: UnitCosts,
 
 def index_seconds(rows: int, queries: int, dimension: int, index_bytes: int, units: UnitCosts, workers: int) -> float:
     """Time to train an index of rows on the CPU of one machine, and to fill it and ask it on those of all workers."""
-    return build_seconds(rows, dimension, index_bytes, units, workers) + ask_seconds(
-        rows, queries, dimension, index_bytes, units, workers
-    )
+    build = build_seconds(rows, dimension, index_bytes, units, workers)
+    return build + ask_seconds(rows, queries, dimension, index_bytes, units, workers)
 
 
 def build_seconds(rows: int, dimension: int, index_bytes: int, units: UnitCosts, workers: int) -> float:
@@ -225,6 +193,7 @@ def _teach(work: Workload, units: UnitCosts, params: Params, machines: Machines)
 def _neighborhoods(work: Workload, units: UnitCosts, params: Params, machines: Machines) -> StageCost:
     options: Neighborhoods = params.neighborhoods
     average = params.labels.strategy == "average"
+    # Label points of one language pair, and the numbers in a label vector.
     points = _even(work.pairs if average else min(work.label_sentences, work.pairs), work.language_pairs)
     dimension = units.teacher_dimension * (2 if average else 1)
     exact = options.search == "exact" or (options.search == "auto" and points <= EXACT_POINTS)
@@ -260,6 +229,7 @@ def _train(work: Workload, units: UnitCosts, params: Params, machines: Machines)
         operations = seen * 2 * passes * units.student_layers * units.student_tokens
         seconds = operations / (machines.device.peak * TRAIN_SHARE * machines.devices)
         processes = machines.devices
+    # The index of pairs and label points, the student with its optimizer, and the keys of all sentences.
     index = work.pairs * (5 * 8 + KEY) + min(work.label_sentences, work.pairs) * (12.0 * params.neighborhoods.k + KEY)
     memory = 0.8e9 + index + ADAM_BYTES * units.student_parameters + work.sentences * KEY
     exchanged = (

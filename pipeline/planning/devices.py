@@ -20,21 +20,13 @@ SEARCH_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Device:
-    """An accelerator.
+    """An accelerator."""
 
-    Attributes:
-        name: as the user writes it.
-        title: in full.
-        peak: floating-point operations a second, dense bf16 (a multiplication and an addition are two).
-        memory: bytes.
-        source: where the figures are from.
-    """
-
-    name: str
-    title: str
-    peak: float
-    memory: float
-    source: str
+    name: str  # what the user writes after ``--device``
+    title: str  # its maker's full name for it
+    peak: float  # floating-point operations a second, dense bf16 (a multiplication and an addition are two)
+    memory: float  # bytes
+    source: str  # where the figures are from
 
 
 DEVICES = {

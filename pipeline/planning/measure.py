@@ -18,6 +18,7 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.benchmark import Timer
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.config.mine import Mine
@@ -50,29 +51,21 @@ WORDS = 3_000
 
 @dataclass(frozen=True)
 class PlannedModels:
-    """What is measured with.
+    """What is measured with."""
 
-    Attributes:
-        teacher: loaded.
-        student: as training starts from it.
-        student_tokenizer: its tokenizer.
-        texts: sentences of the project's languages.
-        label_texts: of the languages that the teacher embeds.
-    """
-
-    teacher: ModelEncoder
-    student: SentenceModel
-    student_tokenizer: TextTokenizer
-    texts: Sequence[str]
-    label_texts: Sequence[str]
+    teacher: ModelEncoder  # the teacher, loaded
+    student: SentenceModel  # the student that training starts from
+    student_tokenizer: TextTokenizer  # the student's tokenizer
+    texts: Sequence[str]  # sentences of the project's languages
+    label_texts: Sequence[str]  # sentences of the languages that the teacher embeds
 
 
 def measure(params: Params, models: PlannedModels, scratch: Path, report: Callable[[str], None]) -> UnitCosts:
     """Measure everything.
 
     Args:
-        params: the project's.
-        models: its models.
+        params: the project's parameters.
+        models: the project's models and sentences.
         scratch: an existing folder on the disk that artifacts will lie on.
         report: called with a line before each measurement.
     """
@@ -145,14 +138,9 @@ def _once(work: Callable[[], object]) -> float:
 
 
 def _rate(work: Callable[[], object], units: float) -> float:
-    """Units a second: once to warm up, then over and over for `SECONDS`."""
-    if _once(work) > SECONDS:  # long enough by itself
-        return units / _once(work)
-    rounds, start = 0, time.perf_counter()
-    while (taken := time.perf_counter() - start) < SECONDS or rounds == 0:
-        work()
-        rounds += 1
-    return units * rounds / taken
+    """Units a second: the median of as many runs as fill `SECONDS`, after one to warm up."""
+    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
+    return units / float(timer.blocked_autorange(min_run_time=SECONDS).median)
 
 
 def _matrix_flops() -> float:
@@ -221,7 +209,7 @@ def _train_rate(params: Params, student: SentenceModel, tokens: TokenBatch, teac
     def step() -> None:
         rows = generator.integers(0, len(tokens), (2, train.batch_size))
         optimizer.zero_grad(set_to_none=True)
-        backward(accelerator, model, (tokens.select(rows[0]), tokens.select(rows[1])), objective, None, pieces=pieces)
+        backward(accelerator, model, (tokens.select(rows[0]), tokens.select(rows[1])), objective, pieces)
         optimizer.step()
 
     return _rate(step, train.batch_size)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from pipeline.console.errors import UserError
 
 SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
-NUMBER = re.compile(r"(\d+(?:[.,_]\d+)*)\s*([kmbgt]?)", re.IGNORECASE)
+NUMBER = re.compile(r"((?:\d{1,3}(?:,\d{3})+|\d+(?:_\d+)*)(?:\.\d+)?)\s*([kmbgt]?)", re.IGNORECASE)
 
 
 def parse_count(text: str, name: str) -> int:
     """A count such as ``100M``, ``1.5B``, ``20_000`` or ``3,000,000``.
 
     Args:
-        text: what the user wrote.
-        name: of the option, for the message.
+        text: what the user wrote, such as ``1.5B``.
+        name: the option's name, for the message.
 
     Raises:
         UserError: if it is none.
@@ -24,12 +25,9 @@ def parse_count(text: str, name: str) -> int:
     >>> parse_count("100M", "--pairs"), parse_count("1.5b", "--mine"), parse_count("3,000", "--pairs")
     (100000000, 1500000000, 3000)
     """
-    match = NUMBER.fullmatch(text.strip())
-    if match is not None:
-        digits = match[1].replace("_", "")
-        if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", digits):
-            digits = digits.replace(",", "")
-        if re.fullmatch(r"\d+(\.\d+)?", digits) and (value := float(digits) * SUFFIXES[match[2].lower()]) == int(value):
+    if (match := NUMBER.fullmatch(text.strip())) is not None:
+        value = float(re.sub("[,_]", "", match[1])) * SUFFIXES[match[2].lower()]
+        if value == int(value):
             return int(value)
     raise UserError(f"{name}: found {text!r}; expected a number such as 250000, 100M or 1.5B")
 
@@ -40,10 +38,7 @@ def count_text(value: float) -> str:
     >>> count_text(999), count_text(100_000_000), count_text(1_234_567_890)
     ('999', '100M', '1.23B')
     """
-    for suffix, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("k", 10**3)):
-        if value >= size:
-            return f"{_three(value / size)}{suffix}"
-    return _three(value)
+    return _scaled(value, (("T", 10**12), ("B", 10**9), ("M", 10**6), ("k", 10**3), ("", 1)))
 
 
 def bytes_text(value: float) -> str:
@@ -52,10 +47,7 @@ def bytes_text(value: float) -> str:
     >>> bytes_text(512), bytes_text(2_340_000_000_000)
     ('512 B', '2.34 TB')
     """
-    for suffix, size in (("PB", 10**15), ("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if value >= size:
-            return f"{_three(value / size)} {suffix}"
-    return f"{value:.0f} B"
+    return _scaled(value, ((" PB", 10**15), (" TB", 10**12), (" GB", 10**9), (" MB", 10**6), (" kB", 10**3), (" B", 1)))
 
 
 def duration_text(seconds: float) -> str:
@@ -68,6 +60,11 @@ def duration_text(seconds: float) -> str:
         if seconds >= least * size:
             return f"{seconds / size:,.1f} {unit}" if seconds / size < 10_000 else f"{_three(seconds / size)} {unit}"
     return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
+
+
+def _scaled(value: float, units: Sequence[tuple[str, int]]) -> str:
+    suffix, size = next((unit for unit in units if value >= unit[1]), units[-1])
+    return f"{_three(value / size)}{suffix}"
 
 
 def _three(value: float) -> str:

@@ -3,62 +3,41 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from pipeline.console.errors import InputError
 from pipeline.ground.atomic import write_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class UnitCosts:
-    """Rates of the machine at hand, with the models of a project.
+    """Rates of the machine at hand, in units a second, and sizes of the project's models and sentences."""
 
-    Attributes:
-        cores: that were used.
-        matrix_flops: float32 matrix products, operations a second.
-        disk_bytes: written and synced, a second.
-        prepare_lines: lines of text that stage prepare reads, cleans and writes, a second.
-        teacher_tokenize: sentences that the teacher's tokenizer cuts, a second.
-        student_tokenize: of the student's.
-        tokenizer_sentences: sentences that a tokenizer is trained on, a second.
-        teacher_encode: sentences that the teacher embeds, a second.
-        student_encode: of the student's.
-        train_pairs: pairs that go through a training step, a second.
-        search_flops: exact search for neighbours, both directions from one product, operations a second.
-        scan_codes: compressed vectors that an approximate search looks at, a second.
-        teacher_tokens: of an average sentence.
-        student_tokens: of an average sentence.
-        sentence_bytes: of an average sentence, as UTF-8.
-        teacher_layers: parameters of the teacher but its token vectors.
-        student_layers: of the student's; 0 of a static one.
-        student_parameters: all of the student's.
-        teacher_dimension: of its vectors.
-        student_dimension: of its vectors.
-        encoders: which models these are, for comparison with the project's.
-    """
-
-    cores: int
-    matrix_flops: float
-    disk_bytes: float
-    prepare_lines: float
-    teacher_tokenize: float
-    student_tokenize: float
-    tokenizer_sentences: float
-    teacher_encode: float
-    student_encode: float
-    train_pairs: float
-    search_flops: float
-    scan_codes: float
-    teacher_tokens: float
-    student_tokens: float
-    sentence_bytes: float
-    teacher_layers: int
-    student_layers: int
-    student_parameters: int
-    teacher_dimension: int
-    student_dimension: int
-    encoders: str
+    cores: int  # processor cores that were used
+    matrix_flops: float  # operations of float32 matrix products, a second
+    disk_bytes: float  # bytes written and synced, a second
+    prepare_lines: float  # lines of text that stage prepare reads, cleans and writes, a second
+    teacher_tokenize: float  # sentences that the teacher's tokenizer cuts, a second
+    student_tokenize: float  # sentences that the student's tokenizer cuts, a second
+    tokenizer_sentences: float  # sentences that a tokenizer is trained on, a second
+    teacher_encode: float  # sentences that the teacher embeds, a second
+    student_encode: float  # sentences that the student embeds, a second
+    train_pairs: float  # pairs that go through a training step, a second
+    search_flops: float  # operations of exact search, both directions from one product, a second
+    scan_codes: float  # compressed vectors that an approximate search looks at, a second
+    teacher_tokens: float  # the teacher's tokens in an average sentence
+    student_tokens: float  # the student's tokens in an average sentence
+    sentence_bytes: float  # UTF-8 bytes in an average sentence
+    teacher_layers: int  # the teacher's parameters but its token vectors
+    student_layers: int  # the student's parameters but its token vectors; 0 for a static one
+    student_parameters: int  # all of the student's parameters
+    teacher_dimension: int  # numbers in one of the teacher's vectors
+    student_dimension: int  # numbers in one of the student's vectors
+    encoders: str  # the models' names, for comparison with the project's
 
 
 def save_units(path: Path, units: UnitCosts) -> None:
@@ -73,17 +52,17 @@ def load_units(path: Path) -> UnitCosts:
         InputError: if there are none, or they are another version's.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(UnitCosts).validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise InputError(
-            path, "no unit costs of this machine yet; softalign plan --measure takes them (minutes)"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"not readable as JSON ({error}); softalign plan --measure writes it anew") from None
-    wanted = {field.name: (str if field.type == "str" else (int, float)) for field in fields(UnitCosts)}
-    if not isinstance(raw, dict) or set(raw) != set(wanted):
-        raise InputError(path, "not the unit costs of this version; softalign plan --measure writes them anew")
-    for name, kinds in wanted.items():
-        if not isinstance(raw[name], kinds) or isinstance(raw[name], bool):
-            raise InputError(path, f"{name}: found {raw[name]!r}; softalign plan --measure writes it anew")
-    return UnitCosts(**raw)
+        problem = "no unit costs of this machine yet; softalign plan --measure takes them (minutes)"
+    except OSError as error:
+        problem = f"not readable ({error.strerror}); softalign plan --measure writes it anew"
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            problem = f"not readable as JSON ({first['ctx']['error']}); softalign plan --measure writes it anew"
+        elif first["type"] in {"missing", "unexpected_keyword_argument", "dataclass_type"}:
+            problem = "not the unit costs of this version; softalign plan --measure writes them anew"
+        else:
+            problem = f"{first['loc'][0]}: found {first['input']!r}; softalign plan --measure writes it anew"
+    raise InputError(path, problem)

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.artifacts.keys import fractions, text_keys
-from pipeline.compute.work import Count, SetUp, Work
+from pipeline.compute.work import Count, SetUp
 from pipeline.config.prepare import Clean, Decontaminate, HeldOut
 from pipeline.prepare.benchmarks import Benchmarks, Removed
 from pipeline.text.identify import language_probability
@@ -28,7 +28,7 @@ class ChunkToClean:
     """Rows of one language pair (or of one language).
 
     Attributes:
-        languages: of column ``a`` and, unless the text is one-sided, of column ``b``.
+        languages: the language of column ``a`` and, unless the text is one-sided, that of column ``b``.
         frame: rows of `pipeline.corpora.base.SCHEMA`, and ``order``, ``corpus`` and ``languages``.
         heldout: which documents of the corpus are held out, if any.
     """
@@ -43,10 +43,10 @@ class CleanChunk:
     """What became of a chunk.
 
     Attributes:
-        languages: its own.
-        frame: the rows that stay; see `_keyed` for the columns.
-        rejected: those that don't, with their reason and their text as it was read.
-        removed: what benchmarks took of them.
+        languages: the chunk's languages.
+        frame: the rows that stay, with the columns that `_keyed` adds.
+        rejected: the rows that don't stay, with their reason and their text as it was read.
+        removed: what each benchmark took of the rows.
     """
 
     languages: tuple[str, ...]
@@ -78,31 +78,22 @@ def clean_chunk(cleaner: Cleaner, item: ChunkToClean, advance: Count) -> CleanCh
     return cleaned
 
 
-def cleaning_work(clean: Clean, decontaminate: Decontaminate, root: Path) -> Work[Cleaner, ChunkToClean, CleanChunk]:
-    """Cleaning as work for an engine."""
-    return Work("prepare", load_cleaner, (clean, decontaminate, root), clean_chunk)
-
-
 class Cleaner:
-    """Cleans chunks.
-
-    Args:
-        rules: the cleaning rules.
-        benchmarks: what must not be trained on.
-    """
+    """Cleans chunks by rules, and by benchmarks that must not be trained on."""
 
     def __init__(self, rules: Clean, benchmarks: Benchmarks) -> None:
         self.rules, self.benchmarks = rules, benchmarks
 
     def clean(self, item: ChunkToClean) -> CleanChunk:
         """Clean a chunk."""
-        frame = item.frame
-        unread = frame.filter(pl.col("reason").is_not_null())
-        frame = frame.filter(pl.col("reason").is_null())
+        # What the reader rejected goes as it is.
+        unread = item.frame.filter(pl.col("reason").is_not_null())
+        frame = item.frame.filter(pl.col("reason").is_null())
         sides = ["a", "b"][: len(item.languages)]
         raw = frame.select("order", *(pl.col(side).alias(f"raw_{side}") for side in sides))
         form, control = self.rules.normalization, self.rules.control_characters
-        # Lazy, because only then are expressions that the rules share computed once.
+        # Clean text, its normal form, and the first rule that is broken. Lazy, because only then are expressions that the
+        # rules share computed once.
         frame = (
             frame.lazy()
             .with_columns(clean_text(pl.col(side), form, control).alias(side) for side in sides)
@@ -110,12 +101,14 @@ class Cleaner:
             .with_columns(first_broken(rules(self.rules, item.languages)).alias("reason"))
             .collect()
         )
+        # What a rule rejects goes with its text as it was read; then, the dearest test last, what is in another language.
         frame = frame.with_columns(side=self._blamed(frame, item.languages))
         rejected, removed = [unread], list[Removed]()
         frame = _sift(frame, raw, item.languages, rejected)
         if self.rules.min_language:
             frame = _sift(self._identified(frame, item.languages), raw, item.languages, rejected)
         frame = _keyed(frame, sides, item.heldout)
+        # Of the training pairs, what a benchmark asks goes too; held-out pairs are not trained on.
         if self.benchmarks.names and len(sides) == 2:
             train = pl.col("set") == TRAIN
             marked, removed = self.benchmarks.find(frame.filter(train), sides)

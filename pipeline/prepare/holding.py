@@ -36,23 +36,17 @@ class NearAccount:
     """How many held-out pairs went because a near copy of a side stands in the training text.
 
     Attributes:
-        near: what was looked for; see `pipeline.config.prepare.HeldOut`.
-        candidates: held-out pairs of each language pair of which no side stands in the training text as it is.
-        left_out: those of them that went.
+        near: the parameter ``heldout.near``, which says what was looked for.
+        candidates: how many held-out pairs of each language pair have no side in the training text as it is.
+        left_out: how many of those went.
     """
 
     near: str | float
     candidates: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
 
-    def count(self, frame: pl.DataFrame, counts: dict[str, int]) -> None:
-        """Add rows to counts by language pair."""
-        for languages, rows in frame.group_by("languages").len().iter_rows():
-            name = languages.replace(" ", "-")
-            counts[name] = counts.get(name, 0) + rows
-
     def as_dict(self) -> dict[str, Any]:
-        """For the metrics."""
+        """The counts for the metrics."""
         return {"near": self.near, "candidates": self.candidates, "left_out": self.left_out}
 
     def lines(self) -> list[str]:
@@ -65,6 +59,13 @@ class NearAccount:
         ]
 
 
+def _count(frame: pl.DataFrame, counts: dict[str, int]) -> None:
+    """Add rows to counts by language pair."""
+    for languages, rows in frame.group_by("languages").len().iter_rows():
+        name = languages.replace(" ", "-")
+        counts[name] = counts.get(name, 0) + rows
+
+
 def unusable(second: SecondPass) -> NDArray[np.uint8]:
     """For each held-out row: fit, or which of `REASONS` it goes for.
 
@@ -75,6 +76,7 @@ def unusable(second: SecondPass) -> NDArray[np.uint8]:
     flags = np.zeros(second.heldout.rows, dtype=np.uint8)
     if not len(flags):
         return flags
+    # Equal sides are in one partition. First: which held-out sides also stand in the training text?
     held_sides = Spill(second.folder / "held-sides", pl.col("h"), second.memory_bytes)
     for frame in second.sides.partitions():
         held = frame.filter(pl.col("row") >= 0)
@@ -83,6 +85,7 @@ def unusable(second: SecondPass) -> NDArray[np.uint8]:
         found = np.where(seen["masked"].to_numpy(), NEAR, SEEN).astype(np.uint8)
         np.maximum.at(flags, seen["row"].to_numpy(), found)
         held_sides.add(held.filter(~pl.col("masked")))
+    # Then, among those that don't: which stand in several held-out pairs? This needs all flags of the first loop.
     for frame in held_sides.partitions():
         fit = frame.filter(pl.Series(flags[frame["row"].to_numpy()] <= AMBIGUOUS, dtype=pl.Boolean))
         several = fit.filter(pl.len().over("set", "languages", "side", "h") > 1)
@@ -98,9 +101,10 @@ def choose(second: SecondPass, config: HeldOut, rejects: Rejects) -> tuple[pl.Da
     flags, account = unusable(second), NearAccount(config.near)
     kept: pl.DataFrame | None = None
     for frame in second.heldout.frames():
+        # Count and reject what isn't fit, then keep the smallest ids of what was seen so far.
         flag = pl.Series(flags[frame["row"].to_numpy()])
-        account.count(frame.filter(flag != SEEN), account.candidates)
-        account.count(frame.filter(flag == NEAR), account.left_out)
+        _count(frame.filter(flag != SEEN), account.candidates)
+        _count(frame.filter(flag == NEAR), account.left_out)
         for value, name in REASONS.items():
             detail = pl.lit("but for numbers" if value == NEAR else None, pl.String).alias("detail")
             rejects.add(frame.filter(flag == value).with_columns(pl.lit(name).alias("reason"), detail))
@@ -120,7 +124,7 @@ def sift_near(near: NearHeldOut, account: NearAccount, rejects: Rejects) -> pl.D
     kept, left_out = near.sifted()
     if left_out.height:
         rejects.add(left_out)
-        account.count(left_out, account.left_out)
+        _count(left_out, account.left_out)
     return kept
 
 

@@ -29,10 +29,10 @@ class Hub:
     """A sentence with many counterparts.
 
     Attributes:
-        languages: the language pair, joined by a space.
+        languages: the two languages, joined by a space.
         side: ``a`` or ``b``.
-        key: of its text, as `pipeline.artifacts.keys.text_keys` gives it.
-        count: its different counterparts.
+        key: the text's key, as `pipeline.artifacts.keys.text_keys` gives it.
+        count: how many different counterparts it has.
     """
 
     languages: str
@@ -42,7 +42,7 @@ class Hub:
 
     @property
     def language(self) -> str:
-        """Of the sentence."""
+        """The sentence's language."""
         return self.languages.split(" ")[0 if self.side == "a" else 1]
 
 
@@ -73,8 +73,7 @@ class CountedSides(Spill):
     def hubs(self, pairs: dict[str, int]) -> list[Hub]:
         """The hubs of each language pair, those with the most counterparts first; at most `SHOWN` of each.
 
-        Args:
-            pairs: training pairs by the language pair's name.
+        ``pairs``: how many training pairs each language pair has, by its name.
         """
         if not self._counted:
             for _ in self.partitions():

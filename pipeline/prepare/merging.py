@@ -22,13 +22,7 @@ PLACE = ["corpus", "file", "line"]
 class SecondPass:
     """What survives the duplicates: training pairs, their sentences, held-out candidates, and which text each side is.
 
-    Args:
-        folder: for temporary files.
-        config: which pairs say the same.
-        memory_bytes: for what is sorted at a time.
-        account: gets the counts.
-        rejects: gets the duplicates.
-        mask_digits: whether sides also meet that differ in numbers only.
+    With ``mask_digits``, sides also meet that differ in numbers only.
     """
 
     def __init__(
@@ -61,11 +55,10 @@ class SecondPass:
 
     def _partition(self, frame: pl.DataFrame) -> None:
         # Training text comes first: a held-out pair that repeats a training pair is the duplicate of the two.
-        frame = frame.sort((pl.col("set") != TRAIN).cast(pl.UInt8), "order")
-        first = pl.struct(self.by).is_first_distinct()
-        mask = frame.select(first).to_series()
-        unique = frame.filter(mask)
-        self._reject_duplicates(frame.filter(~mask), unique)
+        frame = frame.sort(pl.col("set") != TRAIN, "order")
+        first = frame.select(pl.struct(self.by).is_first_distinct()).to_series()
+        unique = frame.filter(first)
+        self._reject_duplicates(frame.filter(~first), unique)
         unique = unique.with_columns(pair_keys(unique["ka"], unique["kb"]).alias("id"))
         if self.near is None:
             self._dispatch(unique)
@@ -73,53 +66,38 @@ class SecondPass:
             self.near.add(unique)
 
     def _dispatch(self, unique: pl.DataFrame) -> None:
+        """Send unique pairs on: the pair, its two sentences, and its two sides, which the held-out ones are to meet."""
         train, held = unique.filter(pl.col("set") == TRAIN), unique.filter(pl.col("set") != TRAIN)
         self.account.kept(train)
         self.pairs.add(train.select("languages", "id", "ka", "kb", *PLACE))
         for side in ("a", "b"):
-            self.sentences.add(
-                train.select(_language(side), pl.col(f"k{side}").alias("id"), pl.col(side).alias("text"))
-            )
-            self._add_sides(train.with_columns(pl.lit(-1, pl.Int64).alias("row")), side)
+            self.sentences.add(train.select(_language(side), id=f"k{side}", text=side))
+            self._add_sides(train.with_columns(row=pl.lit(-1, pl.Int64)), side)
         if held.height:
             start = self.heldout.rows
-            held = held.with_columns(pl.int_range(start, start + held.height).alias("row"))
+            held = held.with_columns(row=pl.int_range(start, start + held.height))
             self.heldout.add(held.drop("n1", "n2"))
             for side in ("a", "b"):
                 self._add_sides(held, side)
 
     def _add_sides(self, frame: pl.DataFrame, side: str) -> None:
         """Let one side of pairs meet equal ones; with ``mask_digits`` once more, with its numbers masked."""
-        self.sides.add(frame.select(*_side(side), pl.lit(False).alias("masked")))
+        self.sides.add(_sides(frame, side, masked=False))
         if self.mask_digits:
             # The normal form also makes digits of ² and ①.
-            masked = (
-                frame.filter(pl.col(side).str.contains(r"\p{N}"))
-                .with_columns(digits_masked(normal_form(pl.col(side))).alias("form"))
-                .filter(pl.col("form").is_not_null())
-                .with_columns(pl.col("form").hash(3).alias(f"h{side}"))
-            )
-            self.sides.add(masked.select(*_side(side), pl.lit(True).alias("masked")))
+            numbered = frame.filter(pl.col(side).str.contains(r"\p{N}"))
+            numbered = numbered.with_columns(form=digits_masked(normal_form(pl.col(side)))).drop_nulls("form")
+            self.sides.add(_sides(numbered.with_columns(pl.col("form").hash(3).alias(f"h{side}")), side, masked=True))
 
     def _reject_duplicates(self, duplicates: pl.DataFrame, unique: pl.DataFrame) -> None:
         if duplicates.height == 0:
             return
-        firsts = unique.select(
-            *self.by,
-            pl.col("file").alias("first_file"),
-            pl.col("line").alias("first_line"),
-            pl.col("ka").alias("first_a"),
-            pl.col("kb").alias("first_b"),
-        )
+        firsts = unique.select(*self.by, first_file="file", first_line="line", first_a="ka", first_b="kb")
         joined = duplicates.join(firsts, on=self.by, how="left", maintain_order="left", coalesce=True)
         same = (pl.col("ka") == pl.col("first_a")) & (pl.col("kb") == pl.col("first_b"))
         exact = pl.lit(True) if "ka" in self.by else same
-        self.rejects.add(
-            joined.with_columns(
-                pl.when(exact).then(pl.lit("duplicate")).otherwise(pl.lit("duplicate-normalized")).alias("reason"),
-                pl.format("of {}:{}", "first_file", "first_line").alias("detail"),
-            )
-        )
+        reason = pl.when(exact).then(pl.lit("duplicate")).otherwise(pl.lit("duplicate-normalized"))
+        self.rejects.add(joined.with_columns(reason=reason, detail=pl.format("of {}:{}", "first_file", "first_line")))
 
 
 def _language(side: str) -> pl.Expr:
@@ -127,13 +105,7 @@ def _language(side: str) -> pl.Expr:
     return pl.col("languages").str.split(" ").list.get(0 if side == "a" else 1).alias("language")
 
 
-def _side(side: str) -> list[pl.Expr]:
-    return [
-        pl.col(f"h{side}").alias("h"),
-        pl.col(f"k{side}").alias("k"),
-        _language(side),
-        pl.col("languages"),
-        pl.lit(side).alias("side"),
-        pl.col("set"),
-        pl.col("row"),
-    ]
+def _sides(frame: pl.DataFrame, side: str, masked: bool) -> pl.DataFrame:
+    """One side of pairs as `CountedSides` takes it: its hash ``h``, its key ``k``, and whose it is."""
+    whose = (_language(side), "languages", pl.lit(side).alias("side"), "set", "row", pl.lit(masked).alias("masked"))
+    return frame.select(pl.col(f"h{side}").alias("h"), pl.col(f"k{side}").alias("k"), *whose)

@@ -26,12 +26,7 @@ from pipeline.text.normalize import normal_form
 class NearDuplicates:
     """Collects pairs, then hands them back without the near-duplicates.
 
-    Holds one partition in memory; signatures (4 bytes a permutation) and one similarity a pair are in mapped files.
-
-    Args:
-        folder: for temporary files.
-        config: the threshold and the number of permutations.
-        memory_bytes: for what is grouped at a time.
+    Holds one partition in memory (``memory_bytes``); in mapped files 4 bytes a permutation, and a similarity, for each pair.
     """
 
     def __init__(self, folder: Path, config: Duplicates, memory_bytes: int) -> None:
@@ -72,19 +67,17 @@ class NearDuplicates:
             values = np.array(near[start : start + frame.height])
             start += frame.height
             frame = frame.with_columns(pl.Series("similarity", values))
-            similar = frame.filter(pl.col("similarity") > 0).with_columns(
-                pl.lit("near-duplicate").alias("reason"),
-                pl.format("similarity about {}", pl.col("similarity").round(2)).alias("detail"),
-            )
+            detail = pl.format("similarity about {}", pl.col("similarity").round(2))
+            similar = frame.filter(pl.col("similarity") > 0)
+            similar = similar.with_columns(reason=pl.lit("near-duplicate"), detail=detail)
             yield frame.filter(pl.col("similarity") == 0).drop("similarity"), similar
 
     def _mark(self, near: np.memmap[tuple[int], np.dtype[np.float32]]) -> None:
         shape = (self.run.rows, self.config.permutations)
         values = np.memmap(self.folder / "signatures.u4", dtype=np.uint32, mode="r", shape=shape)
         for frame in self.bands.partitions():
-            frame = frame.sort("held", "order").with_columns(
-                pl.col("row").first().over("languages", "band").alias("first")
-            )
+            # All pairs that agree in a band are compared with the first of them alone, some 100,000 comparisons at a time.
+            frame = frame.sort("held", "order").with_columns(first=pl.col("row").first().over("languages", "band"))
             met = frame.filter(pl.col("row") != pl.col("first")).select("row", "first").unique().sort("row", "first")
             for part in met.iter_slices(100_000):
                 rows, firsts = part["row"].to_numpy(), part["first"].to_numpy()
@@ -124,8 +117,8 @@ class NearHeldOut:
         if not self._sides:
             return
         for (language,), part in sentences.partition_by("name", as_dict=True).items():
-            rows, index = self._sides.get(str(language), (None, None))
-            if rows is not None and index is not None:
+            if str(language) in self._sides:
+                rows, index = self._sides[str(language)]
                 met = index.matches(part.select(normal_form(pl.col("text"))).to_series())
                 np.maximum.at(self._best, rows[met.known], met.similarity)
 

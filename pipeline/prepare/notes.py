@@ -37,7 +37,7 @@ def find_notes(
     Args:
         params: the whole of params.yaml.
         works: the corpora, as they were planned and read.
-        account: of these.
+        account: what became of their units.
         metrics: the counts of what was written: ``pairs`` and ``heldout``.
         hubs: sentences with many counterparts, with their texts.
         benchmarks: by name, the rows of each that couldn't be read.
@@ -62,11 +62,7 @@ def find_notes(
 
 
 def refuse_nothing(metrics: Mapping[str, Any], limit: int | None = None) -> None:
-    """Stop where nothing is left of the parallel text.
-
-    Args:
-        metrics: those of prepare, with its notes.
-        limit: how many units of each corpus were looked at; None: all.
+    """Stop where nothing is left of the parallel text, of which ``limit`` units a corpus were looked at (None: all).
 
     Raises:
         UserError: saying what became of the corpora, if no pair is kept for training or held out.
@@ -85,7 +81,7 @@ def _corpus_notes(work: CleaningWork, account: Account) -> Iterator[str]:
     yield from (f"{request.name}: {line}" for line in request.notes.lines())
     others = other_languages(request.wanted)
     aside = f"; {others}" if others else ""
-    if not found.read:
+    if not found.total.read:
         names = ", ".join(dict.fromkeys(source.name for unit in work.units[:SHOWN_NOTES] for source in unit.sources))
         yield f"{request.name}: nothing in {'-'.join(request.wanted)} was read from it ({names}){aside}"
         return

@@ -17,28 +17,28 @@ language pair).
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 
 from pipeline.artifacts.keys import top_bits
 from pipeline.artifacts.shards import HELDOUT, MONOLINGUAL, PAIRS, SENTENCES, shard_path, write_shard
 from pipeline.compute.in_process import Here, here
-from pipeline.compute.work import Crew, Engine, Terms
+from pipeline.compute.work import Crew, Engine, Terms, Work
 from pipeline.config.params import Params
 from pipeline.config.prepare import Prepare
 from pipeline.console.progress import progress
 from pipeline.corpora.registry import corpus_request, text_request
 from pipeline.ground.atomic import atomic_folder
 from pipeline.prepare.account import Account
-from pipeline.prepare.benchmarks import BenchmarkAccount, Benchmarks
-from pipeline.prepare.cleaning import ChunkToClean, CleanChunk, Cleaner, clean_chunk, cleaner_identity, cleaning_work
+from pipeline.prepare.benchmarks import Benchmarks
+from pipeline.prepare.cleaning import ChunkToClean, CleanChunk, Cleaner, clean_chunk, cleaner_identity, load_cleaner
 from pipeline.prepare.holding import SETS, NearAccount, choose, sift_near
 from pipeline.prepare.hubs import Hub
 from pipeline.prepare.merging import SecondPass
@@ -46,7 +46,7 @@ from pipeline.prepare.near import NearHeldOut
 from pipeline.prepare.notes import find_notes, refuse_nothing
 from pipeline.prepare.reading import CleaningWork, FirstPass, plan
 from pipeline.prepare.rejects import Rejects
-from pipeline.prepare.shards import write_shards
+from pipeline.prepare.shards import as_table, write_shards
 from pipeline.prepare.spill import SortedRun, Spill
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def prepare(
     Args:
         params: the whole of params.yaml.
         root: the folder that its paths are relative to.
-        out: where to; each folder is replaced as a whole, and only if all went well.
+        out: the folders to write; each is replaced as a whole, and only if all went well.
         engine: who cleans; this process if not given.
         shared: folders that the engine's workers must see.
 
@@ -98,10 +98,9 @@ def prepare(
 
 def dry_run(params: Params, root: Path, limit: int) -> dict[str, Any]:
     """The metrics of `prepare` for the first ``limit`` units of each corpus; nothing is written to the project."""
-    with tempfile.TemporaryDirectory(prefix="softalign-") as name:
-        folder = Path(name)
-        names = ("sentences", "pairs", "monolingual", "heldout", "rejects")
-        return _run(params, root, PrepareOutputs(*(folder / part for part in names)), limit, Here())
+    with tempfile.TemporaryDirectory(prefix="softalign-") as folder:
+        out = PrepareOutputs(**{field.name: Path(folder, field.name) for field in fields(PrepareOutputs)})
+        return _run(params, root, out, limit, Here())
 
 
 def _run(
@@ -110,43 +109,34 @@ def _run(
     config = params.prepare
     works = plan(
         [
-            (
-                corpus.format,
-                corpus_request(corpus, params.language_pairs, root),
-                config.heldout if corpus.heldout else None,
-            )
-            for corpus in config.corpora
+            (one.format, corpus_request(one, params.language_pairs, root), config.heldout if one.heldout else None)
+            for one in config.corpora
         ]
         + [(text.format, text_request(text, root, params.languages), None) for text in config.text]
     )
     with ExitStack() as stack:
-        folders = PrepareOutputs(
-            **{
-                name: stack.enter_context(atomic_folder(getattr(out, name)))
-                for name in PrepareOutputs.__dataclass_fields__
-            }
-        )
+        made = {field.name: atomic_folder(getattr(out, field.name)) for field in fields(PrepareOutputs)}
+        folders = PrepareOutputs(**{name: stack.enter_context(folder) for name, folder in made.items()})
         spilled = folders.rejects / "spill"
         writer = _Writer(params, folders, spilled)
         account = Account([work.request.name for work in works])
         rejects = Rejects(account, spilled, config.memory_bytes)
         benchmarks = Benchmarks(config.decontaminate, root)
-        found = BenchmarkAccount(benchmarks)
         first = FirstPass(config.max_bad_share, account, limit)
         second = SecondPass(
             spilled, config.duplicates, config.memory_bytes, account, rejects, mask_digits=bool(config.heldout.near)
         )
         with _crew(config, benchmarks, root, engine, _size(works), shared) as crew:
-            _read(works, first, crew, second, writer, rejects, found)
+            _read(works, first, crew, second, writer, rejects, benchmarks)
         second.run()
         heldout, near = choose(second, config.heldout, rejects)
         metrics = writer.write(second, NearHeldOut(heldout, config.heldout.near), near, account, rejects)
         rejects.write(folders.rejects, first.order)
-        _remove(spilled)
+        shutil.rmtree(spilled, ignore_errors=True)  # not there, where nothing was spilled
         for line in near.lines():
             log.warning(line)
-        notes = find_notes(params, works, account, metrics, writer.hubs, found.unreadable)
-        metrics = {"corpora": account.as_dict(), "benchmarks": found.as_dict(), "notes": notes, **metrics}
+        notes = find_notes(params, works, account, metrics, writer.hubs, benchmarks.unreadable)
+        metrics = {"corpora": account.as_dict(), "benchmarks": benchmarks.as_dict(), "notes": notes, **metrics}
         if limit is None:
             refuse_nothing(metrics)
         return metrics
@@ -159,7 +149,7 @@ def _crew(
     chunks = 1 + size // CHUNK_GUESS
     if engine.alone:
         return nullcontext(here(clean_chunk, Cleaner(config.clean, benchmarks)))
-    work = cleaning_work(config.clean, config.decontaminate, root)
+    work = Work("prepare", load_cleaner, (config.clean, config.decontaminate, root), clean_chunk)
     return engine.crew(work, chunks, Terms(lambda: cleaner_identity(benchmarks), shared))
 
 
@@ -174,27 +164,17 @@ def _read(
     second: SecondPass,
     writer: _Writer,
     rejects: Rejects,
-    found: BenchmarkAccount,
+    benchmarks: Benchmarks,
 ) -> None:
     with progress("prepare: read", _size(works), "bytes") as advance:
         for chunk in crew.map(first.chunks(works, advance), lambda _: None):  # the bar counts bytes that were read
             for rejected in chunk.rejected:
                 rejects.add(rejected)
-            found.add(chunk.removed)
+            benchmarks.count(chunk.removed)
             if len(chunk.languages) == 2:
                 second.rows.add(chunk.frame)
             else:
                 writer.add_text(chunk.frame, chunk.languages[0])
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        for inner in sorted(folder.rglob("*"), reverse=True):
-            inner.rmdir() if inner.is_dir() else inner.unlink()
-        folder.rmdir()
-
-
-_TEXT_COLUMNS = ("language", "id", "text", "to_mine", "order", "corpus", "file", "line", "doc", "languages")
 
 
 class _Writer:
@@ -234,9 +214,7 @@ class _Writer:
 
         metrics: dict[str, Any] = {"pairs": self._shards(second.pairs, "pairs", pairs, self._pair_rows)}
         self._hubs = second.sides.hubs(metrics["pairs"])
-        metrics |= {
-            "sentences": self._shards(second.sentences, "sentences", self.params.used_languages, sentence_rows),
-        }
+        metrics["sentences"] = self._shards(second.sentences, "sentences", self.params.used_languages, sentence_rows)
         heldout = sift_near(near, near_account, rejects)
         if heldout.height:
             account.heldout(heldout)
@@ -302,9 +280,9 @@ class _Writer:
     def _add_heldout_text(self, heldout: pl.DataFrame) -> None:
         if not heldout.height:
             return
-        place_a = [pl.col(name) for name in ("file", "line")]
-        place_b = [pl.coalesce(f"{name}_b", name).alias(name) for name in ("file", "line")]
-        for position, (side, place) in enumerate((("a", place_a), ("b", place_b))):
+        for position, side in enumerate("ab"):
+            own = "" if side == "a" else "_b"
+            place = [pl.coalesce(f"{name}{own}", name).alias(name) for name in ("file", "line")]
             self.text.add(
                 heldout.select(
                     pl.col("languages").str.split(" ").list.get(position).alias("language"),
@@ -324,23 +302,14 @@ class _Writer:
                 rows = pl.DataFrame(schema={"set": pl.UInt8})
             for number, name in SETS.items():
                 counts[name][pair.name] = rows.filter(pl.col("set") == number).height
-            table = _heldout_table(rows) if rows.height else HELDOUT.empty_table()
+            table = as_table([_heldout_rows(rows)] if rows.height else [], HELDOUT)
             write_shard(shard_path(self.folders.heldout / pair.name, 0), table, self._made_by("heldout", pair.name))
         return counts
 
 
-def _heldout_table(rows: pl.DataFrame) -> pa.Table:
-    rows = rows.select(
-        "id",
-        pl.col("set").replace_strict(SETS, return_dtype=pl.String),
-        pl.col("ka").alias("a"),
-        pl.col("kb").alias("b"),
-        "in_a", "in_b", "doc",
-    )  # fmt: skip
-    arrow = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-    return pa.Table.from_arrays(
-        [arrow.column(field.name).combine_chunks().cast(field.type) for field in HELDOUT], schema=HELDOUT
-    )
+def _heldout_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    rows = rows.with_columns(pl.col("set").replace_strict(SETS, return_dtype=pl.String))
+    return rows.drop("a", "b").rename({"ka": "a", "kb": "b"})
 
 
 def _split(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -25,11 +25,11 @@ class CleaningWork:
     """A corpus (or one-sided text) to be read.
 
     Attributes:
-        number: its position among all corpora.
-        format: its format.
+        number: the corpus' position among all.
+        format: the name of its format.
         request: what is asked of the reader.
         units: what the reader found.
-        heldout: which documents of it are held out, if any.
+        heldout: which of its documents are held out, if any.
     """
 
     number: int
@@ -64,13 +64,7 @@ def plan(works: Sequence[tuple[str, ReadRequest, HeldOut | None]]) -> list[Clean
 
 
 class FirstPass:
-    """Reads and numbers rows.
-
-    Args:
-        max_bad_share: see `pipeline.config.prepare.Prepare`.
-        account: gets the counts.
-        limit: read at most so many units of each corpus (for a dry run); None: all.
-    """
+    """Reads and numbers rows, of each corpus at most ``limit`` (for a dry run; None: all)."""
 
     def __init__(self, max_bad_share: float, account: Account, limit: int | None = None) -> None:
         self.max_bad_share, self.account, self.limit = max_bad_share, account, limit
@@ -86,17 +80,17 @@ class FirstPass:
             yield from self._corpus(work, advance)
 
     def _corpus(self, work: CleaningWork, advance: Advance) -> Iterator[ChunkToClean]:
-        account = self.account.corpora[work.number]
+        account, read = self.account.corpora[work.number], 0
         first_bad, checked = "", False
         for chunk in coalesced(self._chunks(work, advance)):
             bad = chunk.frame.filter(pl.col("reason").is_not_null() & ~pl.col("reason").is_in(NOT_BAD))
             self.account.read(work.number, chunk.languages, chunk.frame.height)
-            account.bad += bad.height
+            account.bad, read = account.bad + bad.height, read + chunk.frame.height
             if bad.height and not first_bad:
                 row = bad.row(0, named=True)
                 first_bad = f"{row['file']}:{row['line']}: {row['reason']} {row['detail'] or ''}".rstrip()
             yield ChunkToClean(chunk.languages, self._numbered(chunk, work), work.heldout)
-            if account.read >= EARLY_UNITS and not checked:
+            if read >= EARLY_UNITS and not checked:
                 checked = True
                 self.account.check_bad_share(work.number, self.max_bad_share, first_bad)
         self.account.check_bad_share(work.number, self.max_bad_share, first_bad)

@@ -16,29 +16,11 @@ from pipeline.prepare.spill import SortedRun, Spill
 
 COLUMNS = ("file", "line", "languages", "reason", "detail", "a", "b")
 SHOWN_CHARS = 1_000
-FIELDS = pl.Schema(
-    {
-        "order": pl.Int64,
-        "corpus": pl.UInt16,
-        "file": pl.String,
-        "line": pl.Int64,
-        "languages": pl.String,
-        "reason": pl.String,
-        "detail": pl.String,
-        "a": pl.String,
-        "b": pl.String,
-    }
-)
+FIELDS = pl.Schema({"order": pl.Int64, "corpus": pl.UInt16, **dict.fromkeys(COLUMNS, pl.String), "line": pl.Int64})
 
 
 class Rejects:
-    """Collects rejects in any order; counts them; writes them in the order of the corpora.
-
-    Args:
-        account: gets the counts.
-        folder: for temporary files.
-        memory_bytes: for what is sorted at a time.
-    """
+    """Collects rejects in any order; counts them; writes them in the order of the corpora."""
 
     def __init__(self, account: Account, folder: Path, memory_bytes: int) -> None:
         self.account, self.folder, self.memory_bytes = account, folder, memory_bytes
@@ -56,12 +38,7 @@ class Rejects:
         self._run.add(frame)
 
     def write(self, folder: Path, total: int) -> None:
-        """Write the files of all corpora, also of those without rejects.
-
-        Args:
-            folder: where to.
-            total: all rows that were read; rows have an ``order`` below it.
-        """
+        """Write the files of all corpora, also of those without rejects; rows have an ``order`` below ``total``."""
         scale = (1 << 64) // (total + 1)
         sort = Spill(self.folder / "rejects", pl.col("order").cast(pl.UInt64) * scale, self.memory_bytes)
         for frame in self._run.frames():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +17,20 @@ from pipeline.prepare.spill import SortedRun
 
 
 def write_shards(run: SortedRun, folder: Path, schema: pa.Schema, made_by: dict[str, Any], shard_rows: int) -> None:
-    """Cut a run of rows, sorted by their key in the column ``id``, into shards. Holds one shard.
-
-    Args:
-        run: the rows, with the schema's columns.
-        folder: where to.
-        schema: the artifact's.
-        made_by: its metadata.
-        shard_rows: see `pipeline.config.prepare.Prepare`.
-    """
+    """Cut a run of rows, sorted by their key in the column ``id``, into shards of about ``shard_rows`` rows; holds one."""
     count = shard_count(run.rows, shard_rows)
-    written = 0
-    held: list[pl.DataFrame] = []
-    for shard, part in _by_shard(run.frames(), count):
+    written, held = 0, list[pl.DataFrame]()
+    # The parts come in the order of the shards; after the last one, `count` ends the last shard, and those without rows.
+    for shard, part in chain(_by_shard(run.frames(), count), [(count, None)]):
         while written < shard:
-            write_shard(shard_path(folder, written), _table(held, schema), made_by, count)
+            write_shard(shard_path(folder, written), as_table(held, schema), made_by, count)
             written, held = written + 1, []
-        held.append(part)
-    while written < count:
-        write_shard(shard_path(folder, written), _table(held, schema), made_by, count)
-        written, held = written + 1, []
+        if part is not None:
+            held.append(part)
 
 
 def _by_shard(frames: Iterator[pl.DataFrame], count: int) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Sorted rows in parts of one shard each, with its number."""
     for frame in frames:
         shards = shard_of(column_keys(frame["id"]), count)
         cuts = np.flatnonzero(np.diff(shards)) + 1
@@ -51,16 +43,15 @@ def column_keys(column: pl.Series) -> Keys:
     return as_keys(column.to_list())
 
 
-def _table(frames: list[pl.DataFrame], schema: pa.Schema) -> pa.Table:
+def as_table(frames: Sequence[pl.DataFrame], schema: pa.Schema) -> pa.Table:
+    """The rows of frames as a table of an artifact's schema; frames may have more columns than it, and there may be none."""
     if not frames:
         return schema.empty_table()
     frame = pl.concat(frames)
-    columns = [_column(frame[field.name], field) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.Table.from_arrays([_column(frame[field.name], field.type) for field in schema], schema=schema)
 
 
-def _column(series: pl.Series, field: pa.Field) -> pa.Array:
-    if field.type == KEY:
+def _column(series: pl.Series, kind: pa.DataType) -> pa.Array:
+    if kind == KEY:
         return key_array(column_keys(series))
-    array = series.to_arrow(compat_level=pl.CompatLevel.oldest())
-    return array.cast(field.type)
+    return series.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(kind)

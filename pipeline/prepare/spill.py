@@ -29,7 +29,7 @@ class Spill:
     Args:
         folder: a folder of its own, made here.
         by: an expression for the number (UInt64) that rows are partitioned by.
-        memory_bytes: what work on a partition may take (see `SHARE`).
+        memory_bytes: the memory that work on a partition may take (see `SHARE`).
         level: how many splits came before.
     """
 
@@ -62,8 +62,9 @@ class Spill:
         )
         for (number,), part in parts.items():
             # A whole stream is appended each time, so that no files stay open: several spills of 64 would be too many.
-            with self._path(number).open("ab") as sink:
-                _write_stream(part, sink)
+            table = _table(part)
+            with self._path(number).open("ab") as sink, _stream(sink, table.schema) as writer:
+                writer.write_table(table)
             self._bytes[number] = self._bytes.get(number, 0) + part.estimated_size()
 
     def _path(self, number: int) -> Path:
@@ -111,11 +112,7 @@ class Spill:
 
 
 class SortedRun:
-    """Rows in the order in which they come, on disk.
-
-    Args:
-        path: the file, made with the first rows.
-    """
+    """Rows in the order in which they come, in a file that is made with the first of them."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.rows = path, 0
@@ -125,11 +122,10 @@ class SortedRun:
         """Append rows; all frames have one schema."""
         if frame.height == 0:
             return
-        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        table = _table(frame)
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            self._writer = pa.ipc.new_stream(str(self.path), table.schema, options=options)
+            self._writer = _stream(str(self.path), table.schema)
         self._writer.write_table(table)
         self.rows += frame.height
 
@@ -143,10 +139,12 @@ class SortedRun:
         yield from read_frames(self.path)
 
 
-def _write_stream(frame: pl.DataFrame, sink: BinaryIO) -> None:
-    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_table(table)
+def _stream(sink: BinaryIO | str, schema: pa.Schema) -> pa.ipc.RecordBatchStreamWriter:
+    return pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+
+
+def _table(frame: pl.DataFrame) -> pa.Table:
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def read_frames(path: Path) -> Iterator[pl.DataFrame]:
@@ -155,7 +153,4 @@ def read_frames(path: Path) -> Iterator[pl.DataFrame]:
     with path.open("rb") as source:
         while source.tell() < size:
             with pa.ipc.open_stream(source) as reader:
-                for batch in reader:
-                    frame = pl.from_arrow(pa.Table.from_batches([batch]))
-                    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
-                    yield frame
+                yield from map(pl.DataFrame, reader)

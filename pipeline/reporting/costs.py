@@ -14,17 +14,11 @@ STAGES = ("prepare", "tokenize", "teach", "neighborhoods", "train", "embed", "mi
 
 @dataclass(frozen=True)
 class RunCost:
-    """One stage's last run.
+    """One stage's last run."""
 
-    Attributes:
-        stage: its name; mine has one for each language pair.
-        seconds: by the clock.
-        megabytes: at the peak, resident.
-    """
-
-    stage: str
-    seconds: float
-    megabytes: float
+    stage: str  # its name; mine has one for each language pair
+    seconds: float  # by the clock
+    megabytes: float  # at the peak, resident
 
 
 def read_costs(folder: Path) -> list[RunCost]:

@@ -12,12 +12,7 @@ MEANS = {"retrieval": ("mean", "accuracy"), "mining": ("mean_f1", "f1")}
 
 
 def current_evaluation(metrics: Mapping[str, Any], params: Params) -> dict[str, Any]:
-    """Metrics of stage evaluate without the pairs, benchmarks and peers that are no more; means are of those that are.
-
-    Args:
-        metrics: as the stage wrote them.
-        params: of the project now.
-    """
+    """Metrics of stage evaluate without the pairs, benchmarks and peers that are no more; means are of those that are."""
     found = dict(metrics)
     for kind, (mean, score) in MEANS.items():
         if kind in found:
@@ -37,12 +32,7 @@ def current_evaluation(metrics: Mapping[str, Any], params: Params) -> dict[str, 
 
 
 def current_prepare(metrics: Mapping[str, Any], params: Params) -> dict[str, Any]:
-    """Metrics of stage prepare without the corpora, pairs, languages and benchmarks that are no more.
-
-    Args:
-        metrics: as the stage wrote them.
-        params: of the project now.
-    """
+    """Metrics of stage prepare without the corpora, pairs, languages and benchmarks that are no more."""
     prepare, found = params.prepare, dict(metrics)
     text = [one.language for one in prepare.text]
     wanted: dict[str, Collection[str]] = {

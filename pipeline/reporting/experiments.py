@@ -27,44 +27,38 @@ COMMIT = "commit"
 """The column of the commit that experiments started from, where it isn't the same for all."""
 
 
+METRIC_LABELS = {
+    "train.dev_accuracy": "dev accuracy",
+    "train.last_loss": "last loss",
+    "evaluate.retrieval.mean": "retrieval",
+    "evaluate.mining.mean_f1": "mining F1",
+}
+
+
 @dataclass(frozen=True)
 class ExperimentRun:
-    """One experiment.
+    """One experiment."""
 
-    Attributes:
-        name: of it.
-        state: whether it ended, and how.
-        params: as written, nested.
-        metrics: numbers by ``<file>.<key>``, such as ``evaluate.retrieval.mean``.
-        commit: the commit that it started from.
-        time: when it was made, as text that sorts.
-        reason: why it failed.
-    """
-
-    name: str
-    state: Literal["success", "running", "queued", "failed"]
-    params: Mapping[str, Any]
+    name: str  # the experiment's name in DVC
+    state: Literal["success", "running", "queued", "failed"]  # whether it ended, and how
+    params: Mapping[str, Any]  # parameters as written, nested
+    # numbers by ``<file>.<key>``, such as ``evaluate.retrieval.mean``
     metrics: Mapping[str, float] = field(default_factory=dict)
-    commit: str = ""
-    time: str = ""
-    reason: str = ""
+    commit: str = ""  # the commit that it started from
+    time: str = ""  # when it was made, as text that sorts
+    reason: str = ""  # why it failed
 
 
 @dataclass(frozen=True)
 class MetricCell:
-    """A metric of a row.
+    """A metric in a row of the table."""
 
-    Attributes:
-        values: of each run, in the order of `Row.runs`.
-        best: whether no row has a better mean.
-    """
-
-    values: tuple[float, ...]
-    best: bool = False
+    values: tuple[float, ...]  # each run's value, in the order of `Row.runs`
+    best: bool = False  # whether no row has a better mean
 
     @property
     def mean(self) -> float:
-        """Over the runs."""
+        """The mean over the runs."""
         return statistics.fmean(self.values)
 
     @property
@@ -75,40 +69,24 @@ class MetricCell:
 
 @dataclass(frozen=True)
 class Row:
-    """Runs with the same settings.
+    """Runs with the same settings."""
 
-    Attributes:
-        settings: values of the table's settings.
-        runs: names of the experiments, ordered by ``repeats``.
-        repeats: of each run, what it differs in from the others (its seed).
-        cells: by metric, in the table's order.
-    """
-
-    settings: tuple[Value, ...]
-    runs: tuple[str, ...]
-    repeats: tuple[tuple[Value, ...], ...]
-    cells: tuple[MetricCell, ...]
+    settings: tuple[Value, ...]  # values of the table's settings
+    runs: tuple[str, ...]  # names of the experiments, ordered by ``repeats``
+    repeats: tuple[tuple[Value, ...], ...]  # what each run differs in from the others (its seed)
+    cells: tuple[MetricCell, ...]  # a cell for each metric, in the table's order
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The table.
+    """The table."""
 
-    Attributes:
-        settings: keys of the parameters that vary.
-        metrics: names.
-        repeated_over: the parameters in which runs of one row may differ.
-        rows: ordered by settings.
-        unfinished: runs without results, with what is known of their settings.
-        doubles: names of runs that a later one with the same settings and seed replaces.
-    """
-
-    settings: tuple[str, ...]
-    metrics: tuple[str, ...]
-    repeated_over: tuple[str, ...]
-    rows: tuple[Row, ...]
-    unfinished: tuple[tuple[ExperimentRun, str], ...]
-    doubles: tuple[str, ...]
+    settings: tuple[str, ...]  # keys of the parameters that vary
+    metrics: tuple[str, ...]  # full names of the metrics
+    repeated_over: tuple[str, ...]  # the parameters in which runs of one row may differ
+    rows: tuple[Row, ...]  # ordered by settings
+    unfinished: tuple[tuple[ExperimentRun, str], ...]  # runs without results, with what is known of their settings
+    doubles: tuple[str, ...]  # names of runs that a later one with the same settings and seed replaces
 
 
 def compare(
@@ -118,13 +96,14 @@ def compare(
 
     Args:
         runs: all experiments, of any state.
-        wanted: metrics, as full names, their unique last parts, or patterns with ``*``; empty: dev accuracy, held-out
-            retrieval, mining F1 and the means of all benchmarks, as far as they were measured.
+        wanted: the metrics that are shown, as full names, their unique last parts, or patterns with ``*``; empty: dev
+            accuracy, held-out retrieval, mining F1 and the means of all benchmarks, as far as they were measured.
         repeated_over: parameters in which runs of a row may differ.
 
     Raises:
         UserError: if there is no run, a metric or a parameter is unknown, or finished runs have not all of the metrics.
     """
+    # In the order of time, so that of two equal runs the later one is met last.
     done = sorted((run for run in runs if run.state == "success"), key=lambda run: (run.time, run.name))
     if not runs:
         raise UserError("found no experiments; expected some, such as `dvc exp run --queue -S seed=1,2` makes")
@@ -169,6 +148,35 @@ def lower_is_better(metric: str) -> bool:
     return "loss" in metric.rpartition(".")[2]
 
 
+def metric_label(metric: str) -> str:
+    """A metric's name in a table.
+
+    >>> metric_label("evaluate.benchmarks.tatoeba.accuracy"), metric_label("embed.en.sentences")
+    ('tatoeba accuracy', 'embed.en.sentences')
+    """
+    if (found := BENCHMARK_MEAN.fullmatch(metric)) is not None:
+        return f"{found[1]} {found[2].replace('_', ' ')}"
+    return METRIC_LABELS.get(metric, metric)
+
+
+def scale(table: Comparison, number: int) -> tuple[float, str]:
+    """The factor and the unit that a metric is shown with: shares and correlations (-1 to 1) in per cent."""
+    values = [value for row in table.rows for value in row.cells[number].values]
+    share = not lower_is_better(table.metrics[number]) and all(-1 <= value <= 1 for value in values)
+    share = share and any(value != int(value) for value in values)  # counts of 0 and 1 are counts
+    return (100.0, ", %") if share else (1.0, "")
+
+
+def cell_text(cell: MetricCell, factor: float) -> str:
+    """Mean and standard deviation.
+
+    >>> cell_text(MetricCell((0.5, 0.52)), 100.0), cell_text(MetricCell((1234.5,)), 1.0)
+    ('51.00 ± 1.41', '1234')
+    """
+    digits = ".2f" if factor == 100 else ".4g"
+    return " ± ".join(f"{factor * value:{digits}}" for value in (cell.mean, cell.spread) if value is not None)
+
+
 def _fitting(pattern: str, known: Sequence[str]) -> list[str]:
     if pattern in known:
         return [pattern]
@@ -202,6 +210,7 @@ def _rows(
     repeated_over: Sequence[str],
     metrics: Sequence[str],
 ) -> tuple[list[Row], list[str]]:
+    """The rows in the order of their settings, and the names of runs that a later one replaces."""
     groups: dict[tuple[Value, ...], dict[tuple[Value, ...], ExperimentRun]] = {}
     doubles = []
     for run, values in zip(done, settings, strict=True):
@@ -210,29 +219,18 @@ def _rows(
         if repeat in group:  # runs are in the order of time: the later one stands
             doubles.append(group[repeat].name)
         group[repeat] = run
-    rows = []
-    for key in sorted(groups, key=order_key):
-        repeats = sorted(groups[key], key=order_key)
-        members = [groups[key][repeat] for repeat in repeats]
-        cells = tuple(MetricCell(tuple(run.metrics[metric] for run in members)) for metric in metrics)
-        rows.append(Row(key, tuple(run.name for run in members), tuple(repeats), cells))
-    return _marked(rows, metrics), sorted(doubles)
-
-
-def _marked(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
-    best = []
-    for number, metric in enumerate(metrics):
-        means = [row.cells[number].mean for row in rows]
-        best.append(min(means) if lower_is_better(metric) else max(means))
+    keys = sorted(groups, key=order_key)
+    repeats = [sorted(groups[key], key=order_key) for key in keys]
+    members = [[groups[key][repeat] for repeat in of] for key, of in zip(keys, repeats, strict=True)]
+    # By metric, then by row; the best is known once all rows are there.
+    cells = [[MetricCell(tuple(run.metrics[metric] for run in runs)) for runs in members] for metric in metrics]
+    for metric, column in zip(metrics, cells, strict=True):
+        top = (min if lower_is_better(metric) else max)((cell.mean for cell in column), default=0.0)
+        column[:] = [MetricCell(cell.values, cell.mean == top) for cell in column]
     return [
-        Row(
-            row.settings,
-            row.runs,
-            row.repeats,
-            tuple(MetricCell(cell.values, cell.mean == top) for cell, top in zip(row.cells, best, strict=True)),
-        )
-        for row in rows
-    ]
+        Row(key, tuple(run.name for run in runs), tuple(of), tuple(column[place] for column in cells))
+        for place, (key, runs, of) in enumerate(zip(keys, members, repeats, strict=True))
+    ], sorted(doubles)
 
 
 def _unfinished(runs: Sequence[ExperimentRun]) -> list[tuple[ExperimentRun, str]]:

@@ -11,89 +11,25 @@ import pipeline
 from pipeline.reporting.inputs import MinedPair, ReportInputs
 from pipeline.reporting.verdict import percent
 
-NONE = "–"
-
 SMALLEST = 0.0005
 """A smaller share would be shown as 0.0 %."""
 
 
-@dataclass(frozen=True)
-class PairScores:
-    """A row of the table of scores; what wasn't measured is a dash.
-
-    Attributes:
-        pair: language pair.
-        accuracy: of retrieval, both directions.
-        accuracy_interval: 95 %.
-        forward: first language to second.
-        backward: second to first.
-        candidates: sentences of each side in retrieval.
-        precision: of mining on the test set.
-        recall: of mining on the test set.
-        f1: of mining on the test set.
-        f1_interval: 95 %.
-        dev_f1: on the set that tuned the threshold.
-        threshold: frozen.
-    """
-
-    pair: str
-    accuracy: str
-    accuracy_interval: str
-    forward: str
-    backward: str
-    candidates: str
-    precision: str
-    recall: str
-    f1: str
-    f1_interval: str
-    dev_f1: str
-    threshold: str
-
-
-def score_rows(inputs: ReportInputs) -> list[PairScores]:
-    """The table of scores, in the order of the language pairs."""
-    retrieval = inputs.evaluate.get("retrieval", {}).get("pairs", {})
-    mining = inputs.evaluate.get("mining", {}).get("pairs", {})
-    mined = {found.pair: found for found in inputs.mined}
-    rows = []
-    for pair in (pair.name for pair in inputs.pairs):
-        found, scores = retrieval.get(pair, {}), mining.get(pair, {})
-        if not found and not scores:
-            continue
-        dev = mined[pair].metrics.get("dev", {}) if pair in mined else {}
-        threshold = scores.get("threshold")
-        rows.append(
-            PairScores(
-                pair=pair,
-                accuracy=_percent(found, "accuracy"),
-                accuracy_interval=_interval(found),
-                forward=_percent(found, "forward"),
-                backward=_percent(found, "backward"),
-                candidates=f"{found['candidates']:,}" if found else NONE,
-                precision=_percent(scores, "precision"),
-                recall=_percent(scores, "recall"),
-                f1=_percent(scores, "f1"),
-                f1_interval=_interval(scores),
-                dev_f1=_percent(dev, "f1"),
-                threshold=NONE if threshold is None else f"{threshold:.4f}",
-            )
-        )
-    return rows
+def score_rows(inputs: ReportInputs) -> list[tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]]:
+    """By language pair, in the project's order: scores of retrieval, of mining, and of mining on the dev set."""
+    retrieval, mining = (inputs.evaluate.get(kind, {}).get("pairs", {}) for kind in ("retrieval", "mining"))
+    dev = {found.pair: found.metrics.get("dev", {}) for found in inputs.mined}
+    names = [pair.name for pair in inputs.pairs if pair.name in retrieval or pair.name in mining]
+    return [(name, retrieval.get(name, {}), mining.get(name, {}), dev.get(name, {})) for name in names]
 
 
 @dataclass(frozen=True)
 class CorpusRow:
-    """A row of the account.
+    """A row of the account."""
 
-    Attributes:
-        name: the corpus.
-        counts: read, kept, held out, rejected.
-        kept_share: of what was read.
-    """
-
-    name: str
-    counts: tuple[str, str, str, str]
-    kept_share: str
+    name: str  # the corpus' name in params.yaml
+    counts: tuple[str, str, str, str]  # units read, kept, held out, rejected
+    kept_share: str  # kept and held out, of what was read
 
 
 def corpus_rows(inputs: ReportInputs) -> list[CorpusRow]:
@@ -123,36 +59,6 @@ def rejection_rows(inputs: ReportInputs) -> list[tuple[str, str, str, float]]:
     most = max(reasons.values(), default=1)
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     return [(reason, f"{count:,}", _small_percent(count / read), count / most) for reason, count in ordered]
-
-
-@dataclass(frozen=True)
-class BenchmarkRow:
-    """A benchmark whose sentences were kept from training.
-
-    Attributes:
-        name: as params.yaml calls it.
-        sentences: how many it has.
-        removed: training pairs left out because a side is (nearly) one of them.
-        examples: the first of those pairs: where it stood, and its sides.
-    """
-
-    name: str
-    sentences: str
-    removed: str
-    examples: tuple[tuple[str, str, str], ...]
-
-
-def benchmark_rows(inputs: ReportInputs) -> list[BenchmarkRow]:
-    """The benchmarks that prepare kept training clean of."""
-    return [
-        BenchmarkRow(
-            name,
-            f"{found['sentences']:,}",
-            f"{found['removed']:,}",
-            tuple((f"{pair['file']}:{pair['line']}", pair["a"], pair["b"]) for pair in found["examples"]),
-        )
-        for name, found in inputs.prepare.get("benchmarks", {}).items()
-    ]
 
 
 def heldout_seen(inputs: ReportInputs) -> str:
@@ -224,13 +130,3 @@ def _text(value: Any) -> str:
 
 def _small_percent(share: float) -> str:
     return percent(share) if share >= SMALLEST else f"<\u00a0{percent(SMALLEST * 2)}"
-
-
-def _percent(values: Mapping[str, Any], key: str) -> str:
-    return NONE if values.get(key) is None else percent(values[key])
-
-
-def _interval(values: Mapping[str, Any]) -> str:
-    if values.get("low") is None or values.get("high") is None:
-        return ""
-    return f"{100 * values['low']:.1f}–{100 * values['high']:.1f}"

@@ -18,12 +18,12 @@ from pipeline.artifacts.parquet import read_made_by
 from pipeline.artifacts.parquet_rows import ROW, extreme_rows, fetch, scan
 from pipeline.console.errors import ArtifactError
 from pipeline.ground.languages import LanguagePair
+from pipeline.inspecting.neighborhoods import Neighborhood
+from pipeline.mining.judging.threshold import bootstrap
 from pipeline.reporting.costs import RunCost
 from pipeline.reporting.judged_precision import PeoplesJudgements
-from pipeline.reporting.label_neighborhoods import Neighborhood
 from pipeline.reporting.models import ModelScores
 from pipeline.reporting.space import Space
-from pipeline.reporting.threshold_interval import threshold_interval
 
 BINS = 48
 """Bars of a histogram of scores."""
@@ -36,78 +36,47 @@ SIDES = ("text_a", "text_b", "corpus_a", "file_a", "line_a", "corpus_b", "file_b
 
 @dataclass(frozen=True)
 class Series:
-    """A measure by training step.
+    """A measure by training step."""
 
-    Attributes:
-        name: what was measured.
-        steps: [n].
-        values: [n].
-    """
-
-    name: str
-    steps: tuple[int, ...]
-    values: tuple[float, ...]
+    name: str  # what was measured
+    steps: tuple[int, ...]  # [n]
+    values: tuple[float, ...]  # [n]
 
 
 @dataclass(frozen=True)
 class ScoreHistogram:
-    """Scores of candidates.
+    """Scores of candidates."""
 
-    Attributes:
-        edges: of the bars [n + 1].
-        true: known translations in each bar [n].
-        false: candidates that are not known to be translations [n].
-        judged: whether they were looked up among known translations; if not, all are in ``false``.
-    """
-
-    edges: tuple[float, ...]
-    true: tuple[int, ...]
-    false: tuple[int, ...]
-    judged: bool
+    edges: tuple[float, ...]  # edges of the bars [n + 1]
+    true: tuple[int, ...]  # known translations in each bar [n]
+    false: tuple[int, ...]  # candidates that are not known to be translations [n]
+    judged: bool  # whether they were looked up among known translations; if not, all are in ``false``
 
 
 @dataclass(frozen=True)
 class PairSample:
-    """A mined pair.
+    """A mined pair."""
 
-    Attributes:
-        score: of it.
-        gold: whether it is a known translation; None if that isn't known.
-        text_a: first side.
-        text_b: second side.
-        place_a: where the first side stands.
-        place_b: where the second side stands.
-    """
-
-    score: float
-    gold: bool | None
-    text_a: str
-    text_b: str
-    place_a: str
-    place_b: str
+    score: float  # the pair's score
+    gold: bool | None  # whether it is a known translation; None if that isn't known
+    text_a: str  # first side
+    text_b: str  # second side
+    place_a: str  # where the first side stands
+    place_b: str  # where the second side stands
 
 
 @dataclass(frozen=True)
 class MinedPair:
-    """What was mined of one language pair.
+    """What was mined of one language pair."""
 
-    Attributes:
-        pair: its name.
-        metrics: of stage mine.
-        made_by: the file's metadata.
-        shown: the set that samples come from: ``mine`` (the user's text), ``test`` or ``dev``.
-        histogram: of the test candidates, or of ``shown`` where nothing is held out; None without candidates.
-        samples: by kind.
-        threshold_interval: 95 %, where it was tuned.
-    """
-
-    pair: str
-    metrics: Mapping[str, Any]
-    made_by: Mapping[str, Any]
-    shown: str
+    pair: str  # the language pair's name
+    metrics: Mapping[str, Any]  # what stage mine measured
+    made_by: Mapping[str, Any]  # the file's metadata
+    shown: str  # the set that samples come from: ``mine`` (the user's text), ``test`` or ``dev``
+    # of the test candidates, or of ``shown`` where nothing is held out; None without candidates
     histogram: ScoreHistogram | None
-    samples: Mapping[str, Sequence[PairSample]]
-    threshold_interval: tuple[float, float] | None = None
+    samples: Mapping[str, Sequence[PairSample]]  # pairs by kind, such as ``best``
+    threshold_interval: tuple[float, float] | None = None  # 95 %, where it was tuned
 
     @property
     def threshold(self) -> float | None:
@@ -118,40 +87,24 @@ class MinedPair:
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Everything in the report.
+    """Everything in the report."""
 
-    Attributes:
-        title: its heading.
-        pairs: language pairs in the project's order.
-        params: the parameters that are shown, by section.
-        prepare: metrics of the stage.
-        train: metrics of the stage.
-        evaluate: metrics of the stage, held-out documents in full.
-        series: of training.
-        mined: by language pair.
-        models: the student and its peers on benchmarks.
-        space: what held-out sentences say of the student's space.
-        neighborhoods: some of the first language pair that has any.
-        costs: of each stage.
-        tokenize: metrics of the stage.
-        judged: what people's judgements say of the mined pairs.
-        left_over: what lies in the project and is not in the report, as params.yaml names it no more; empty if nothing.
-    """
-
-    title: str
-    pairs: Sequence[LanguagePair]
-    params: Mapping[str, Any]
-    prepare: Mapping[str, Any]
-    train: Mapping[str, Any]
-    evaluate: Mapping[str, Any]
-    series: Sequence[Series] = ()
-    mined: Sequence[MinedPair] = field(default=())
-    tokenize: Mapping[str, Any] = field(default_factory=dict)
-    models: ModelScores | None = None
-    space: Space = field(default_factory=Space)
-    neighborhoods: Sequence[Neighborhood] = ()
-    costs: Sequence[RunCost] = ()
+    title: str  # the report's heading
+    pairs: Sequence[LanguagePair]  # language pairs in the project's order
+    params: Mapping[str, Any]  # the parameters that are shown, by section
+    prepare: Mapping[str, Any]  # metrics of the stage
+    train: Mapping[str, Any]  # metrics of the stage
+    evaluate: Mapping[str, Any]  # metrics of the stage, held-out documents in full
+    series: Sequence[Series] = ()  # what training logged, by step
+    mined: Sequence[MinedPair] = field(default=())  # by language pair
+    tokenize: Mapping[str, Any] = field(default_factory=dict)  # metrics of the stage
+    models: ModelScores | None = None  # the student and its peers on benchmarks
+    space: Space = field(default_factory=Space)  # what held-out sentences say of the student's space
+    neighborhoods: Sequence[Neighborhood] = ()  # some of the first language pair that has any
+    costs: Sequence[RunCost] = ()  # what each stage took
+    # what people's judgements say of the mined pairs
     judged: PeoplesJudgements = field(default_factory=PeoplesJudgements)
+    # what lies in the project and is not in the report, as params.yaml names it no more; empty if nothing
     left_over: str = ""
 
 
@@ -203,12 +156,12 @@ def read_mined(
     Holds the scores of one set in memory (about 20 bytes a candidate) and the text of the samples.
 
     Args:
-        pair: its name.
+        pair: the language pair's name.
         path: the Parquet file.
-        metrics: of stage mine.
-        samples: of each kind.
-        resamples: for the threshold's interval; 0: none.
-        seed: of the resamples.
+        metrics: what stage mine measured.
+        samples: how many samples of each kind are taken.
+        resamples: how many resamples give the threshold's interval; 0: none.
+        seed: what the resamples' generator starts from.
 
     Raises:
         ArtifactError: if the file is missing or damaged.
@@ -216,6 +169,7 @@ def read_mined(
     made_by = read_made_by(path, {"kind": "mined", "pair": pair})
     shown = str(metrics.get("mined", {}).get("set", "test"))
     frame = scan(path)
+    # The histogram is of the test set, where there is one; samples are of what the user mined.
     sets = set(frame.select(pl.col("set").unique()).collect()["set"])
     measured = "test" if "test" in sets else shown
     measures = pl.col(ROW, "score", "accepted", "gold")
@@ -233,20 +187,47 @@ def read_mined(
     )
 
 
+def threshold_interval(
+    path: Path, made_by: Mapping[str, Any], metrics: Mapping[str, Any], resamples: int, seed: int
+) -> tuple[float, float] | None:
+    """The 95 % bootstrap interval of a threshold; None if none was tuned.
+
+    Holds the dev candidates' scores in memory.
+
+    Args:
+        path: the file of mined pairs, the dev set among them.
+        made_by: the file's metadata.
+        metrics: what stage mine measured.
+        resamples: how many resamples the bootstrap draws; 0: no interval.
+        seed: what the bootstrap's generator starts from.
+    """
+    given = made_by.get("options", {}).get("threshold") is not None
+    gold = int(metrics.get("dev", {}).get("gold", 0))
+    if given or made_by.get("threshold") is None or not gold or not resamples:
+        return None
+    dev = scan(path).filter(pl.col("set") == "dev").select("score", "gold").collect()
+    scores = dev["score"].to_numpy().astype(np.float64)
+    if len(scores) == 0 or dev["gold"].is_null().any() or not np.isfinite(scores).all():
+        return None
+    found = bootstrap(scores, dev["gold"].to_numpy().astype(np.bool_), gold, resamples, seed).threshold
+    return (found.low, found.high) if np.isfinite([found.low, found.high]).all() else None
+
+
 def make_histogram(
     scores: NDArray[Any], gold: NDArray[np.bool_] | None, threshold: float | None
 ) -> ScoreHistogram | None:
     """Count scores [n] in `BINS` bars of equal width, one edge of which is the threshold if it is inside.
 
     Args:
-        scores: of candidates [n], finite or not.
+        scores: the candidates' scores [n], finite or not.
         gold: whether each is a known translation [n]; None if nothing is known.
-        threshold: of accepted candidates.
+        threshold: the least score that is accepted.
     """
     finite = np.isfinite(scores)
     values = scores[finite].astype(np.float64)
     if len(values) == 0:
         return None
+    # Bars of equal width, moved so that the threshold is an edge.
     low, high = float(values.min()), float(np.quantile(values, SHOWN_SHARE))
     width = max(high - low, 1e-6) / BINS
     if threshold is not None and low < threshold < high:

@@ -20,59 +20,35 @@ STATISTICS = {"spearman": "Spearman", "pearson": "Pearson", "f1": "F1"}
 
 @dataclass(frozen=True)
 class ScoreCell:
-    """A model's score on a task.
+    """A model's score on a task."""
 
-    Attributes:
-        value: in per cent.
-        interval: 95 %; empty without.
-        clean: the same without sentences seen in training; empty if unknown, or if none was seen.
-        tasks: how many the mean is over, if they are fewer than the student's; else 0.
-        lead: of the student over this model, in points; empty for the student.
-        sign: of the lead, if it is more than chance: 1, -1, else 0.
-        best: no model is better.
-    """
-
-    value: str
-    interval: str = ""
-    clean: str = ""
-    tasks: int = 0
-    lead: str = ""
-    sign: int = 0
-    best: bool = False
+    value: str  # the score in per cent
+    interval: str = ""  # 95 %; empty without
+    clean: str = ""  # the score without sentences seen in training; empty if unknown, or if none was seen
+    tasks: int = 0  # how many the mean is over, if they are fewer than the student's; else 0
+    lead: str = ""  # how far the student is ahead of this model, in points; empty for the student
+    sign: int = 0  # 1 or -1 where the student is better or worse by more than chance, else 0
+    best: bool = False  # no model is better
 
 
 @dataclass(frozen=True)
 class TaskRow:
-    """A row.
+    """A row."""
 
-    Attributes:
-        task: its name, or ``mean``.
-        seen: the share of its sentences that stood in the training text; a dash if nobody looked.
-        cells: by model.
-    """
-
-    task: str
-    seen: str
-    cells: tuple[ScoreCell, ...]
+    task: str  # the task's name, or ``mean``
+    seen: str  # the share of its sentences that stood in the training text; a dash if nobody looked
+    cells: tuple[ScoreCell, ...]  # a cell for each model
 
 
 @dataclass(frozen=True)
 class BenchmarkTable:
-    """A benchmark.
+    """A benchmark."""
 
-    Attributes:
-        name: as params.yaml calls it.
-        statistic: what the numbers are.
-        models: the columns.
-        rows: the mean first, if there are several tasks.
-        left_out: tasks that are not shown.
-    """
-
-    name: str
-    statistic: str
-    models: tuple[str, ...]
-    rows: tuple[TaskRow, ...]
-    left_out: int
+    name: str  # the benchmark's name in params.yaml
+    statistic: str  # what the numbers are
+    models: tuple[str, ...]  # the columns
+    rows: tuple[TaskRow, ...]  # the mean first, if there are several tasks
+    left_out: int  # tasks that are not shown
 
 
 def benchmark_tables(models: ModelScores | None) -> list[BenchmarkTable]:

@@ -13,19 +13,12 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Lead:
-    """How far the student is ahead of a peer.
+    """How far the student is ahead of a peer."""
 
-    Attributes:
-        gain: student less peer, a share.
-        low: of its 95 % interval.
-        high: of it.
-        p: two-sided, of the paired bootstrap.
-    """
-
-    gain: float
-    low: float
-    high: float
-    p: float
+    gain: float  # student less peer, a share
+    low: float  # the lower end of its 95 % interval
+    high: float  # the upper end
+    p: float  # how likely chance alone is, two-sided, by the paired bootstrap
 
     @property
     def sign(self) -> int:
@@ -35,14 +28,10 @@ class Lead:
 
 @dataclass(frozen=True)
 class ModelScores:
-    """The student and its peers.
+    """The student and its peers."""
 
-    Attributes:
-        scores: each model's ``<name>.json``, by model, the student first.
-        leads: by peer, benchmark and task (``mean`` for the mean over the tasks that both have).
-    """
-
-    scores: Mapping[str, Mapping[str, Any]]
+    scores: Mapping[str, Mapping[str, Any]]  # each model's ``<name>.json``, by model, the student first
+    # by peer, benchmark and task (``mean`` for the mean over the tasks that both have)
     leads: Mapping[str, Mapping[str, Mapping[str, Lead]]]
 
     def only(self, benchmarks: Collection[str]) -> ModelScores | None:

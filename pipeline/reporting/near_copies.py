@@ -13,7 +13,7 @@ def near_copies(prepared: Mapping[str, Any]) -> str:
     """Whether training text has near copies of held-out pairs, and how many pairs went for it; empty if that isn't known.
 
     Args:
-        prepared: metrics of stage prepare.
+        prepared: what stage prepare measured.
 
     >>> near_copies({"heldout_near": {"near": 0.8, "left_out": {"en-fr": 2}, "candidates": {"en-fr": 50}}})[:43]
     '2 of 50 held-out pairs had a side that diff'
@@ -39,7 +39,7 @@ def most_left_out(prepared: Mapping[str, Any]) -> str:
     """That most of the held-out pairs went for near copies; empty if not.
 
     Args:
-        prepared: metrics of stage prepare.
+        prepared: what stage prepare measured.
 
     >>> most_left_out({"heldout_near": {"near": "digits", "left_out": {"en-fr": 49}, "candidates": {"en-fr": 50}}})
     '49 of 50 held-out pairs have a near copy in the training text and were left out (prepare.heldout.near)'

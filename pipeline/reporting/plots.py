@@ -14,10 +14,12 @@ from html import escape
 from typing import Any
 
 import matplotlib as mpl
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from pipeline.reporting.inputs import ScoreHistogram, Series
+from pipeline.reporting.judged_precision import JudgedPrecision
 
 WIDTH, HEIGHT = 5.0, 3.1
 """Inches of 72 points; the style sheet gives them the width of their column."""
@@ -51,7 +53,7 @@ STYLE: dict[str, Any] = {
 }
 
 
-def training_loss(series: Series) -> str:
+def training_loss(series: Series) -> Markup:
     """Loss by step."""
 
     def draw(figure: Figure) -> None:
@@ -64,7 +66,7 @@ def training_loss(series: Series) -> str:
     return svg("loss", f"Training loss, {_range(series)}", draw)
 
 
-def dev_accuracy(mean: Series, pairs: Sequence[Series], best_step: int | None) -> str:
+def dev_accuracy(mean: Series, pairs: Sequence[Series], best_step: int | None) -> Markup:
     """Accuracy on the dev set by step: the mean, and each language pair."""
 
     def draw(figure: Figure) -> None:
@@ -86,17 +88,17 @@ def dev_accuracy(mean: Series, pairs: Sequence[Series], best_step: int | None) -
     return svg("dev", f"Retrieval accuracy on the dev set, {_range(mean)}", draw)
 
 
-def scores_by_pair(retrieval: Mapping[str, Any], mining: Mapping[str, Any]) -> str:
-    """Accuracy and F1 of each language pair, with their intervals."""
-    names = list(retrieval)
+def scores_by_pair(scores: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any], Any]]) -> Markup:
+    """Accuracy and F1 of each language pair, with their intervals; see `facts.score_rows`."""
+    names = [row[0] for row in scores]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         for offset, values, key, name, colour in (
-            (-0.13, retrieval, "accuracy", "retrieval accuracy", PALETTE[0]),
-            (0.13, mining, "f1", "mining F1", PALETTE[1]),
+            (-0.13, [row[1] for row in scores], "accuracy", "retrieval accuracy", PALETTE[0]),
+            (0.13, [row[2] for row in scores], "f1", "mining F1", PALETTE[1]),
         ):
-            there = [(place, values[pair]) for place, pair in enumerate(names) if pair in values]
+            there = [(place, found) for place, found in enumerate(values) if found]
             places = [place + offset for place, _ in there]
             axes.hlines(places, [v["low"] for _, v in there], [v["high"] for _, v in there], color=colour, linewidth=2)
             axes.plot([v[key] for _, v in there], places, "o", color=colour, markersize=6, label=name)
@@ -113,7 +115,7 @@ def scores_by_pair(retrieval: Mapping[str, Any], mining: Mapping[str, Any]) -> s
 
 def score_histogram(
     pair: str, histogram: ScoreHistogram, threshold: float | None, interval: tuple[float, float] | None = None
-) -> str:
+) -> Markup:
     """Scores of candidates, and the threshold among them with its interval."""
 
     def draw(figure: Figure) -> None:
@@ -145,14 +147,37 @@ def score_histogram(
     return svg(f"histogram-{pair}", label, draw)
 
 
-def svg(name: str, label: str, draw: Callable[[Figure], None], height: float = HEIGHT) -> str:
+def precision_plot(found: JudgedPrecision, threshold: float | None) -> Markup:
+    """Precision against threshold with its interval, the simultaneous bound, and the threshold in use."""
+    curve = found.curve
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        axes.fill_between(curve.threshold, curve.low, curve.high, color=PALETTE[0], alpha=0.2, linewidth=0)
+        axes.plot(curve.threshold, curve.precision, color=PALETTE[0], label="precision, 95 % interval")
+        axes.plot(curve.threshold, curve.bound, color=PALETTE[1], linewidth=1.2, label="at least")
+        if threshold is not None:
+            axes.axvline(threshold, color=INK, linewidth=1.2, linestyle="--", label=f"threshold {threshold:.3f}")
+        axes.set_ylim(min(0.5, float(curve.bound.min())), 1.01)
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+        axes.set_xlabel(f"threshold, {found.pair}")
+        figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.4)
+
+    lowest = f"{curve.precision[-1]:.1%} at {curve.threshold[-1]:.3f}"
+    return svg(
+        f"judged-{found.pair}", f"Judged precision of {found.pair} against threshold: {lowest} at the lowest", draw
+    )
+
+
+def svg(name: str, label: str, draw: Callable[[Figure], None], height: float = HEIGHT) -> Markup:
     """Draw a figure and return it as an element for HTML.
 
     Args:
-        name: prefix of its ids, and its class.
+        name: the prefix of the figure's ids.
         label: what it shows, for those who can't see it.
-        draw: puts it into the figure.
-        height: in inches.
+        draw: puts the content into the figure.
+        height: the figure's height in inches.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -160,6 +185,7 @@ def svg(name: str, label: str, draw: Callable[[Figure], None], height: float = H
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
+    # Ids get the figure's prefix; fonts and styles are left to the page.
     text = text[text.index("<svg") :]
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{name}-', text)
@@ -169,6 +195,7 @@ def svg(name: str, label: str, draw: Callable[[Figure], None], height: float = H
     text = re.sub(
         r"<defs>\s*<style.*?</style>\s*</defs>", "", text, count=1, flags=re.DOTALL
     )  # would reach the whole page
+    # Placeholders become the page's colours.
     for placeholder, colour in COLOURS.items():
         text = text.replace(placeholder, colour)
     head = re.search(r'<svg[^>]*viewBox="([^"]*)"[^>]*>', text)
@@ -178,7 +205,8 @@ def svg(name: str, label: str, draw: Callable[[Figure], None], height: float = H
         f'<svg viewBox="{head[1]}" role="img" aria-label="{escape(label)}" xmlns="http://www.w3.org/2000/svg" '
         'xmlns:xlink="http://www.w3.org/1999/xlink">'
     )
-    return opening + re.sub(r"\n\s*", "\n", text[head.end() :]).rstrip()
+    # Drawn here from numbers and from names that matplotlib escapes, and the label is escaped: no one else's markup.
+    return Markup(opening + re.sub(r"\n\s*", "\n", text[head.end() :]).rstrip())  # noqa: S704
 
 
 def _range(series: Series) -> str:

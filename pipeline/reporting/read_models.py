@@ -20,8 +20,8 @@ def read_models(folder: Path, peers: Sequence[str]) -> ModelScores:
     Holds the items of two models in memory (about 100 bytes each), and resamples as `compare` does.
 
     Args:
-        folder: with ``<model>.json`` and ``<model>.items.parquet`` of each model.
-        peers: their names, in the order of the table.
+        folder: the folder with ``<model>.json`` and ``<model>.items.parquet`` of each model.
+        peers: the peers' names, in the order of the table.
 
     Raises:
         ArtifactError: if a file is missing or damaged, or two are about different sentences.

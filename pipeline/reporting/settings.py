@@ -71,11 +71,9 @@ def flat_settings(params: Sequence[Mapping[str, Any]]) -> list[dict[str, Value]]
     [{'train.loss': 'soft (λ 1)'}, {'train.loss': 'hard'}]
     """
     runs = [dict(flatten(run)) for run in params]
-    apart = {
-        key
-        for key in _keys(runs)
-        if all(_is_sections(run.get(key)) for run in runs) and len({_names(run[key]) for run in runs}) == 1
-    }
+    # What is taken apart: lists of sections in all runs, of the same names.
+    sections = [key for key in _keys(runs) if all(_is_sections(run.get(key)) for run in runs)]
+    apart = {key for key in sections if len({tuple(one.get("name") for one in run[key]) for run in runs}) == 1}
     settings: list[dict[str, Value]] = []
     for run in runs:
         plain: dict[str, Value] = {}
@@ -113,10 +111,6 @@ def _keys(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _is_sections(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
-
-
-def _names(sections: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
-    return tuple(section.get("name") for section in sections)
 
 
 def _plain(value: Any) -> Value:

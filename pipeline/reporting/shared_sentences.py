@@ -18,7 +18,7 @@ class SharedSentences:
     """Translations among held-out test sentences; 32 bytes a pair in memory.
 
     Attributes:
-        languages: that have any, the pivot first.
+        languages: languages that have any, the pivot first.
         pivot: the language of most pairs; of equals, the first.
     """
 

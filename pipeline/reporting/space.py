@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.artifacts.folders import VectorFolder
 from pipeline.ground.languages import LanguagePair
 from pipeline.reporting.shared_sentences import SharedSentences
-from pipeline.search.translation_retrieval import nearest
+from pipeline.search.translation_retrieval import retrieve
 
 SENTENCES = 1_000
 """Sentences of each language pair that are looked at."""
@@ -31,74 +32,44 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Similarities:
-    """Cosines of one language pair.
+    """Cosines of one language pair."""
 
-    Attributes:
-        pair: its name.
-        edges: of the bars [BINS + 1].
-        translations: the share of translations in each bar [BINS].
-        others: of all sentences that are not translations.
-        nearest: of each sentence's nearest that is not its translation.
-        above: of the sentences that are not the translation, the share that the translation is above.
-        sentences: how many.
-    """
-
-    pair: str
-    edges: tuple[float, ...]
-    translations: tuple[float, ...]
-    others: tuple[float, ...]
-    nearest: tuple[float, ...]
-    above: float
-    sentences: int
+    pair: str  # the language pair's name
+    edges: tuple[float, ...]  # edges of the bars [BINS + 1]
+    translations: tuple[float, ...]  # the share of translations in each bar [BINS]
+    others: tuple[float, ...]  # the share of all sentences that are not translations in each bar [BINS]
+    nearest: tuple[float, ...]  # the share of each sentence's nearest that is not its translation [BINS]
+    above: float  # the share of the other sentences that are less near than the translation
+    sentences: int  # how many sentences of each side
 
 
 @dataclass(frozen=True)
 class PlaneProjection:
-    """Sentences in several languages on the two axes in which they differ most.
+    """Sentences in several languages on the two axes in which they differ most."""
 
-    Attributes:
-        languages: [l].
-        points: of each language, of each sentence, its place [l, n, 2].
-        explained: the share of the variance on each axis.
-        fitted: sentences of each language that gave the axes.
-    """
-
-    languages: tuple[str, ...]
-    points: tuple[tuple[tuple[float, float], ...], ...]
-    explained: tuple[float, float]
-    fitted: int
+    languages: tuple[str, ...]  # [l]
+    points: tuple[tuple[tuple[float, float], ...], ...]  # each language's sentences' places [l, n, 2]
+    explained: tuple[float, float]  # the share of the variance on each axis
+    fitted: int  # sentences of each language that gave the axes
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Retrieval from every language to every other.
+    """Retrieval from every language to every other."""
 
-    Attributes:
-        source: whose sentences.
-        languages: [l].
-        accuracy: from row to column [l, l]; None where nothing was measured.
-        sentences: fewest and most candidates of a cell.
-    """
-
-    source: str
-    languages: tuple[str, ...]
-    accuracy: tuple[tuple[float | None, ...], ...]
-    sentences: tuple[int, int]
+    source: str  # whose sentences they are
+    languages: tuple[str, ...]  # [l]
+    accuracy: tuple[tuple[float | None, ...], ...]  # from row to column [l, l]; None where nothing was measured
+    sentences: tuple[int, int]  # fewest and most candidates of a cell
 
 
 @dataclass(frozen=True)
 class Space:
-    """What held-out sentences say of the space.
+    """What held-out sentences say of the space."""
 
-    Attributes:
-        similarities: by language pair, those with the least distance first.
-        projection: None with fewer than two languages or few sentences.
-        heat_map: None with fewer than three languages: the table of scores says it all.
-    """
-
-    similarities: Sequence[Similarities] = ()
-    projection: PlaneProjection | None = None
-    heat_map: HeatMap | None = None
+    similarities: Sequence[Similarities] = ()  # by language pair, those with the least distance first
+    projection: PlaneProjection | None = None  # None with fewer than two languages or few sentences
+    heat_map: HeatMap | None = None  # None with fewer than three languages: the table of scores says it all
 
 
 def read_space(embeddings: Path, heldout: Path, pairs: Sequence[LanguagePair]) -> Space:
@@ -125,11 +96,12 @@ def measure_similarities(pair: str, x: Vectors, y: Vectors) -> Similarities:
     """Cosines of translations (row by row) and of all others.
 
     Args:
-        pair: its name.
+        pair: the language pair's name.
         x: L2-normalised vectors [n, d], n at least 2.
-        y: of the translations [n, d].
+        y: the translations' vectors, row by row [n, d].
     """
     cosine = x @ y.T
+    # Translations stand on the diagonal; with them out of the way a row's largest is its nearest other.
     own = np.diagonal(cosine).copy()
     apart = ~np.eye(len(x), dtype=np.bool_)
     others = cosine[apart]
@@ -144,13 +116,14 @@ def project(vectors: NDArray[np.float32], plotted: int = PLOTTED) -> tuple[NDArr
     """Principal components of all languages' sentences together.
 
     Args:
-        vectors: [l, n, d].
-        plotted: sentences whose places are returned: as far apart in their order as can be.
+        vectors: each language's vectors of the same sentences [l, n, d].
+        plotted: how many sentences' places are returned: as far apart in their order as can be.
 
     Returns:
         Places [l, plotted, 2], and the share of the variance on each axis. An axis's sign is chosen so that its largest
         coordinate is positive.
     """
+    # Axes of all languages' sentences together, in float64.
     flat = vectors.reshape(-1, vectors.shape[-1]).astype(np.float64)
     mean = flat.mean(axis=0)
     _, singular, axes = np.linalg.svd(flat - mean, full_matrices=False)
@@ -164,9 +137,9 @@ def benchmark_heat_map(name: str, about: Mapping[str, Any], order: Sequence[str]
     """A heat map of a benchmark's scores; None if it is not of retrieval between at least three languages.
 
     Args:
-        name: the benchmark's.
-        about: its part of a model's ``<name>.json``.
-        order: of the languages; others follow.
+        name: the benchmark's name.
+        about: the benchmark's part of a model's ``<name>.json``.
+        order: the languages that come first, in their order; others follow.
     """
     cells: dict[tuple[str, str], float] = {}
     sizes = []
@@ -179,8 +152,12 @@ def benchmark_heat_map(name: str, about: Mapping[str, Any], order: Sequence[str]
     languages = [*(code for code in order if code in found), *sorted(found - set(order))]
     if len(languages) < 3 or len(cells) <= 2 * (len(languages) - 1):  # fewer: all with one language
         return None
+    return _filled(name, languages, cells, sizes)
+
+
+def _filled(source: str, languages: Sequence[str], cells: Mapping[tuple[str, str], float], sizes: list[int]) -> HeatMap:
     accuracy = tuple(tuple(cells.get((a, b)) for b in languages) for a in languages)
-    return HeatMap(name, tuple(languages), accuracy, (min(sizes), max(sizes)))
+    return HeatMap(source, tuple(languages), accuracy, (min(sizes), max(sizes)))
 
 
 def _vectors(folder: VectorFolder, keys: NDArray[np.bytes_], limit: int = SENTENCES) -> Vectors:
@@ -214,16 +191,10 @@ def _heat_map(shared: SharedSentences, folders: Mapping[str, VectorFolder]) -> H
         return None
     cells: dict[tuple[str, str], float] = {}
     sizes = []
-    for place, a in enumerate(languages):
-        for b in languages[place + 1 :]:
-            sides = shared.pair(a, b)
-            if sides is None or len(sides[0]) < FEWEST:
-                continue
-            forward, backward = nearest(_vectors(folders[a], sides[0]), _vectors(folders[b], sides[1]))
-            rows = np.arange(len(forward))
-            cells[a, b], cells[b, a] = float((forward == rows).mean()), float((backward == rows).mean())
-            sizes.append(len(rows))
-    if not cells:
-        return None
-    accuracy = tuple(tuple(cells.get((a, b)) for b in languages) for a in languages)
-    return HeatMap("held-out sentences", tuple(languages), accuracy, (min(sizes), max(sizes)))
+    for a, b in combinations(languages, 2):
+        sides = shared.pair(a, b)
+        if sides is not None and len(sides[0]) >= FEWEST:
+            found = retrieve(_vectors(folders[a], sides[0]), _vectors(folders[b], sides[1]))
+            cells[a, b], cells[b, a] = found.accuracy_forward, found.accuracy_backward
+            sizes.append(len(found.forward))
+    return _filled("held-out sentences", languages, cells, sizes) if cells else None

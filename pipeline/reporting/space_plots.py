@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -19,7 +20,7 @@ LABELLED = 16
 """Languages of a heat map whose cells still have room for a number."""
 
 
-def similarity_histogram(found: Similarities) -> str:
+def similarity_histogram(found: Similarities) -> Markup:
     """Cosines of translations and of others, each as shares of its own."""
 
     def draw(figure: Figure) -> None:
@@ -41,7 +42,7 @@ def similarity_histogram(found: Similarities) -> str:
     return svg(f"similarity-{found.pair}", label, draw)
 
 
-def projection_plot(found: PlaneProjection) -> str:
+def projection_plot(found: PlaneProjection) -> Markup:
     """Sentences in several languages; translations are joined to the first language's sentence."""
 
     def draw(figure: Figure) -> None:
@@ -74,7 +75,7 @@ def projection_plot(found: PlaneProjection) -> str:
     return svg("projection", label, draw, HEIGHT * 1.25)
 
 
-def heat_map_plot(name: str, found: HeatMap) -> str:
+def heat_map_plot(name: str, found: HeatMap) -> Markup:
     """Accuracy from row to column: the stronger the colour, the better."""
     count = len(found.languages)
     known = [value for row in found.accuracy for value in row if value is not None]

@@ -20,7 +20,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,7 @@ class VectorStore:
     Args:
         root: the store's folder.
         identity: everything that a vector depends on besides the text (see `pipeline.encoders`).
-        dimension: of the vectors.
+        dimension: how many numbers a vector has.
     """
 
     def __init__(self, root: Path, identity: Mapping[str, Any], dimension: int) -> None:
@@ -84,12 +84,11 @@ class VectorStore:
         found = np.zeros(len(keys), dtype=np.bool_)
         if len(keys) == 0:
             return vectors, found
-        first, last = keys[0].ljust(16, b"\0").hex(), keys[-1].ljust(16, b"\0").hex()
+        first, last = _range(keys)
         if self.remote is not None:
             self.remote.fetch(self.folder, lambda name: _meets(name, first, last))
-        for path in self._segments(first, last):
-            segment = self._usable(path)
-            if segment is None:
+        for path in sorted(self.folder.glob("*.arrow")):
+            if not _meets(path.name, first, last) or (segment := self._usable(path)) is None:
                 continue
             rows = locate(segment.keys, keys)
             new = (rows >= 0) & ~found
@@ -107,8 +106,7 @@ class VectorStore:
             return
         schema = vector_schema(self.dimension)
         table = pa.Table.from_arrays([key_array(keys), fixed_list_array(vectors, pa.float16())], schema=schema)
-        first, last = keys[0].ljust(16, b"\0").hex(), keys[-1].ljust(16, b"\0").hex()
-        path = self.folder / f"{first}-{last}-{_content(keys, vectors)}.arrow"
+        path = self.folder / f"{'-'.join(_range(keys))}-{_content(keys, vectors)}.arrow"
         for left in reversed(range(TRIES)):
             try:
                 if self.remote is not None:
@@ -148,10 +146,10 @@ class VectorStore:
                 raise
         return None
 
-    def _segments(self, first: str, last: str) -> Iterator[Path]:
-        for path in sorted(self.folder.glob("*.arrow")):
-            if _meets(path.name, first, last):
-                yield path
+
+def _range(keys: Keys) -> tuple[str, str]:
+    """The first and the last of sorted keys, in hexadecimal (numpy drops the zeros at a key's end)."""
+    return keys[0].ljust(16, b"\0").hex(), keys[-1].ljust(16, b"\0").hex()
 
 
 def _meets(name: str, first: str, last: str) -> bool:
@@ -165,7 +163,7 @@ def open_segment(path: Path, identity: Mapping[str, Any] | None = None) -> Shard
 
     Args:
         path: the segment; its name and its folder's say what it must hold.
-        identity: the encoder's, where it is known; else the folder's name is compared with the segment's own.
+        identity: the encoder's identity, where it is known; else the folder's name is compared with the segment's own.
 
     Raises:
         DamagedError: if its bytes are not those that were written, or it belongs to another encoder or range.
@@ -182,11 +180,10 @@ def open_segment(path: Path, identity: Mapping[str, Any] | None = None) -> Shard
         raise DamagedError(path, error.problem.partition(";")[0]) from None
     first, last, content = path.stem.split("-")
     keys = segment.keys
-    own = segment.made_by.get("identity")
-    known = own == json.loads(canonical_json(identity)) if identity is not None else None
-    if not (known or (known is None and isinstance(own, dict) and identity_hash(own) == path.parent.name)):
+    own, expected = segment.made_by.get("identity"), path.parent.name if identity is None else identity_hash(identity)
+    if not isinstance(own, dict) or identity_hash(own) != expected:
         raise DamagedError(path, "belongs to another encoder, whose vectors are no use here")
-    if len(keys) == 0 or (keys[0].ljust(16, b"\0").hex(), keys[-1].ljust(16, b"\0").hex()) != (first, last):
+    if len(keys) == 0 or _range(keys) != (first, last):
         raise DamagedError(path, "doesn't hold the keys that its name promises")
     if segment.format == 1 and _content(keys, segment.vectors) != content:
         raise DamagedError(path, "damaged: not the content that its name promises")
@@ -204,12 +201,12 @@ class StoreEntry:
     """What a store holds of one encoder.
 
     Attributes:
-        folder: where.
-        identity: the encoder, as JSON text.
-        vectors: how many rows its segments hold.
-        size: in bytes.
-        days_unused: since a process last began to use it, or added to it.
-        used_by: the processes that use it now.
+        folder: the encoder's folder.
+        identity: the encoder's identity, as JSON text.
+        vectors: how many rows the segments hold.
+        size: the segments' bytes.
+        days_unused: the days since a process last began to use the folder, or added to it.
+        used_by: the processes that use the folder now.
     """
 
     folder: Path
@@ -243,17 +240,15 @@ def list_store(root: Path) -> list[StoreEntry]:
                 newest, size = max(newest, about.st_mtime), size + about.st_size
                 with suppress(ArtifactError):
                     vectors += len(open_shard(path, SEGMENT_FORMATS, check=False))
-            entries.append(
-                StoreEntry(
-                    folder=folder,
-                    identity=identity_file.read_text(encoding="utf-8", errors="replace").strip(),
-                    vectors=vectors,
-                    size=size,
-                    days_unused=(time.time() - newest) / 86_400,
-                    used_by=tuple(users(folder)),
-                )
-            )
+            identity = identity_file.read_text(encoding="utf-8", errors="replace")
+            entries.append(_entry(folder, identity, vectors, size, newest))
     return entries
+
+
+def _entry(folder: Path, identity: str, vectors: int, size: int, newest: float) -> StoreEntry:
+    """An encoder of a store; ``newest``: when it was last used, in seconds since 1970."""
+    days = max(time.time() - newest, 0.0) / 86_400
+    return StoreEntry(folder, identity.strip(), vectors, size, days, tuple(users(folder)))
 
 
 def prune_store(root: Path, unused_days: float) -> list[StoreEntry]:
@@ -289,19 +284,11 @@ def prune_store(root: Path, unused_days: float) -> list[StoreEntry]:
 def _list_remote(root: Path, remote: RemoteStore) -> list[StoreEntry]:
     entries = []
     for encoder, files in remote.contents().items():
-        identity = remote.read_text(encoder, IDENTITY_FILE).strip()
+        identity = remote.read_text(encoder, IDENTITY_FILE)
         sizes = [int(about["size"]) for name, about in files.items() if name.endswith(".arrow")]
+        vectors = sum(size // _row_bytes(identity) for size in sizes)
         newest = max(modified(about) for about in files.values())
-        entries.append(
-            StoreEntry(
-                folder=root / encoder,
-                identity=identity,
-                vectors=sum(size // _row_bytes(identity) for size in sizes),
-                size=sum(sizes),
-                days_unused=max(time.time() - newest, 0.0) / 86_400,
-                used_by=tuple(users(root / encoder)),
-            )
-        )
+        entries.append(_entry(root / encoder, identity, vectors, sum(sizes), newest))
     return entries
 
 

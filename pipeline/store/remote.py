@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,13 +69,10 @@ def cache_folder(url: str, folder: Path) -> Path:
     """
     path = folder / REMOTE_FILE
     text = canonical_json({"url": url.rstrip("/")}) + "\n"
-    if path.exists():
-        if path.read_text(encoding="utf-8") != text:
-            raise StoreError(
-                f"{path}: names another store than SOFTALIGN_STORE, {url}; delete the folder, it is a cache"
-            )
-    else:
+    if not path.exists():
         write_text(path, text)
+    elif path.read_text(encoding="utf-8") != text:
+        raise StoreError(f"{path}: names another store than SOFTALIGN_STORE, {url}; delete the folder, it is a cache")
     return folder
 
 
@@ -98,9 +96,9 @@ class RemoteStore:
     """A store elsewhere.
 
     Attributes:
-        url: where, for messages.
-        system: what opens it.
-        root: its path there.
+        url: the store's URL, for messages.
+        system: what opens that URL.
+        root: the store's path in the system.
     """
 
     url: str
@@ -119,48 +117,34 @@ class RemoteStore:
             system, root = fsspec.core.url_to_fs(url)
         except ImportError as error:
             extra = "; pip install 'softalign[s3]'" if url.startswith("s3") else ""
-            raise StoreError(f"SOFTALIGN_STORE: {url}: {str(error).splitlines()[0]}{extra}") from None
+            problem = f"{str(error).splitlines()[0]}{extra}"
+            raise StoreError(f"SOFTALIGN_STORE: {url}: {problem}") from None
         except ValueError as error:
-            raise StoreError(
-                f"SOFTALIGN_STORE: {url}: {error}; expected a folder or a URL such as s3://bucket/name"
-            ) from None
+            problem = f"{error}; expected a folder or a URL such as s3://bucket/name"
+            raise StoreError(f"SOFTALIGN_STORE: {url}: {problem}") from None
         return cls(url.rstrip("/"), system, root.rstrip("/"))
 
     def prepare(self, folder: Path, identity: Mapping[str, Any]) -> None:
-        """See that an encoder's folder has its identity there, and count as used.
-
-        Args:
-            folder: the encoder's folder in the cache.
-            identity: the encoder's.
-        """
+        """See that the store elsewhere has the identity of an encoder, whose folder is the cache's, and count it as used."""
         path = f"{self.root}/{folder.name}/{IDENTITY_FILE}"
         with suppress(FileNotFoundError):
             about = self._tried(f"look at {path}", lambda: self.system.info(path))
             if time.time() - modified(about) < USED_SECONDS:
                 return
         data = (canonical_json(identity) + "\n").encode()
-
-        def write() -> None:
-            if self._renames:
-                self.system.makedirs(f"{self.root}/{folder.name}", exist_ok=True)
-            self.system.pipe_file(path, data)
-
-        self._tried(f"write {path}", write)
+        if self._renames:
+            self._tried(f"write {path}", lambda: self.system.makedirs(f"{self.root}/{folder.name}", exist_ok=True))
+        self._tried(f"write {path}", lambda: self.system.pipe_file(path, data))
 
     def fetch(self, folder: Path, wanted: Callable[[str], bool]) -> None:
-        """Bring the segments that an encoder's folder in the cache lacks.
-
-        Args:
-            folder: the encoder's folder in the cache.
-            wanted: whether a segment is, by its name.
-        """
+        """Bring the wanted segments (by their names) that an encoder's folder in the cache lacks."""
         for name in self.segments(folder.name):
             local = folder / name
             if not wanted(name) or local.exists() or local.with_name(name + ".damaged").exists():
                 continue
             source = f"{self.root}/{folder.name}/{name}"
             with suppress(FileNotFoundError), atomic_file(local) as temporary:  # it was pruned meanwhile
-                self._bring(source, temporary)
+                self._tried(f"read {source}", partial(self.system.get_file, source, str(temporary)))
 
     def promise(self, segment: Path) -> None:
         """Note beside a segment of the cache, before it is written, that it is to be sent."""
@@ -187,22 +171,25 @@ class RemoteStore:
         """The names of an encoder's segments, sorted when they were listed; at most `LIST_SECONDS` old."""
         known = self._listed.get(encoder)
         if known is None or time.monotonic() - known[0] > LIST_SECONDS:
-            names = [name for name in self._names(encoder) if name.endswith(".arrow") and not name.startswith(".")]
-            known = self._listed[encoder] = (time.monotonic(), sorted(names))
+            folder = f"{self.root}/{encoder}"
+            paths = self._tried(f"list {folder}", lambda: self._look(self.system.ls, folder, detail=False)) or []
+            names = [str(path).rsplit("/", 1)[-1] for path in paths]
+            segments = sorted(name for name in names if name.endswith(".arrow") and not name.startswith("."))
+            known = self._listed[encoder] = (time.monotonic(), segments)
         return list(known[1])
+
+    def _look(self, call: Callable[..., Any], path: str, detail: bool) -> Any:
+        """What a listing returns now; None if there is no such folder."""
+        self.system.invalidate_cache()  # fsspec keeps what it has listed, whatever others write
+        with suppress(FileNotFoundError):
+            return call(path, detail=detail)
+        return None
 
     def contents(self) -> dict[str, dict[str, dict[str, Any]]]:
         """All that is there: what fsspec says of each file, by encoder and name. What is not a store's is left out."""
-
-        def find() -> dict[str, dict[str, Any]]:
-            self.system.invalidate_cache()
-            try:
-                return dict(self.system.find(self.root, detail=True))
-            except FileNotFoundError:
-                return {}
-
+        listed = self._tried(f"list {self.root}", lambda: self._look(self.system.find, self.root, detail=True)) or {}
         found: dict[str, dict[str, dict[str, Any]]] = {}
-        for path, about in sorted(self._tried(f"list {self.root}", find).items()):
+        for path, about in sorted(listed.items()):
             parts = path.removeprefix(self.root).strip("/").split("/")
             if len(parts) == 2 and not parts[1].startswith("."):
                 found.setdefault(parts[0], {})[parts[1]] = about
@@ -218,31 +205,14 @@ class RemoteStore:
         """Delete files of an encoder, in their order."""
         for name in names:
             path = f"{self.root}/{encoder}/{name}"
-
-            def remove(path: str = path) -> None:
-                with suppress(FileNotFoundError):
-                    self.system.rm_file(path)
-
-            self._tried(f"delete {path}", remove)
+            with suppress(FileNotFoundError):
+                self._tried(f"delete {path}", partial(self.system.rm_file, path))
         self._listed.pop(encoder, None)
 
     @property
     def _renames(self) -> bool:
         protocols = {self.system.protocol} if isinstance(self.system.protocol, str) else set(self.system.protocol)
         return bool(protocols & RENAMING)
-
-    def _names(self, encoder: str) -> list[str]:
-        def listed() -> list[str]:
-            self.system.invalidate_cache()  # fsspec keeps what it has listed, whatever others write
-            try:
-                return [str(path).rsplit("/", 1)[-1] for path in self.system.ls(f"{self.root}/{encoder}", detail=False)]
-            except FileNotFoundError:
-                return []
-
-        return self._tried(f"list {self.root}/{encoder}", listed)
-
-    def _bring(self, source: str, target: Path) -> None:
-        self._tried(f"read {source}", lambda: self.system.get_file(source, str(target)))
 
     def _put(self, segment: Path, target: str) -> None:
         if not self._renames:
@@ -271,15 +241,14 @@ class RemoteStore:
                     f"{self.url}: access denied: can't {what} ({_line(error)}); check the credentials"
                 ) from None
             except Exception as error:  # every backend has exceptions of its own
-                if number == WAITS:
-                    raise StoreError(
-                        f"{self.url}: can't {what}, tried {WAITS + 1} times ({_line(error)}); what was embedded is kept, "
-                        "run the same command again when the store answers"
-                    ) from None
-                wait = FIRST_WAIT * 2**number
-                log.warning("%s: can't %s (%s); trying again in %g s", self.url, what, _line(error), wait)
+                problem, wait = _line(error), FIRST_WAIT * 2**number
+            if number < WAITS:
+                log.warning("%s: can't %s (%s); trying again in %g s", self.url, what, problem, wait)
                 time.sleep(wait)
-        raise AssertionError
+        raise StoreError(
+            f"{self.url}: can't {what}, tried {WAITS + 1} times ({problem}); what was embedded is kept, "
+            "run the same command again when the store answers"
+        )
 
 
 def modified(about: Mapping[str, Any]) -> float:

@@ -42,8 +42,12 @@ class Use:
 
 
 def _release(lock: FileLock, path: Path, pid: int) -> None:
-    if os.getpid() != pid:  # a forked child inherits the object, not the use
-        return
+    if os.getpid() == pid:  # a forked child inherits the object, not the use
+        _delete(lock, path)
+
+
+def _delete(lock: FileLock, path: Path) -> None:
+    """Delete a lock that this process holds, with the name in it."""
     for left in (path.with_suffix(".json"), path):
         with suppress(OSError):
             left.unlink(missing_ok=True)
@@ -52,11 +56,9 @@ def _release(lock: FileLock, path: Path, pid: int) -> None:
 
 def users(folder: Path) -> list[str]:
     """The living processes that use a folder of the store, as ``process 12 on host``; what dead ones left is deleted."""
-    found = []
-    try:
+    found, paths = [], list[Path]()
+    with suppress(FileNotFoundError):  # pruned by another process meanwhile: nobody uses what is gone
         paths = sorted((folder / USERS).glob("*.lock"))
-    except FileNotFoundError:  # pruned by another process meanwhile: nobody uses what is gone
-        return []
     for path in paths:
         lock = FileLock(path, blocking=False)
         try:
@@ -66,9 +68,7 @@ def users(folder: Path) -> list[str]:
         except (OSError, NotImplementedError):
             continue  # gone meanwhile
         else:
-            for left in (path.with_suffix(".json"), path):
-                left.unlink(missing_ok=True)
-            lock.release()
+            _delete(lock, path)
     return found
 
 

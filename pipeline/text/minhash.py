@@ -25,12 +25,7 @@ Signatures = NDArray[np.uint32]
 
 
 def signatures(texts: pl.Series, permutations: int) -> Signatures:
-    """The MinHash values [n, permutations] of texts [n]; a text shorter than 5 characters is one gram.
-
-    Args:
-        texts: normal forms.
-        permutations: how many hash functions.
-    """
+    """The MinHash values [n, permutations] of normal forms [n]; one shorter than 5 characters is one gram."""
     codes, starts = _codes(texts)
     out = np.empty((len(texts), permutations), dtype=np.uint32)
     begin = 0
@@ -52,6 +47,14 @@ def _codes(texts: pl.Series) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
 
 
 def _minima(codes: NDArray[np.uint32], starts: NDArray[np.int64], permutations: int) -> Signatures:
+    """The least hash of each text's grams, by function [n, permutations].
+
+    Args:
+        codes: the code points of n texts in a row.
+        starts: where each text begins in them, and the end [n + 1].
+        permutations: how many hash functions there are.
+    """
+    # Every window of five code points becomes one number, also those that reach from one text into the next.
     grams = np.zeros(len(codes) - GRAM + 1, dtype=np.uint64)
     for offset in range(GRAM):
         grams = grams * np.uint64(0x9E3779B97F4A7C15) + codes[offset : offset + len(grams)]
@@ -60,6 +63,7 @@ def _minima(codes: NDArray[np.uint32], starts: NDArray[np.int64], permutations: 
     for back in range(1, GRAM):  # a gram that begins so close to an end reaches into the next text
         ends = starts[1:-1] - back
         inside[ends] = False
+    # Where each text's own grams begin once those are gone; `reduceat` takes the least from one beginning to the next.
     counts = np.diff(starts) - GRAM + 1
     firsts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     grams = grams[inside]

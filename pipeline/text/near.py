@@ -22,9 +22,9 @@ class NearMatches:
     """Texts that met known ones, one match a place.
 
     Attributes:
-        rows: of the texts [p].
-        known: of the known texts that they are near to [p].
-        similarity: estimated Jaccard similarity of their character 5-grams [p].
+        rows: the rows of texts that met a known one [p].
+        known: the row of the known text that each is near to [p].
+        similarity: the estimated Jaccard similarity of both texts' character 5-grams [p].
     """
 
     rows: TextRows
@@ -33,11 +33,9 @@ class NearMatches:
 
 
 class NearIndex:
-    """Known texts; 512 bytes for the signature of each, and 16 for each of its bands.
+    """The normal forms of known texts [n], which others meet that are at least ``near`` (above 0) to one.
 
-    Args:
-        forms: normal forms of the known texts [n].
-        near: the least similarity that counts, above 0.
+    Holds 512 bytes for the signature of each, and 16 for each of its bands.
     """
 
     def __init__(self, forms: pl.Series, near: float) -> None:
@@ -52,6 +50,7 @@ class NearIndex:
         if not len(rows) or not len(self._known):
             return NearMatches(rows[:0], self._known[:0], np.empty(0))
         values = signatures(forms.gather(rows), PERMUTATIONS)
+        # Texts that agree in a band meet; of those, whose whole signatures are alike?
         met = _bands(values, self._band_rows).join(self._bands, on="band").select("row", "row_right").unique()
         ours, theirs = met["row"].to_numpy(), met["row_right"].to_numpy()
         found = similarity(values[ours], self._signatures[theirs])

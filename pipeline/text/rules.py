@@ -43,12 +43,7 @@ SideRule = tuple[str, list[pl.Expr]]
 
 
 def rules(clean: Clean, languages: tuple[str, ...]) -> list[Rule]:
-    """The rules for a language pair, or for the one language of one-sided text, in their order.
-
-    Args:
-        clean: which rules, and their limits.
-        languages: of column ``a`` and, for pairs, of column ``b``.
-    """
+    """The rules for a language pair (of columns ``a`` and ``b``), or for one-sided text's one language, in their order."""
     found = [(name, _any(broken)) for name, broken in _length_rules(clean, len(languages))]
     if len(languages) == 2:
         found += pair_rules(clean, languages)
@@ -126,10 +121,7 @@ def first_broken(found: list[Rule]) -> pl.Expr:
 def broken_rules(texts: Sequence[pl.Series], clean: Clean, found: list[Rule]) -> pl.Series:
     """The first rule that each text, or each pair of texts, breaks once it is clean; null if it breaks none [n].
 
-    Args:
-        texts: as they were read: of side a [n] and, for pairs, of side b [n].
-        clean: how text is made clean.
-        found: the rules.
+    Texts come as they were read: a series [n] of side a and, for pairs, one of side b.
     """
     if not found:
         return pl.Series("rule", [None], dtype=pl.String).new_from_index(0, len(texts[0]))

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.neighbors import StoredNeighborhoods
-
-if TYPE_CHECKING:
-    from pipeline.config.train import Train
+from pipeline.config.train import Train
+from pipeline.training.data import StoredNeighborhoods
 
 
 @dataclass(frozen=True)
 class AnchorPlan:
-    """Anchors by step: a pure function of the seed and the step, the same for every process.
+    """Anchors by step: a pure function of the seed and the step, the same for every process."""
 
-    Attributes:
-        random: points drawn from the whole corpus of the language pair.
-        neighbors: of each pair's point, so many of its stored neighbours.
-        seed: of all randomness.
-    """
-
-    random: int
-    neighbors: int
-    seed: int
+    random: int  # how many points are drawn from the whole corpus of the language pair
+    neighbors: int  # how many stored neighbours of each pair's point are drawn
+    seed: int  # the seed of all randomness
 
     @classmethod
     def of(cls, train: Train, seed: int) -> AnchorPlan | None:
@@ -42,8 +33,8 @@ class AnchorPlan:
         Args:
             step: the batch's number.
             own: the point of each pair of the batch [n].
-            points: how many there are of this language pair.
-            neighbors: their neighbourhoods; needed for `neighbors`.
+            points: how many points there are of this language pair.
+            neighbors: the points' neighbourhoods; needed where neighbours are drawn.
 
         Returns:
             Points [c]: ``own`` as it is, so that row i's own anchor is i; then the others, ascending, each once.

@@ -19,70 +19,47 @@ from numpy.typing import NDArray
 
 from pipeline.labels.points import LabelPoints
 from pipeline.training.anchors import AnchorPlan
-from pipeline.training.neighbors import StoredNeighborhoods
+from pipeline.training.data import StoredNeighborhoods
 
 
 @dataclass(frozen=True)
 class PairBatch:
-    """The pairs of one step.
+    """The pairs of one step."""
 
-    Attributes:
-        language_pair: index of the language pair.
-        rows: of its pairs [n].
-        anchors: label points of the whole corpus that the loss compares them with [c], the pairs' own first; none if the
-            loss asks for none.
-    """
-
-    language_pair: int
-    rows: NDArray[np.int64]
+    language_pair: int  # the language pair's index
+    rows: NDArray[np.int64]  # the pairs' rows in the language pair [n]
+    # the label points of the whole corpus that the loss compares the pairs with [c], the pairs' own first; none if the
+    # loss asks for none
     anchors: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
+@dataclass
 class BatchPlan:
-    """Batches by step.
-
-    Holds one epoch's order: 8 bytes a pair.
-
-    Args:
-        sizes: pairs of each language pair.
-        batch_size: pairs a batch, over all processes.
-        seed: of all randomness.
-        neighbors_per_pair: 0 for random batches, else how many neighbours join each seed pair.
-        points: the label points of each language pair; needed with neighbours or anchors.
-        neighbors: their neighbourhoods; needed with neighbours.
-        weights: how often an epoch draws each pair of each language pair [n], or None for once.
-        anchors: which anchors go with a batch.
+    """Batches by step; holds one epoch's order, 8 bytes a pair.
 
     Raises:
         ValueError: if no language pair has a pair.
     """
 
-    def __init__(
-        self,
-        sizes: Sequence[int],
-        batch_size: int,
-        seed: int,
-        neighbors_per_pair: int = 0,
-        points: Sequence[LabelPoints] = (),
-        neighbors: Sequence[StoredNeighborhoods] = (),
-        weights: Sequence[NDArray[np.float64] | None] = (),
-        anchors: AnchorPlan | None = None,
-    ) -> None:
-        if not any(sizes):
+    sizes: Sequence[int]  # pairs of each language pair
+    batch_size: int  # pairs a batch, over all processes
+    seed: int  # the seed of all randomness
+    neighbors_per_pair: int = 0  # 0 for random batches, else how many neighbours join each seed pair
+    points: Sequence[LabelPoints] = ()  # the label points of each language pair; needed with neighbours or anchors
+    neighbors: Sequence[StoredNeighborhoods] = ()  # the points' neighbourhoods; needed with neighbours
+    # how often an epoch draws each pair of each language pair [n], None for once
+    weights: Sequence[NDArray[np.float64] | None] = ()
+    anchors: AnchorPlan | None = None  # which anchors go with a batch
+
+    def __post_init__(self) -> None:
+        if not any(self.sizes):
             raise ValueError("no training pairs")
-        self.weights = list(weights) or [None] * len(sizes)
-        # How many pairs an epoch draws of each language pair: all of them once, or as their weights say.
-        self.drawn = [
-            size if weight is None else round(float(weight.sum()))
-            for size, weight in zip(sizes, self.weights, strict=True)
-        ]
-        self.sizes, self.batch_size, self.seed = list(sizes), batch_size, seed
-        self.neighbors_per_pair, self.points, self.neighbors = neighbors_per_pair, points, neighbors
-        self.anchors = anchors
-        self.seeds_per_batch = max(1, batch_size // (1 + neighbors_per_pair))
-        self._epoch = -1
-        self._orders: list[NDArray[np.int64]] = []
-        self._schedule: NDArray[np.int64] = np.empty((0, 2), dtype=np.int64)
+        self.weights = self.weights or [None] * len(self.sizes)
+        # How many pairs an epoch draws of each language pair, and how many of a batch are drawn, not joined as neighbours.
+        weighted = zip(self.sizes, self.weights, strict=True)
+        self.drawn = [size if weight is None else round(float(weight.sum())) for size, weight in weighted]
+        self.seeds_per_batch = max(1, self.batch_size // (1 + self.neighbors_per_pair))
+        self._epoch, self._orders, self._schedule = -1, list[NDArray[np.int64]](), np.empty((0, 2), dtype=np.int64)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -111,6 +88,7 @@ class BatchPlan:
         return 0 if size == 0 else max(1, size // self.seeds_per_batch)
 
     def _prepare(self, epoch: int) -> None:
+        """Draw an epoch's order: each language pair's rows, cut into batches, then the batches of all."""
         if epoch == self._epoch:
             return
         generator = np.random.default_rng([self.seed, 1, epoch])
@@ -118,16 +96,15 @@ class BatchPlan:
             generator.permutation(size) if weight is None else generator.permutation(_draw(weight, drawn, generator))
             for size, weight, drawn in zip(self.sizes, self.weights, self.drawn, strict=True)
         ]
-        places = [
-            np.stack([np.full(count, index), np.arange(count)], axis=1)
-            for index, count in enumerate(self._batches_of(size) for size in self.drawn)
-        ]
+        counts = [self._batches_of(size) for size in self.drawn]
+        places = [np.stack([np.full(count, index), np.arange(count)], axis=1) for index, count in enumerate(counts)]
         self._schedule = generator.permutation(np.concatenate(places))
         self._epoch = epoch
 
     def _with_neighbors(
         self, language_pair: int, seeds: NDArray[np.int64], generator: np.random.Generator
     ) -> NDArray[np.int64]:
+        """The seeds' rows, and those of one pair of each of their nearest points: rows of one batch, each once."""
         points, neighbors = self.points[language_pair], self.neighbors[language_pair]
         near = neighbors.point[points.of_pair[seeds]][:, : self.neighbors_per_pair].reshape(-1)
         near = near[near >= 0]

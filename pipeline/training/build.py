@@ -24,11 +24,11 @@ def build_student(
     """The student that training starts from, on the CPU, in float32.
 
     Args:
-        student: the parameters.
-        tokenizer: the student's.
+        student: the student's parameters.
+        tokenizer: the student's tokenizer.
         start: the folder of a pretrained student, or of the teacher whose layers are taken.
-        seed: of fresh weights; also seeds torch's global generator (dropout).
-        teacher: its parameters; the student pools as it does, unless told otherwise.
+        seed: the seed of fresh weights and of torch's global generator (dropout).
+        teacher: the teacher's parameters; a student with its layers pools as it does, unless told otherwise.
 
     Raises:
         UserError: if the start can't serve, or adapters can't be added.
@@ -36,9 +36,8 @@ def build_student(
     torch.manual_seed(seed)
     model = _build(student, tokenizer, start, seed, teacher)
     if start is not None and not any(parameter.requires_grad for parameter in model.parameters()):
-        raise UserError(
-            f"student.model: {start.resolve().name} has no weights that are trained; expected another model"
-        )
+        name = start.resolve().name
+        raise UserError(f"student.model: {name} has no weights that are trained; expected another model")
     if student.lora is not None:
         add_adapters(model, student.lora, train_tokens=student.kind == "teacher")
     return model
@@ -52,16 +51,9 @@ def apply_training(model: SentenceModel, train: Train) -> None:
     """
     if train.dropout is not None:
         set_dropout(model, train.dropout)
-    if train.frozen_layers:
-        freeze_layers(model, train.frozen_layers)
-
-
-def freeze_layers(model: SentenceModel, count: int) -> None:
-    """Let a transformer's token vectors and its lowest layers be as they are: they get no gradient, and no pass backwards.
-
-    Raises:
-        UserError: if it has fewer layers.
-    """
+    if (count := train.frozen_layers) == 0:
+        return
+    # Token vectors and the lowest layers stay as they are: they get no gradient, and no pass backwards.
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     layers = list(lists[0]) if lists else []
     if count > len(layers):

@@ -37,21 +37,13 @@ HINT = 2.33
 
 @dataclass(frozen=True)
 class AtChance:
-    """A language pair whose dev pairs the student finds no better than chance would.
+    """A language pair whose dev pairs the student finds no better than chance would."""
 
-    Attributes:
-        name: of the language pair.
-        accuracy: on its dev pairs, the mean of both directions.
-        pairs: dev pairs.
-        trained: accuracy among as many of its training pairs; None without any.
-        learned: whether it knows these, and nothing of the dev pairs.
-    """
-
-    name: str
-    accuracy: float
-    pairs: int
-    trained: float | None
-    learned: bool
+    name: str  # the language pair's name (``en-fr``)
+    accuracy: float  # the accuracy on the dev pairs, the mean of both directions
+    pairs: int  # how many dev pairs there are
+    trained: float | None  # the accuracy among as many training pairs; None without any
+    learned: bool  # whether the student knows the training pairs, and nothing of the dev pairs
 
     def __str__(self) -> str:
         """For a person to read."""
@@ -63,10 +55,7 @@ class AtChance:
 def above_chance(accuracy: float, pairs: int, looks: int = 1) -> bool:
     """Whether retrieval finds more of n aligned pairs than it would of pairs that don't belong together.
 
-    Args:
-        accuracy: the mean of both directions.
-        pairs: how many pairs, which are the candidates too.
-        looks: evaluations that it is the best of.
+    The pairs are the candidates too; the accuracy is the mean of both directions, the best of ``looks`` evaluations.
 
     >>> above_chance(1 / 90, 90), above_chance(5 / 90, 90), above_chance(5 / 90, 90, looks=6)
     (False, True, False)
@@ -76,7 +65,7 @@ def above_chance(accuracy: float, pairs: int, looks: int = 1) -> bool:
 
 
 def no_better_than_chance(accuracy: float, pairs: int, looks: int = 1) -> bool:
-    """Whether it is sure enough that a student doesn't find translations; see the module.
+    """Whether it is sure enough that a student doesn't find translations; arguments as in `above_chance`.
 
     >>> no_better_than_chance(1 / 90, 90), no_better_than_chance(1 / 20, 20), no_better_than_chance(0.3, 90)
     (True, False, False)
@@ -105,29 +94,22 @@ def find_at_chance(
     pairs: Sequence[TrainingPairs],
     score: Callable[[Sequence[DevSet]], Mapping[str, DevScore]],
 ) -> list[AtChance]:
-    """The language pairs whose dev pairs the student doesn't find.
+    """The language pairs whose dev pairs the student doesn't find, by the best of ``looks`` evaluations.
 
-    Args:
-        dev: the dev set.
-        accuracies: of the best evaluation, by language pair.
-        looks: how many evaluations there were.
-        pairs: the training pairs.
-        score: scores a set of pairs with the student.
+    What the student knows of its training pairs is seen by scoring as many of them as there are dev pairs.
     """
-    suspects = [part for part in dev if no_better_than_chance(accuracies[part.name], len(part.a), looks)]
+    suspects = {part.name: part for part in dev if no_better_than_chance(accuracies[part.name], len(part.a), looks)}
     if not suspects:
         return []
-    samples = [
-        _sample(part, len(of.a)) for of in suspects for part in pairs if part.name == of.name and len(part.rows_a)
-    ]
-    on_dev, on_training = score(suspects), score(samples)
+    known = [part for part in pairs if part.name in suspects and len(part.rows_a)]
+    on_dev = score(list(suspects.values()))
+    on_training = score([_sample(part, len(suspects[part.name].a)) for part in known])
     found = []
-    for part in suspects:
-        trained = on_training.get(part.name)
-        size = len(part.a)
-        learned = trained is not None and _apart(trained, size) >= KNOWN and _apart(on_dev[part.name], size) < HINT
+    for name, part in suspects.items():
+        trained, size = on_training.get(name), len(part.a)
+        learned = trained is not None and _apart(trained, size) >= KNOWN and _apart(on_dev[name], size) < HINT
         share = None if trained is None else trained.accuracy
-        found.append(AtChance(part.name, accuracies[part.name], size, share, learned))
+        found.append(AtChance(name, accuracies[name], size, share, learned))
     return found
 
 
@@ -148,13 +130,7 @@ def _apart(score: DevScore, pairs: int) -> float:
 def refuse_chance(found: Sequence[AtChance], parts: int, steps: int) -> list[str]:
     """Stop where no language pair's translations are found although its training pairs are; else say what there is to say.
 
-    Args:
-        found: the language pairs at chance.
-        parts: all language pairs with a dev set.
-        steps: that were trained.
-
-    Returns:
-        A line for each language pair at chance.
+    Of ``parts`` language pairs with a dev set, ``found`` are at chance after ``steps``; returns a line for each of these.
 
     Raises:
         UserError: asking whether the files are aligned.
@@ -166,8 +142,5 @@ def refuse_chance(found: Sequence[AtChance], parts: int, steps: int) -> list[str
             f"train: no better than chance: {cure} {what}. The student has come to know its training pairs, and what it "
             "learned of them helps with no other"
         )
-    return [
-        f"{pair}: {cure}"
-        + ("" if pair.learned else f" If they are, {steps:,} steps at this train.learning_rate are too few")
-        for pair in found
-    ]
+    slow = f" If they are, {steps:,} steps at this train.learning_rate are too few"
+    return [f"{pair}: {cure}" + ("" if pair.learned else slow) for pair in found]

@@ -35,31 +35,19 @@ LOAD_ERRORS = (OSError, ValueError, TypeError, LookupError, RuntimeError, Safete
 
 @dataclass
 class TrainingProgress:
-    """Where a training stands, besides tensors.
+    """Where a training stands, besides tensors."""
 
-    Attributes:
-        identity: of the training.
-        step: optimiser steps done.
-        best_step: the step of the best dev accuracy; -1 before the first evaluation.
-        best_accuracy: that accuracy.
-        history: one record an evaluation.
-        covered: soft-label weight that batches covered, and all of it, summed over the steps so far.
-        pending: losses of the steps since the last evaluation.
-        scaler: of fp16's loss scaling: its state.
-        stopped_early: whether training ended because dev accuracy no longer grew.
-        ended: whether no step is left to do.
-    """
-
-    identity: str
-    step: int = 0
-    best_step: int = -1
-    best_accuracy: float = -1.0
-    history: list[dict[str, float]] = field(default_factory=list)
+    identity: str  # the hash of all that the training depends on
+    step: int = 0  # optimiser steps done
+    best_step: int = -1  # the step of the best dev accuracy; -1 before the first evaluation
+    best_accuracy: float = -1.0  # the best dev accuracy
+    history: list[dict[str, float]] = field(default_factory=list)  # one record an evaluation
+    # soft-label weight that batches covered, and all of it, summed over the steps so far
     covered: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    pending: list[float] = field(default_factory=list)
-    scaler: dict[str, float] = field(default_factory=dict)
-    stopped_early: bool = False
-    ended: bool = False
+    pending: list[float] = field(default_factory=list)  # losses of the steps since the last evaluation
+    scaler: dict[str, float] = field(default_factory=dict)  # the state of fp16's loss scaling
+    stopped_early: bool = False  # whether training ended because dev accuracy no longer grew
+    ended: bool = False  # whether no step is left to do
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
@@ -88,15 +76,10 @@ def save_checkpoint(
     best: Mapping[str, Tensor],
     writes: bool = True,
 ) -> None:
-    """Replace the checkpoint in a folder, atomically; all processes must call it, one writes.
+    """Replace the checkpoint in a folder, atomically; all processes must call it, the one that ``writes`` does.
 
-    Args:
-        folder: of this training's checkpoints.
-        progress: where training stands.
-        model: its trained parameters and buffers are saved.
-        optimizer: its state tensors are saved.
-        best: the trained parameters of the best step, whole.
-        writes: whether this process is the one that writes.
+    Saved are the trained parameters and buffers of the model, as they are now and (whole) at the best step, the optimiser's
+    state tensors, and where training stands.
     """
     tensors = {f"model.{name}": value for name, value in trained_state(model).items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -134,10 +117,8 @@ def load_checkpoint(
 ) -> tuple[TrainingProgress, dict[str, Tensor]] | None:
     """Put model and optimiser back to a checkpoint of this identity; one that has ended leaves them as they are.
 
+    Returns the progress and the best trained parameters, whole; None if there is no checkpoint, or only another training's.
     All processes must call it.
-
-    Returns:
-        The progress and the best trained parameters, whole; None if there is no checkpoint, or only another training's.
 
     Raises:
         ArtifactError: if the checkpoint is damaged.
@@ -151,7 +132,8 @@ def load_checkpoint(
             load_trained_state(model, _part(tensors, "model."))
             _load_optimizer(optimizer, _part(tensors, "optimizer."))
     except LOAD_ERRORS as error:
-        raise _damaged(folder, error) from None
+        problem = f"damaged checkpoint ({error}); delete the folder to train from the start"
+        raise ArtifactError(folder, problem) from None
     return progress, _part(tensors, "best.")
 
 
@@ -160,10 +142,6 @@ def _write(folder: Path, progress: TrainingProgress, tensors: dict[str, Tensor])
     with atomic_file(folder / TENSORS) as temporary:
         save_file(tensors, temporary, metadata={PROGRESS: about, **blank()})
         seal(temporary)
-
-
-def _damaged(folder: Path, error: Exception) -> ArtifactError:
-    return ArtifactError(folder, f"damaged checkpoint ({error}); delete the folder to train from the start")
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -179,5 +157,4 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
         # What there is of each value of a parameter lies where the parameter lies; the number of steps is whole.
         spread = key != "step" and value.shape == parameter.shape
         state.setdefault(int(index), {})[key] = spread_like(value, parameter) if spread else value
-    current = optimizer.state_dict()
-    optimizer.load_state_dict({"state": state, "param_groups": current["param_groups"]})
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.train import Train
 from pipeline.console.errors import UserError
-
-if TYPE_CHECKING:
-    from pipeline.config.train import Train
 
 MIN_DEVIATION = 0.01
 """Collapsed: a smaller standard deviation, with translations less than this above the mean."""
@@ -33,25 +30,16 @@ IN_A_ROW = 2
 
 @dataclass(frozen=True)
 class CosineSpread:
-    """Cosines between two sides of n aligned sentences.
+    """Cosines between two sides of n aligned sentences."""
 
-    Attributes:
-        translations: mean over translations.
-        others: mean over all that are not translations.
-        deviation: standard deviation of these.
-    """
-
-    translations: float
-    others: float
-    deviation: float
+    translations: float  # the mean over translations
+    others: float  # the mean over all that are not translations
+    deviation: float  # the standard deviation over all that are not translations
 
     def record(self) -> dict[str, float]:
-        """As series of the training's history."""
-        return {
-            "cosine/translations": self.translations,
-            "cosine/others": self.others,
-            "cosine/others_deviation": self.deviation,
-        }
+        """Its numbers as series of the training's history."""
+        names = ("cosine/translations", "cosine/others", "cosine/others_deviation")
+        return dict(zip(names, (self.translations, self.others, self.deviation), strict=True))
 
 
 def spread(x: NDArray[np.float32], y: NDArray[np.float32]) -> CosineSpread | None:
@@ -61,7 +49,7 @@ def spread(x: NDArray[np.float32], y: NDArray[np.float32]) -> CosineSpread | Non
 
     Args:
         x: L2-normalised vectors [n, d].
-        y: those of the translations, row by row [n, d].
+        y: the L2-normalised vectors of the translations, row by row [n, d].
 
     >>> eye = np.eye(2, dtype=np.float32)
     >>> spread(eye, eye)
@@ -87,9 +75,8 @@ def mean_spread(spreads: Sequence[CosineSpread]) -> CosineSpread | None:
 
 def looks_collapsed(record: Mapping[str, float], train: Train) -> bool:
     """Whether an evaluation's record, past the start, says that all similarities are alike."""
-    if "cosine/others" not in record or record["step"] < max(
-        START_STEPS, train.warmup_steps, START_SHARE * train.steps
-    ):
+    start = max(START_STEPS, train.warmup_steps, START_SHARE * train.steps)
+    if "cosine/others" not in record or record["step"] < start:
         return False
     mean, deviation = record["cosine/others"], record["cosine/others_deviation"]
     above = record["cosine/translations"] - mean
@@ -97,12 +84,7 @@ def looks_collapsed(record: Mapping[str, float], train: Train) -> bool:
 
 
 def refuse_collapse(history: Sequence[Mapping[str, float]], train: Train, checkpoints: str) -> None:
-    """Stop a training whose student has collapsed.
-
-    Args:
-        history: the evaluations so far.
-        train: the parameters, with ``steps``.
-        checkpoints: where its last good checkpoint is, for the message.
+    """Stop a training whose student has collapsed; the message names the folder of the last good checkpoint.
 
     Raises:
         UserError: if the last `IN_A_ROW` evaluations look collapsed.

@@ -1,37 +1,61 @@
-"""What training reads of a language pair."""
+"""What training reads of a language pair: its pairs, their tokens and label points, and the points' neighbourhoods."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifacts.folders import TokenFolder
+from pipeline.artifacts.shards import KEY_DTYPE, Shard, fixed_list_view
+from pipeline.ground.hashing import Keys, locate
 from pipeline.labels.points import LabelPoints
-from pipeline.training.neighbors import StoredNeighborhoods
+
+
+class StoredNeighborhoods:
+    """The neighbourhoods of one language pair, by point number; holds 12 bytes a neighbour.
+
+    Attributes:
+        point: the point number of each neighbour [p, k], -1 where there is none.
+        weight: the soft-label weight of each neighbour [p, k].
+    """
+
+    def __init__(self, shards: Sequence[Shard], points: Keys) -> None:
+        tables, float32 = [shard.table for shard in shards], np.dtype(np.float32)
+        keys = np.concatenate([fixed_list_view(table.column("neighbor"), KEY_DTYPE) for table in tables])
+        weights = [fixed_list_view(table.column("weight"), float32) for table in tables]
+        self.weight: NDArray[np.float32] = np.concatenate(weights)
+        self.point: NDArray[np.int64] = locate(points, keys.reshape(-1)).reshape(keys.shape)
+
+    def coverage(self, points: NDArray[np.int64], among: NDArray[np.int64] | None = None) -> tuple[float, float]:
+        """How much of the teacher's corpus-wide soft-label weight a batch covers.
+
+        Args:
+            points: the points of the batch's pairs [n].
+            among: the points that the pairs are compared with [m]; None: those of the batch.
+
+        Returns:
+            The weight on neighbours that are among them, and the weight on all neighbours, each summed over the batch's
+            distinct points; their ratio is the covered share.
+        """
+        unique = np.unique(points)
+        near = self.point[unique]
+        inside = np.isin(near, unique if among is None else among) & (near >= 0)
+        weights = self.weight[unique]
+        return float(weights[inside].sum()), float(weights.sum())
 
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """What training needs of one language pair; tokens and label vectors stay memory-mapped.
+    """What training needs of one language pair; tokens and label vectors stay memory-mapped."""
 
-    Attributes:
-        name: of the language pair.
-        tokens_a: student's tokens of the first language.
-        tokens_b: of the second.
-        rows_a: each pair's row in ``tokens_a`` [n].
-        rows_b: each pair's row in ``tokens_b`` [n].
-        points: the label points.
-        neighbors: their neighbourhoods.
-        weights: how often an epoch draws each pair [n]; None for once each.
-    """
-
-    name: str
-    tokens_a: TokenFolder
-    tokens_b: TokenFolder
-    rows_a: NDArray[np.int64]
-    rows_b: NDArray[np.int64]
-    points: LabelPoints
-    neighbors: StoredNeighborhoods
-    weights: NDArray[np.float64] | None = None
+    name: str  # the language pair's name (``en-fr``)
+    tokens_a: TokenFolder  # the student's tokens of the first language
+    tokens_b: TokenFolder  # the student's tokens of the second language
+    rows_a: NDArray[np.int64]  # each pair's row in ``tokens_a`` [n]
+    rows_b: NDArray[np.int64]  # each pair's row in ``tokens_b`` [n]
+    points: LabelPoints  # the label points
+    neighbors: StoredNeighborhoods  # the points' neighbourhoods
+    weights: NDArray[np.float64] | None = None  # how often an epoch draws each pair [n]; None for once each

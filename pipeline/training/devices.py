@@ -24,10 +24,9 @@ REFUSED = {DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedTy
 
 
 def make_accelerator(precision: str) -> Accelerator:
-    """Devices, precision and processes.
+    """Devices, precision (``train.mixed_precision``) and processes.
 
-    Args:
-        precision: ``train.mixed_precision``; ``auto`` is what the launcher says, without one what the device does best.
+    The precision ``auto`` is what the launcher says, without a launcher what the device does best.
 
     Raises:
         UserError: if the Accelerate configuration asks for what training can't do.

@@ -9,11 +9,14 @@ through the batch's vectors v = f(θ), so dL/dθ = Σ_chunks dL/dv_chunk · dv_c
 
 The random generators are put back before each second pass, so that dropout drops the same. Activations are held for one
 chunk only; the price is one more forward pass.
+
+What a batch draws at random is a function of the seed, the batch and the process, so a checkpoint needs no generator's state,
+and a training goes on with another number of processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -24,7 +27,6 @@ from torch import Tensor, nn
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.ground.transfer import on_device
-from pipeline.training.randomness import random_state, set_random_state
 
 Objective = Callable[[Tensor], Tensor]
 """From the student's vectors [2n, d] (first sides, then second sides; or one side's [n, d]) to a loss."""
@@ -35,41 +37,41 @@ def backward(
     model: nn.Module,
     sides: Sequence[TokenBatch],
     objective: Objective,
-    chunk: int | None,
+    pieces: int = 1,
     last: bool = True,
-    pieces: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Add the gradient of a batch to what the parameters of model and objective have.
 
     Args:
-        accelerator: of the model; it scales the loss where precision asks for it.
+        accelerator: the model's accelerator; it scales the loss where precision asks for it.
         model: the student, as `Accelerator.prepare` gave it.
         sides: the tokens of both sides of this process' n pairs, or of one side.
-        objective: the loss of their vectors; called once. Where it gathers other processes' vectors, all processes must
-            call this function.
-        chunk: pairs that go through the model at once; None for all.
+        objective: the loss of the sides' vectors; called once. Where it gathers other processes' vectors, all processes
+            must call this function.
+        pieces: in how many chunks the pairs go through the model (`piece_count`).
         last: whether this is the last gradient of an optimiser step: only then do processes exchange the model's.
-        pieces: instead of a chunk, in how many parts the pairs go through the model: FSDP's processes must have equally
-            many, whose numbers of pairs may differ by one.
 
     Returns:
         The loss and the vectors [2n, d] (of one side [n, d]), without gradient.
     """
-    parts = list(_pieces(len(sides[0]), chunk)) if pieces is None else np.array_split(np.arange(len(sides[0])), pieces)
-    if len(parts) == 1:
+    pairs = len(sides[0])
+    if pieces == 1:
         with _exchange(accelerator, model, last):
             vectors: Tensor = model(TokenBatch.joined(list(sides)))
             loss = objective(vectors)
             accelerator.backward(loss)
         return loss.detach(), vectors.detach()
+    # 1: every chunk's vectors, without gradient.
+    parts = np.array_split(np.arange(pairs), pieces)
     vectors, states = _vectors(accelerator, model, sides, parts)
+    # 2: the loss of all vectors; its graph ends at them.
     vectors.requires_grad_()
     loss = objective(vectors)
     accelerator.backward(loss)
     gradient = vectors.grad
     if gradient is None:  # a loss that says nothing of the vectors
         return loss.detach(), vectors.detach()
-    pairs = len(sides[0])
+    # 3: every chunk again, from the same random state; only the last one's gradient is exchanged with other processes.
     for number, (rows, state) in enumerate(zip(parts, states[:-1], strict=True)):
         own = on_device(np.concatenate([rows + side * pairs for side in range(len(sides))]), gradient.device)
         set_random_state(state, accelerator.device)
@@ -94,14 +96,13 @@ def _vectors(
     return torch.cat(firsts + seconds), states
 
 
-def _pieces(pairs: int, chunk: int | None) -> Iterator[NDArray[np.int64]]:
-    step = min(chunk or pairs, pairs)
-    for start in range(0, pairs, max(step, 1)):
-        yield np.arange(start, min(start + step, pairs))
-
-
 def piece_count(pairs: int, processes: int, chunk: int | None) -> int:
-    """In how many parts the pairs of a batch go through the model, the same number on all processes.
+    """In how many chunks a process' part of a batch goes through the model: FSDP wants the same number on all processes.
+
+    Args:
+        pairs: pairs of the batch; the processes' parts may differ by one.
+        processes: how many processes share the batch.
+        chunk: the most pairs that should go through the model at once; None for all.
 
     >>> [piece_count(21, 2, chunk) for chunk in (None, 5, 1)]
     [1, 3, 10]
@@ -118,3 +119,25 @@ def _exchange(accelerator: Accelerator, model: nn.Module, wanted: bool) -> Abstr
     """Around a forward and backward pass: whether processes average its gradient."""
     context: AbstractContextManager[None] = nullcontext() if wanted else accelerator.no_sync(model)
     return context
+
+
+def random_state(device: torch.device) -> Tensor:
+    """The state of the CPU's generator, and behind it that of the device if it has its own, uint8 [s] on the CPU."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return torch.cat(states)
+
+
+def set_random_state(state: Tensor, device: torch.device) -> None:
+    """Put back what `random_state` gave on this kind of device; of a state from another kind, the CPU's part."""
+    size = len(torch.get_rng_state())
+    torch.set_rng_state(state[:size].contiguous())
+    if device.type == "cuda" and len(state) > size:
+        torch.cuda.set_rng_state(state[size:].contiguous(), device)
+
+
+def seed_batch(seed: int, batch: int, process: int) -> None:
+    """Start all generators for one batch on one process."""
+    state = np.random.SeedSequence([seed, 4, batch, process]).generate_state(1, np.uint64)
+    torch.manual_seed(int(state[0]))

@@ -22,13 +22,7 @@ def parameters_now(model: nn.Module) -> dict[str, Tensor]:
 
 
 def move_to_start(model: nn.Module, start: Mapping[str, Tensor], weight: float) -> None:
-    """Replace a trained model's parameters by their weighted mean with those of its start, in place.
-
-    Args:
-        model: after training, whole.
-        start: its `parameters_now` before.
-        weight: w, of the start.
-    """
+    """Replace a trained, whole model's parameters by their mean with its start's (`parameters_now` before), of weight w."""
     mean = {
         name: torch.lerp(value, start[name].to(value.device), weight) if value.is_floating_point() else value
         for name, value in trained_state(model).items()

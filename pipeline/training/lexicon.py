@@ -48,25 +48,15 @@ ROWS = 1024
 
 @dataclass(frozen=True)
 class LexiconText:
-    """The parallel text, and how a static student is trained on it.
+    """The parallel text, and how a static student is trained on it."""
 
-    Attributes:
-        accelerator: devices, precision, processes.
-        pairs: the language pairs.
-        tokens: the student's tokens by language.
-        teacher_languages: those that the teacher knows.
-        seed: of the static student.
-        identity: of its training; a checkpoint of another is ignored.
-        checkpoints: the folder of its checkpoint.
-    """
-
-    accelerator: Accelerator
-    pairs: Sequence[TrainingPairs]
-    tokens: Mapping[str, TokenFolder]
-    teacher_languages: Sequence[str]
-    seed: int
-    identity: str
-    checkpoints: Path
+    accelerator: Accelerator  # devices, precision, processes
+    pairs: Sequence[TrainingPairs]  # the language pairs
+    tokens: Mapping[str, TokenFolder]  # the student's tokens by language
+    teacher_languages: Sequence[str]  # the languages that the teacher knows
+    seed: int  # the static student's seed
+    identity: str  # the static student's training; a checkpoint of another is ignored
+    checkpoints: Path  # the folder of the static student's checkpoint
 
 
 def start_from_lexicon(
@@ -74,20 +64,15 @@ def start_from_lexicon(
 ) -> None:
     """Move a student's token vectors to where the lexicon says, in place; all processes must call it.
 
+    The student has the teacher's layers and its own tokenizer, and is not yet trained; ``teacher`` is the teacher's folder.
     Holds a static student while it trains (`train_static`), and the token vectors.
-
-    Args:
-        student: with the teacher's layers, before training.
-        teacher: the teacher's folder.
-        tokenizer: the student's.
-        text: the parallel text.
-        lexicon: the parameters.
 
     Raises:
         ValueError: if the student is static.
     """
     if not isinstance(student, TransformerModel):
         raise ValueError("a static student has no layers of the teacher's")
+    # The teacher's own tokens: it has a vector for them, and they are common in the languages that it knows.
     old = load_tokenizer(teacher, "", tokenizer.max_length, special_tokens=False)
     sourced = np.array([bool(source) for source in token_sources(old, tokenizer)])
     size = len(sourced)
@@ -101,6 +86,7 @@ def start_from_lexicon(
     if not own.any():
         log.warning("train: no token is the teacher's own, so there is no lexicon to start from")
         return
+    # The others start from the teacher's own tokens that are near them in a static student.
     vectors = train_static(text, size, lexicon)
     weight = student.backbone.get_input_embeddings().weight
     rows = torch.from_numpy(np.flatnonzero(others))

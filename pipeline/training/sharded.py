@@ -9,24 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch import distributed as dist
 from torch.distributed.tensor import DTensor, distribute_tensor
-
-
-def is_sharded(module: nn.Module) -> bool:
-    """Whether any of its parameters is spread over processes."""
-    return any(isinstance(parameter, DTensor) for parameter in module.parameters())
 
 
 def whole_copies(state: Mapping[str, Tensor], keep: bool) -> dict[str, Tensor]:
     """Whole copies of tensors on the CPU, one after the other through the device's memory.
 
-    All processes must call it with the same names: a spread tensor is put together from everybody's part.
-
-    Args:
-        state: tensors by name.
-        keep: whether this process wants them; without, it only gives its parts and has an empty result.
+    All processes must call it with the same names: a spread tensor is put together from everybody's part. A process that
+    doesn't ``keep`` them only gives its parts, and has an empty result.
     """
     copies = {}
     for name, value in state.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.config.train import Train
 from pipeline.encoders.model import SentenceModel
 from pipeline.ground.transfer import on_device
 from pipeline.labels.points import LabelPoints
@@ -23,13 +23,8 @@ from pipeline.training.checkpoint import TrainingProgress
 from pipeline.training.collapse import CosineSpread, spread
 from pipeline.training.data import TrainingPairs
 from pipeline.training.devices import parts_of
-from pipeline.training.gradients import backward, piece_count
-from pipeline.training.optimizer import average_gradients
-from pipeline.training.randomness import seed_batch
-from pipeline.training.schedule import learning_rate
-
-if TYPE_CHECKING:
-    from pipeline.config.train import Train
+from pipeline.training.gradients import backward, piece_count, seed_batch
+from pipeline.training.optimizer import average_gradients, learning_rate
 
 COVERAGE_EVERY = 10
 """Batches between looks at how much label weight a batch covers."""
@@ -37,34 +32,25 @@ COVERAGE_EVERY = 10
 
 @dataclass
 class Steps:
-    """Optimiser steps.
+    """Optimiser steps."""
 
-    Attributes:
-        accelerator: devices, precision, processes.
-        model: the student as `Accelerator.prepare` gave it.
-        student: the same without its wrapping.
-        loss: of a batch; its own parameters are trained too.
-        pairs: the language pairs.
-        plan: the batches.
-        optimizer: of student and loss, as `Accelerator.prepare` gave it.
-        config: the parameters, with ``steps``.
-    """
-
-    accelerator: Accelerator
-    model: nn.Module
-    student: SentenceModel
-    loss: Loss
-    pairs: Sequence[TrainingPairs]
-    plan: BatchPlan
-    optimizer: torch.optim.Optimizer
-    config: Train
+    accelerator: Accelerator  # devices, precision, processes
+    model: nn.Module  # the student as `Accelerator.prepare` gave it
+    student: SentenceModel  # the student without its wrapping
+    loss: Loss  # a batch's loss, whose own parameters are trained too
+    pairs: Sequence[TrainingPairs]  # the language pairs
+    plan: BatchPlan  # the batches
+    optimizer: torch.optim.Optimizer  # the optimiser of student and loss, as `Accelerator.prepare` gave it
+    config: Train  # the parameters, with ``steps``
     _vectors: Tensor | None = field(default=None, init=False, repr=False)
 
     def take(self, progress: TrainingProgress) -> Tensor:
         """Take the step that follows ``progress.step``; returns this process' loss."""
+        # 1: everything of the step depends on its number alone.
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(progress.step, self.config)
         self.optimizer.zero_grad(set_to_none=True)
+        # 2: the gradients of its batches add up; processes exchange them with the last one's.
         accumulation = self.config.gradient_accumulation
         total = torch.zeros((), device=self.accelerator.device)
         for part in range(accumulation):
@@ -73,6 +59,7 @@ class Steps:
             if number % COVERAGE_EVERY == 0:
                 self._cover(batch, progress)
             total += self._backward(number, batch, last=part == accumulation - 1)
+        # 3: those of the loss' own parameters, which the student's wrapping doesn't exchange; then one step by all.
         average_gradients(self.loss, self.accelerator)
         if self.config.max_grad_norm > 0:
             self.accelerator.clip_grad_norm_(self.student.parameters(), self.config.max_grad_norm)
@@ -81,6 +68,7 @@ class Steps:
 
     def _backward(self, number: int, batch: PairBatch, last: bool) -> Tensor:
         """Add a batch's gradient; returns its share of the step's loss, of which the mean over processes is to be taken."""
+        # This process' part of the batch, and its tokens; dropout draws the same whichever batches came before.
         pairs = self.pairs[batch.language_pair]
         parts = parts_of(batch.rows, self.accelerator.num_processes)
         rows, sizes = parts[self.accelerator.process_index], [len(part) for part in parts]
@@ -96,7 +84,7 @@ class Steps:
             return self._loss_of(vectors, batch, rows, sizes) * share / self.config.gradient_accumulation
 
         pieces = piece_count(len(batch.rows), len(sizes), self.config.chunk)
-        loss, vectors = backward(self.accelerator, self.model, sides, objective, None, last, pieces)
+        loss, vectors = backward(self.accelerator, self.model, sides, objective, pieces, last)
         if len(sides) == 2:
             self._vectors = vectors
         return loss
@@ -129,9 +117,7 @@ class Steps:
         """The teacher's vectors and the label vectors of points, read from the teacher's shards: one tensor where equal."""
         teacher, label_vectors = labels.teacher_and_labels(points)
         found = on_device(teacher, self.accelerator.device)
-        if label_vectors is teacher:
-            return found, found
-        return found, on_device(label_vectors, self.accelerator.device)
+        return found, found if label_vectors is teacher else on_device(label_vectors, self.accelerator.device)
 
     def _anchors(self, labels: LabelPoints, points: NDArray[np.int64]) -> Anchors:
         """All anchors [c]: every process reads its part of them, and gets the others' from those who have read them."""

@@ -15,12 +15,7 @@ ADVICE = "Try a lower train.learning_rate, a higher temperature or max_grad_norm
 
 
 def refuse_bad_loss(losses: Tensor, step: int, checkpoints: str) -> None:
-    """Stop at a loss that is no number.
-
-    Args:
-        losses: of the last steps [n].
-        step: the last one's.
-        checkpoints: where the last good checkpoint is, for the message.
+    """Stop at a loss that is no number, of the last steps' losses [n]; the message names the folder of the last checkpoint.
 
     Raises:
         UserError: if one of them is infinite or not a number.

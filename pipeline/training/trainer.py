@@ -18,7 +18,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +47,12 @@ from pipeline.training.checkpoint import (
 from pipeline.training.collapse import looks_collapsed, mean_spread, refuse_collapse
 from pipeline.training.data import TrainingPairs
 from pipeline.training.dev import DevSet, dev_scores
-from pipeline.training.optimizer import adamw, add_parameters
-from pipeline.training.schedule import learning_rate
+from pipeline.training.optimizer import adamw, add_parameters, learning_rate
 from pipeline.training.sharded import whole_copies
 from pipeline.training.step import Steps
 from pipeline.training.stopping import out_of_patience, refuse_bad_loss, refuse_bad_parameters
 
 log = logging.getLogger(__name__)
-
-EVAL_TOKENS = 65_536
 
 AGREE_STEPS = 10
 """Several processes agree so often whether one of them was asked to stop: each time costs them a wait for each other."""
@@ -63,18 +60,13 @@ AGREE_STEPS = 10
 
 @dataclass(frozen=True)
 class Trained:
-    """The result of a training.
+    """The result of a training."""
 
-    Attributes:
-        model: with the parameters of the best dev accuracy (the last ones where there is no dev set); of several
-            processes, only the first one's.
-        progress: where it ended, with its history.
-        notes: what is to be said of dev sets on which it is no better than chance.
-    """
-
+    # the student with the parameters of the best dev accuracy (the last ones where there is no dev set); of several
+    # processes, only the first one's
     model: SentenceModel
-    progress: TrainingProgress
-    notes: Sequence[str] = ()
+    progress: TrainingProgress  # where training ended, with its history
+    notes: Sequence[str] = ()  # what is to be said of dev sets on which the student is no better than chance
 
     @property
     def coverage(self) -> float:
@@ -87,35 +79,22 @@ class Trained:
 class Trainer:
     """One training of one student.
 
-    Attributes:
-        accelerator: devices, precision, processes.
-        model: the student to start from.
-        loss: of a batch.
-        pairs: the language pairs.
-        dev: the dev set; may be empty.
-        config: the parameters; epochs are turned into steps.
-        seed: of the batches.
-        identity: of this training; checkpoints of another are ignored.
-        checkpoints: the folder of its checkpoint.
-        record: called with every evaluation's record, those before a resume first.
-        name: what messages and progress call it.
-
     Raises:
         UserError: if there is no training pair, it shall stop early by a dev set that is empty, there are more processes than
             pairs in a batch, or the teacher's vectors shall stand for the student's and have other dimensions.
     """
 
-    accelerator: Accelerator
-    model: SentenceModel
-    loss: Loss
-    pairs: Sequence[TrainingPairs]
-    dev: Sequence[DevSet]
-    config: Train
-    seed: int
-    identity: str
-    checkpoints: Path
-    record: Callable[[dict[str, float]], None]
-    name: str = "train"
+    accelerator: Accelerator  # devices, precision, processes
+    model: SentenceModel  # the student to start from
+    loss: Loss  # a batch's loss
+    pairs: Sequence[TrainingPairs]  # the language pairs
+    dev: Sequence[DevSet]  # the dev set; may be empty
+    config: Train  # the parameters; epochs are turned into steps
+    seed: int  # the seed of the batches
+    identity: str  # the hash of all that this training depends on; checkpoints of another are ignored
+    checkpoints: Path  # the folder of this training's checkpoint
+    record: Callable[[dict[str, float]], None]  # called with every evaluation's record, those before a resume first
+    name: str = "train"  # what messages and progress call this training
 
     def __post_init__(self) -> None:
         if not any(len(part.rows_a) for part in self.pairs):
@@ -137,9 +116,8 @@ class Trainer:
         processes = self.accelerator.num_processes
         smallest = min(min(size, self.plan.batch_size) for size in self.plan.drawn if size)
         if smallest < processes:
-            raise UserError(
-                f"train: found a batch of {smallest} pairs for {processes} processes, expected one pair for each"
-            )
+            problem = f"found a batch of {smallest} pairs for {processes} processes, expected one pair for each"
+            raise UserError(f"train: {problem}")
         if self.config.epochs is not None:
             batches = self.config.epochs * self.plan.batches_per_epoch
             steps = max(1, math.ceil(batches / self.config.gradient_accumulation))
@@ -156,6 +134,7 @@ class Trainer:
         # FSDP spreads the student's parameters for good: what is saved in the end is another of the same shape.
         spread = self.accelerator.distributed_type == DistributedType.FSDP
         result = copy.deepcopy(self.model) if spread and self._is_first else self.model
+        # On the device before the optimiser is made for it; the loss' parameters join once both are prepared.
         self._trained.to(self.accelerator.device).train()
         model, optimizer = self.accelerator.prepare(self.model, adamw(self.model, self.config))
         add_parameters(optimizer, self.loss)
@@ -163,6 +142,7 @@ class Trainer:
         if not progress.ended:
             steps = Steps(self.accelerator, model, self.model, self.loss, self.pairs, self.plan, optimizer, self.config)
             best = self._take_steps(steps, progress, best, optimizer)
+        # The first process has the best parameters, whole, and judges the student that they make.
         if self._is_first:
             load_trained_state(result, best)
         self.accelerator.wait_for_everyone()
@@ -174,12 +154,14 @@ class Trainer:
     ) -> dict[str, Tensor]:
         """All steps that are left; returns the best parameters, which are saved as well."""
         losses = [torch.tensor(value, device=self.accelerator.device) for value in progress.pending]
-        shown = show_progress(self.name, self.config.steps, "steps") if self._is_first else nullcontext(_unseen)
+        unseen = nullcontext(lambda *_, **__: None)
+        shown = show_progress(self.name, self.config.steps, "steps") if self._is_first else unseen
         with shown as advance, noted_interrupts() as request:
             advance(progress.step)
             while progress.step < self.config.steps and not progress.stopped_early:
                 losses.append(steps.take(progress))
                 progress.step += 1
+                # First the evaluation, whose result a checkpoint of the same step holds; then the checkpoint; then the stop.
                 note = ""
                 if progress.step % self.config.eval_every == 0 or progress.step == self.config.steps:
                     best = self._evaluate(progress, steps, losses, best)
@@ -190,9 +172,8 @@ class Trainer:
                     losses = self._save(progress, optimizer, losses, best)
                 advance(1, note=note)
                 if stop and progress.step < self.config.steps:
-                    raise Interrupted(
-                        request.number or signal.SIGTERM, f" after step {progress.step} of {self.config.steps}"
-                    )
+                    done = f" after step {progress.step} of {self.config.steps}"
+                    raise Interrupted(request.number or signal.SIGTERM, done)
             if self._is_first:
                 save_ended(self.checkpoints, progress, best)
             if request.number is not None:
@@ -206,9 +187,7 @@ class Trainer:
         record = next(record for record in progress.history if record["step"] == progress.best_step)
         accuracies = {part.name: record[f"dev/{part.name}"] for part in self.dev}
         looks = len(progress.history)
-        found = find_at_chance(
-            self.dev, accuracies, looks, self.pairs, lambda parts: dev_scores(student, parts, EVAL_TOKENS)
-        )
+        found = find_at_chance(self.dev, accuracies, looks, self.pairs, partial(dev_scores, student))
         notes = refuse_chance(found, len(self.dev), progress.step)
         for note in notes:
             log.warning("%s: %s", self.name, note)
@@ -279,9 +258,7 @@ class Trainer:
         best: dict[str, Tensor],
     ) -> list[Tensor]:
         """Save a checkpoint, unless the student is broken; returns the losses as a resumed training would have them."""
-        mean_losses = self._mean_losses(losses)
-        refuse_bad_loss(mean_losses, progress.step, self.checkpoints.name)
-        refuse_bad_parameters(self._trained, progress.step, self.checkpoints.name)
+        mean_losses = self._sound_losses(progress, losses)
         progress.pending = mean_losses.tolist()
         if self.accelerator.scaler is not None:
             progress.scaler = self.accelerator.scaler.state_dict()
@@ -294,15 +271,14 @@ class Trainer:
     def _evaluate(
         self, progress: TrainingProgress, steps: Steps, losses: list[Tensor], best: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        mean_losses = self._mean_losses(losses)
-        refuse_bad_loss(mean_losses, progress.step, self.checkpoints.name)
-        refuse_bad_parameters(self._trained, progress.step, self.checkpoints.name)
+        """Score the student, note and judge it; returns the best parameters so far."""
+        mean_losses = self._sound_losses(progress, losses)
         record: dict[str, float] = {
             "step": float(progress.step),
             "loss": float(mean_losses.mean()),
             "learning_rate": learning_rate(progress.step - 1, self.config),
         }
-        scores = dev_scores(self.model, self.dev, EVAL_TOKENS)
+        scores = dev_scores(self.model, self.dev)
         if scores:
             mean = float(np.mean([score.accuracy for score in scores.values()]))
             record |= {"dev_accuracy": mean} | {f"dev/{name}": score.accuracy for name, score in scores.items()}
@@ -322,16 +298,19 @@ class Trainer:
             progress.stopped_early = out_of_patience(progress.history, progress.best_step, self.config.patience)
         return best
 
-    def _mean_losses(self, losses: list[Tensor]) -> Tensor:
-        """The steps' losses [n], each the mean over processes: all see, save and judge the same."""
-        device = self.accelerator.device
-        own = torch.stack(losses) if losses else torch.zeros(0, device=device)
-        return self.accelerator.reduce(own, reduction="mean") if len(own) else own
+    def _sound_losses(self, progress: TrainingProgress, losses: list[Tensor]) -> Tensor:
+        """The steps' losses [n], each the mean over processes: all see, save and judge the same.
+
+        Raises:
+            UserError: if one of them, or a parameter, is no number.
+        """
+        found = torch.zeros(0, device=self.accelerator.device)
+        if losses:
+            found = self.accelerator.reduce(torch.stack(losses), reduction="mean")
+        refuse_bad_loss(found, progress.step, self.checkpoints.name)
+        refuse_bad_parameters(self._trained, progress.step, self.checkpoints.name)
+        return found
 
     def _whole_student(self) -> dict[str, Tensor]:
         """A copy of the student's trained parameters, whole, on the first process; of the others, an empty one."""
         return whole_copies(trained_state(self.model), self._is_first)
-
-
-def _unseen(count: int = 1, /, note: str = "") -> None:
-    """The progress of a process that is not the first."""

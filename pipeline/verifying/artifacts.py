@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pipeline.console.errors import ArtifactError, InputError
 from pipeline.ground.atomic import FILE_END, FOLDER_END
 from pipeline.ground.file_checksum import check_seal, is_sealed
 from pipeline.ground.folder_checksums import CHECKSUMS, check_folder
+from pipeline.inspecting.plain_files import read_json
 from pipeline.verifying.defects import Defect, defect_of
 
 KINDS = frozenset({".json", ".parquet", ".safetensors", ".zst", ".tsv", ".html", ".txt"})
@@ -48,18 +49,8 @@ def folder_defects(root: Path, without: frozenset[Path] = frozenset()) -> Iterat
 def _shard_defects(folder: Path, names: list[str]) -> Iterator[Defect]:
     damaged = [defect for name in names for defect in _caught(open_shard, folder / name)]
     yield from damaged
-    if damaged:
-        return  # the others' places can't be told without it
-    for error in _raised(folder):
-        yield defect_of(error)
-
-
-def _raised(folder: Path) -> Iterator[InputError]:
-    try:
-        for _ in iterate_shards(folder):
-            pass
-    except InputError as error:
-        yield error
+    if not damaged:  # the others' places can't be told without a damaged one
+        yield from _caught(lambda path: deque(iterate_shards(path), maxlen=0), folder)
 
 
 def check_file(path: Path) -> None:
@@ -73,18 +64,11 @@ def check_file(path: Path) -> None:
     if path.suffix == ".parquet":
         read_made_by(path, {})
     elif path.suffix == ".json":
-        _check_json(path)
+        read_json(path)
     elif path.suffix == ".safetensors":
         _check_safetensors(path)
     elif path.suffix == ".zst":
         _check_zstd(path)
-
-
-def _check_json(path: Path) -> None:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ArtifactError(path, f"not JSON ({error})") from None
 
 
 def _check_safetensors(path: Path) -> None:

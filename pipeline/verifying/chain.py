@@ -6,7 +6,7 @@ Each by itself may be sound and yet of another run: a folder copied from elsewhe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -32,21 +32,23 @@ def same_keys(source: Path, derived: Path) -> Iterator[Defect]:
 
 def made_with(folder: Path, key: str, expected: Any, whose: str) -> Iterator[Defect]:
     """Whether a folder of shards was made with what its neighbour says (an encoder, a tokenizer)."""
-    try:
-        shard = next(iterate_shards(folder), None) if folder.is_dir() else None
-    except InputError:
-        return
-    if shard is not None and shard.made_by.get(key) != expected:
+    made_by = _made_by(folder)
+    if made_by is not None and made_by.get(key) != expected:
         yield Defect(folder, f"made with another {key} than {whose}")
 
 
 def folder_entry(folder: Path, key: str) -> Any:
     """What the shards of a folder say under a key; None if there are none that can be read."""
+    return (_made_by(folder) or {}).get(key)
+
+
+def _made_by(folder: Path) -> Mapping[str, Any] | None:
+    """The metadata of a folder's first shard; None without one that can be read: that is named elsewhere."""
     try:
         shard = next(iterate_shards(folder), None) if folder.is_dir() else None
     except InputError:
         return None
-    return None if shard is None else shard.made_by.get(key)
+    return None if shard is None else shard.made_by
 
 
 def mined_with(path: Path, pair: str, encoder: Any, whose: str) -> Iterator[Defect]:

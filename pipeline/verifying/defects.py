@@ -10,15 +10,10 @@ from pipeline.console.errors import InputError
 
 @dataclass(frozen=True)
 class Defect:
-    """Something wrong that a rerun can put right once it is out of the way.
+    """Something wrong that a rerun can put right once it is out of the way."""
 
-    Attributes:
-        path: the file (or folder) to remove.
-        problem: what is wrong with it, in one line.
-    """
-
-    path: Path
-    problem: str
+    path: Path  # the file (or folder) to remove
+    problem: str  # what is wrong with it, in one line
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}"

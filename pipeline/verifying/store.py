@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ def store_defects(root: Path) -> Iterator[Defect]:
     """What is wrong with a store. Reads every segment and index once."""
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
         if folder.name == FOLDER:
-            yield from _index_defects(folder)
+            yield from _kept_defects(folder, check_index)
         elif folder.name == MODELS:
-            yield from _model_defects(folder)
+            yield from _kept_defects(folder, check_folder)
         elif folder.name.startswith("."):
             yield Defect(folder, "left by a stopped run")
         elif folder.is_dir():
@@ -56,24 +56,14 @@ def _identity(folder: Path) -> dict[str, Any] | None:
     return identity if isinstance(identity, dict) and identity_hash(identity) == folder.name else None
 
 
-def _index_defects(root: Path) -> Iterator[Defect]:
+def _kept_defects(root: Path, check: Callable[[Path], object]) -> Iterator[Defect]:
+    """What is wrong with the folders of kept indexes or converted models."""
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         if folder.name.startswith("."):
             if folder.name.endswith(FOLDER_END):
                 yield Defect(folder, "left by a stopped run, or being written now")
             continue
         try:
-            check_index(folder)
-        except InputError as error:
-            yield Defect(folder, str(error).partition(";")[0].removeprefix(f"{folder}: "))
-
-
-def _model_defects(root: Path) -> Iterator[Defect]:
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        if folder.name.startswith("."):
-            yield Defect(folder, "left by a stopped run, or being written now")
-            continue
-        try:
-            check_folder(folder)
+            check(folder)
         except InputError as error:
             yield Defect(folder, str(error).partition(";")[0].removeprefix(f"{folder}: "))

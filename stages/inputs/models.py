@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pipeline.encoders.described import own_prefix
 from pipeline.encoders.layout import is_static, read_layout
 from pipeline.encoders.load import EncoderSettings
 from pipeline.encoders.resolve import ModelFolder, resolve_model
@@ -19,7 +18,7 @@ def resolve_teacher(project: Project) -> ModelFolder:
 def teacher_settings(project: Project, folder: ModelFolder) -> EncoderSettings:
     """How the teacher embeds; ``folder`` is its own, which has its prompts."""
     teacher = project.params.teacher
-    prefix = own_prefix(read_layout(folder.path), teacher.prefix, teacher.prompt_name, "teacher.prompt_name")
+    prefix = read_layout(folder.path).prompt(teacher.prompt_name, "teacher.prompt_name", teacher.prefix)
     return EncoderSettings(teacher.pooling, prefix, teacher.max_length, teacher.dtype, teacher.batch_tokens)
 
 
@@ -42,7 +41,7 @@ def student_prefix(project: Project, pretrained: ModelFolder | None) -> str:
     student = project.params.student
     if pretrained is None or student.kind != "pretrained":
         return student.prefix or ""
-    return own_prefix(read_layout(pretrained.path), student.prefix, student.prompt_name, "student.prompt_name")
+    return read_layout(pretrained.path).prompt(student.prompt_name, "student.prompt_name", student.prefix)
 
 
 def student_tokenizer(project: Project, start: ModelFolder | None) -> TextTokenizer:

@@ -6,9 +6,8 @@ from pipeline.artifacts.folders import TokenFolder
 from pipeline.artifacts.pairs import HeldOutFolder
 from pipeline.artifacts.shards import open_folder
 from pipeline.labels.points import label_points
-from pipeline.training.data import TrainingPairs
+from pipeline.training.data import StoredNeighborhoods, TrainingPairs
 from pipeline.training.dev import DevSet, load_dev
-from pipeline.training.neighbors import StoredNeighborhoods
 from stages.inputs.labels import read_labels
 from stages.running.command import Project
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.model import TransformerModel
 from pipeline.losses import Batch, Term, build_loss, gather_columns
-from pipeline.training.gradients import backward
+from pipeline.training.gradients import backward, piece_count
 from pipeline.training.optimizer import average_gradients
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -63,7 +63,8 @@ def step(accelerator, student, chunk, pairs=PAIRS, batches=BATCHES):
             batch = Batch(vectors[: len(teacher)], vectors[len(teacher) :], teacher, teacher)
             return loss(gather_columns(batch)) / batches
 
-        total += backward(accelerator, model, sides, objective, chunk, last=number == batches - 1)[0]
+        pieces = piece_count(pairs, accelerator.num_processes, chunk)
+        total += backward(accelerator, model, sides, objective, pieces, last=number == batches - 1)[0]
     average_gradients(loss, accelerator)
     found = {"loss": accelerator.reduce(total, reduction="mean")}
     for name, module in (("student", student), ("loss", loss)):

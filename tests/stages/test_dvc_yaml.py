@@ -30,6 +30,7 @@ RERUNS = [
     ("pipeline/corpora/tmx.py", {"prepare", "evaluate"}),
     ("pipeline/text/rules.py", {"prepare", "mine", "evaluate", "report"}),
     ("pipeline/prepare/merging.py", {"prepare"}),
+    ("pipeline/embedding/folders.py", {"tokenize", "teach", "embed"}),
     ("pipeline/embedding/tokenize.py", {"tokenize"}),
     ("pipeline/embedding/embed.py", {"teach", "embed"}),
     ("pipeline/search/tiles.py", {"neighborhoods", "mine", "evaluate", "report"}),

@@ -1,4 +1,4 @@
-"""What a row is, and the checks that many rows share."""
+"""What a row is, and what many rows share."""
 
 from __future__ import annotations
 
@@ -12,45 +12,30 @@ from numpy.typing import NDArray
 
 from speed.turns import Contestant, Outputs, Ratio, Spent, by_turns
 
+OURS, SBERT = "softalign", "sentence-transformers"
+
 
 @dataclass(frozen=True)
 class Run:
-    """How rows are run.
+    """How rows are run."""
 
-    Attributes:
-        text: a folder of ``<a>-<b>/*.tsv.zst``; None for the default run's text.
-        folder: the row's, empty at first.
-        rounds: timed runs of each contestant.
-        threads: of each contestant.
-        peers: folder of other virtual environments.
-        sizes: numbers that replace a row's own, by name.
-    """
-
-    text: Path | None
-    folder: Path
-    rounds: int
-    threads: int
-    peers: Path
-    sizes: Mapping[str, float] = field(default_factory=dict)
+    text: Path | None  # a folder of ``<a>-<b>/*.tsv.zst``; None for the default run's text
+    folder: Path  # the row's own, empty at first
+    rounds: int  # timed runs of each contestant
+    threads: int  # threads that each contestant may use
+    peers: Path  # the folder of other virtual environments
+    sizes: Mapping[str, float] = field(default_factory=dict)  # numbers that replace a row's own, by name
 
 
 @dataclass(frozen=True)
 class Bar:
-    """What a row has to reach.
+    """What a row has to reach."""
 
-    Attributes:
-        title: in the table.
-        value: the measured ratio, by rounds.
-        least: it has to be at least this; None where there is another bound.
-        most: it may be at most this.
-        cpu: the same of CPU time, where the machine may have been busy.
-    """
-
-    title: str
-    value: Ratio
-    least: float | None = None
-    most: float | None = None
-    cpu: Ratio | None = None
+    title: str  # its name in the table
+    value: Ratio  # the measured ratio, over rounds
+    least: float | None = None  # the value has to be at least this; None where there is another bound
+    most: float | None = None  # the value may be at most this
+    cpu: Ratio | None = None  # the ratio of CPU time, where the machine may have been busy
 
     @property
     def met(self) -> bool | None:
@@ -60,57 +45,29 @@ class Bar:
         above = self.least is None or self.value.median >= self.least
         return above and (self.most is None or self.value.median <= self.most)
 
-    def record(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "title": self.title,
-            "value": self.value.record(),
-            "least": self.least,
-            "most": self.most,
-            "cpu": self.cpu.record() if self.cpu else None,
-            "met": self.met,
-        }
-
 
 @dataclass(frozen=True)
 class Measured:
-    """What a row gave.
+    """What a row gave."""
 
-    Attributes:
-        spent: times by contestant.
-        agreement: how outputs compare.
-        bars: the ratios and what they have to reach.
-        notes: other numbers, by name.
-    """
-
-    spent: dict[str, Spent]
-    agreement: dict[str, Any]
-    bars: list[Bar]
-    notes: dict[str, Any] = field(default_factory=dict)
+    spent: dict[str, Spent]  # times by contestant
+    agreement: dict[str, Any]  # how outputs compare
+    bars: list[Bar]  # the ratios and what they have to reach
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison.
+    """One comparison."""
 
-    Attributes:
-        name: on the command line, and of the result's file.
-        title: in the table.
-        sizes: its numbers, which ``--size NAME=VALUE`` replaces.
-        measure: runs it.
-        needs: virtual environments of peers.
-    """
-
-    name: str
-    title: str
-    sizes: Mapping[str, float]
-    measure: Callable[[Run, Mapping[str, Any]], Measured]
-    needs: tuple[str, ...] = ()
+    name: str  # its name on the command line, and of the result's file
+    title: str  # its name in the table
+    sizes: Mapping[str, float]  # its numbers, which ``--size NAME=VALUE`` replaces
+    measure: Callable[[Run, Mapping[str, Any]], Measured]  # runs it
+    needs: tuple[str, ...] = ()  # virtual environments of peers
 
     def run(self, run: Run) -> Measured:
         """Run it with its own sizes, but for those that the run replaces."""
-        sizes = {name: type(value)(run.sizes.get(name, value)) for name, value in self.sizes.items()}
-        return self.measure(run, sizes)
+        return self.measure(run, {name: type(value)(run.sizes.get(name, value)) for name, value in self.sizes.items()})
 
 
 def race(
@@ -120,13 +77,42 @@ def race(
     return by_turns(contestants, run.folder, rounds or run.rounds, run.threads, run.peers, agree)
 
 
-def faster(title: str, spent: Mapping[str, Spent], ours: str, theirs: str, least: float | None) -> Bar:
-    """How many times as fast as another contestant one is."""
-    one, other = spent[ours], spent[theirs]
-    return Bar(title, Ratio.of(other.seconds, one.seconds), least, cpu=Ratio.of(other.cpu, one.cpu))
+def duel(
+    run: Run,
+    ours: str,
+    theirs: tuple[str, str],
+    options: Mapping[str, Any],
+    agree: Callable[[Outputs, str, str], dict[str, Any]],
+    bar: tuple[str, float],
+) -> Measured:
+    """One peer against softalign.
+
+    Args:
+        run: how it is run.
+        ours: softalign's function.
+        theirs: the peer's name and function.
+        options: the options that both get.
+        agree: compares the outputs of two names.
+        bar: the bar's title, and how many times as fast softalign has to be.
+    """
+    peer = theirs[0]
+    contestants = [Contestant(OURS, ours, options), Contestant(peer, theirs[1], options)]
+    spent, agreement = race(run, contestants, lambda outputs: agree(outputs, OURS, peer))
+    return Measured(spent, agreement, [faster(bar[0], spent, OURS, peer, bar[1])])
 
 
-def cosines(outputs: Outputs, ours: str, theirs: str, least: float) -> dict[str, Any]:
+def faster(
+    title: str, spent: Mapping[str, Spent], ours: str, theirs: str, least: float | None, work: float = 1.0
+) -> Bar:
+    """How many times as fast as another contestant one is, which did ``work`` times as much."""
+    wall, cpu = (
+        Ratio.of([work * value for value in getattr(spent[theirs], kind)], getattr(spent[ours], kind))
+        for kind in ("seconds", "cpu")
+    )
+    return Bar(title, wall, least, cpu=cpu)
+
+
+def cosines(outputs: Outputs, ours: str, theirs: str, least: float = 0.9999) -> dict[str, Any]:
     """Cosines of two contestants' vectors, row by row.
 
     Raises:

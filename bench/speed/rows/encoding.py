@@ -12,22 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from speed.contestants.inputs import write_texts
+from speed.contestants import write
 from speed.project import TEACHER
-from speed.rows.base import Bar, Measured, Row, Run, cosines, faster, race
+from speed.rows.base import OURS, SBERT, Measured, Row, Run, cosines, duel, faster, race
 from speed.text import read_sentences
-from speed.turns import Contestant, Outputs, Ratio, Spent
+from speed.turns import Contestant, Outputs
 
 PAIRS = ("en-fr", "en-ja", "en-ko", "en-ru")
 MATRIX = "matrix product"
 SIDE, TIMES = 2048, 40
-ONNX, OPENVINO = "sentence-transformers, ONNX int8", "sentence-transformers, OpenVINO int8"
+ONNX, OPENVINO = "sentence-transformers, ONNX", "sentence-transformers, OpenVINO"
 MEAN_COSINE = 0.99
 BACKENDS = {
-    "sentence-transformers, ONNX": "sentence_transformers_onnx",
-    "sentence-transformers, OpenVINO": "sentence_transformers_openvino",
+    ONNX: "speed.contestants.sentence_transformers:teach_onnx",
+    OPENVINO: "speed.contestants.sentence_transformers:teach_openvino",
 }
-"""Its other backends, in float32."""
+"""sentence-transformers' other backends."""
+
+OUR_TEACH, THEIR_TEACH = "speed.contestants.softalign:teach", "speed.contestants.sentence_transformers:teach"
 
 
 def model_folder() -> Path:
@@ -37,15 +39,13 @@ def model_folder() -> Path:
     return resolve_model("teacher.model", TEACHER, None, Path()).path
 
 
-def _options(run: Run, sizes: Mapping[str, Any]) -> dict[str, Any]:
-    return {"model": TEACHER, "path": str(model_folder()), "max_length": int(sizes["max_length"])}
-
-
-def _sentences(run: Run, count: int, pairs: tuple[str, ...] = PAIRS) -> list[str]:
-    found = read_sentences(run.text, pairs)[:count]
-    if len(found) < count:
-        raise ValueError(f"the text has {len(found)} different sentences, expected {count}")
-    return found
+def _given(run: Run, sizes: Mapping[str, Any], copies: int = 1) -> tuple[list[str], dict[str, Any]]:
+    """The row's different sentences, written for its contestants (``copies`` times), and their options."""
+    texts = read_sentences(run.text, PAIRS)[: sizes["sentences"]]
+    if len(texts) < sizes["sentences"]:
+        raise ValueError(f"the text has {len(texts)} different sentences, expected {sizes['sentences']}")
+    write(run.folder, "texts", texts * copies)
+    return texts, {"path": str(model_folder()), "max_length": int(sizes["max_length"])}
 
 
 def transformer_flop(texts: list[str], folder: Path, max_length: int) -> float:
@@ -62,134 +62,80 @@ def transformer_flop(texts: list[str], folder: Path, max_length: int) -> float:
 
 
 def _teach(run: Run, sizes: Mapping[str, Any]) -> Measured:
-    texts, options = _sentences(run, sizes["sentences"]), _options(run, sizes)
-    write_texts(run.folder, "texts", texts)
-    matrix = {"side": SIDE, "times": TIMES}
-    contestants = [
-        Contestant("softalign", "speed.contestants.teach:softalign", options),
-        Contestant("sentence-transformers", "speed.contestants.teach:sentence_transformers", options),
-        *(
-            Contestant(name, f"speed.contestants.teach:{function}", {**options, "float32": True}, "onnx")
-            for name, function in BACKENDS.items()
-        ),
-        Contestant(MATRIX, "speed.contestants.teach:matrix_product", matrix),
-    ]
-    peers = ("sentence-transformers", *BACKENDS)
+    texts, options = _given(run, sizes)
+    contestants = [Contestant(OURS, OUR_TEACH, options), Contestant(SBERT, THEIR_TEACH, options)]
+    contestants += [Contestant(name, by, {**options, "float32": True}, "onnx") for name, by in BACKENDS.items()]
+    contestants.append(Contestant(MATRIX, "speed.contestants.matrix:product", {"side": SIDE, "times": TIMES}))
+    peers = (SBERT, *BACKENDS)
 
     def agree(outputs: Outputs) -> dict[str, Any]:
         found: dict[str, Any] = {"matrix product by": str(outputs[MATRIX]["kernel"])}
         for name in peers:
-            found |= cosines(outputs, "softalign", name, 0.9999)
+            found |= cosines(outputs, OURS, name)
             found[f"best batch size of {name}"] = int(outputs[name]["batch_size"])
         return found
 
     spent, agreement = race(run, contestants, agree)
-    flop, of_product = transformer_flop(texts, model_folder(), options["max_length"]), 2.0 * SIDE**3 * TIMES
-    bars = [faster(f"times as fast as {name}", spent, "softalign", name, 1.15) for name in peers]
-    for name, least in (("softalign", 0.9), ("sentence-transformers", None)):
-        bars.append(_share(f"{name}: share of the matrix rate", spent[name], spent[MATRIX], flop / of_product, least))
-    seconds = spent[MATRIX].seconds
-    notes = {
-        "GFLOP needed": round(flop / 1e9, 1),
-        "matrix rate, GFLOP/s": round(of_product / sorted(seconds)[len(seconds) // 2] / 1e9, 1),
-    }
-    return Measured(spent, agreement, bars, notes)
-
-
-def _share(title: str, one: Spent, product: Spent, work: float, least: float | None) -> Bar:
-    """A contestant's rate as a share of the matrix product's; ``work``: its FLOP over the product's."""
-    wall, cpu = (
-        Ratio.of([work * value for value in above], below)
-        for above, below in ((product.seconds, one.seconds), (product.cpu, one.cpu))
-    )
-    return Bar(title, wall, least, cpu=cpu)
-
-
-TEACH = Row("teach", "teach, float32, unique text", {"sentences": 4000, "max_length": 128}, _teach, needs=("onnx",))
+    flop, product = transformer_flop(texts, model_folder(), options["max_length"]), 2.0 * SIDE**3 * TIMES
+    bars = [faster(f"times as fast as {name}", spent, OURS, name, 1.15) for name in peers]
+    for name, least in ((OURS, 0.9), (SBERT, None)):
+        bars.append(faster(f"{name}: share of the matrix rate", spent, name, MATRIX, least, flop / product))
+    return Measured(spent, agreement, bars)
 
 
 def _duplicates(run: Run, sizes: Mapping[str, Any]) -> Measured:
-    unique, options = _sentences(run, sizes["sentences"]), _options(run, sizes)
-    texts = unique * sizes["copies"]
-    write_texts(run.folder, "texts", texts)
-    contestants = [
-        Contestant("softalign", "speed.contestants.teach:softalign", options),
-        Contestant("sentence-transformers", "speed.contestants.teach:sentence_transformers", options),
-    ]
-    spent, agreement = race(
-        run, contestants, lambda outputs: cosines(outputs, "softalign", "sentence-transformers", 0.9999)
-    )
-    share = len(texts) / len(unique)
-    bars = [faster("times as fast as sentence-transformers", spent, "softalign", "sentence-transformers", 1.15 * share)]
-    return Measured(spent, agreement, bars, {"sentences": len(texts), "unique": len(unique)})
-
-
-TEACH_DUPLICATES = Row(
-    "teach-duplicates", "teach, float32, half of the text is duplicates",
-    {"sentences": 1000, "copies": 2, "max_length": 128}, _duplicates,
-)  # fmt: skip
+    copies = sizes["copies"]
+    _, options = _given(run, sizes, copies)
+    bar = (f"times as fast as {SBERT}", 1.15 * copies)
+    return duel(run, OUR_TEACH, (SBERT, THEIR_TEACH), options, cosines, bar)
 
 
 def _int8(run: Run, sizes: Mapping[str, Any]) -> Measured:
-    texts, options = _sentences(run, sizes["sentences"]), _options(run, sizes)
-    write_texts(run.folder, "texts", texts)
+    texts, options = _given(run, sizes)
     (run.folder / "sample.txt").write_text("\n".join(texts[:512]) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "softalign", "export", "--model", options["path"], "--to", "onnx"]
     out = ["--out", str(run.folder / "export"), "--sample", str(run.folder / "sample.txt"), "--min-cosine", "0.9"]
     subprocess.run([*command, *out], check=True, stdout=subprocess.DEVNULL)
     int8, half, fp32 = "softalign, int8", "softalign, bfloat16", "softalign, float32"
+    theirs = {f"{name} int8": by for name, by in BACKENDS.items()}
     contestants = [
-        Contestant(fp32, "speed.contestants.teach:softalign", options),
-        Contestant(int8, "speed.contestants.teach:softalign_onnx", options),
-        Contestant(half, "speed.contestants.teach:softalign", {**options, "dtype": "bfloat16"}),
-        Contestant(ONNX, "speed.contestants.teach:sentence_transformers_onnx", options, "onnx"),
-        Contestant(OPENVINO, "speed.contestants.teach:sentence_transformers_openvino", options, "onnx"),
+        Contestant(fp32, OUR_TEACH, options),
+        Contestant(int8, "speed.contestants.softalign:teach_int8", options),
+        Contestant(half, OUR_TEACH, {**options, "dtype": "bfloat16"}),
+        *(Contestant(name, by, options, "onnx") for name, by in theirs.items()),
     ]
 
     def agree(outputs: Outputs) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name in (int8, half, ONNX, OPENVINO):
-            found |= cosines(outputs, fp32, name, 0.8)
-        return found
+        return {key: of for name in (int8, half, *theirs) for key, of in cosines(outputs, fp32, name, 0.8).items()}
 
     spent, agreement = race(run, contestants, agree)
-    near = {name: agreement[f"cosine of {fp32} with {name}"]["mean"] >= MEAN_COSINE for name in (int8, half)}
-    ours = min((name for name in near if near[name]), key=lambda name: statistics.median(spent[name].seconds))
+    near = {name: agreement[f"cosine of {fp32} with {name}"]["mean"] >= MEAN_COSINE for name in (int8, half, *theirs)}
+    ours = min((name for name in (int8, half) if near[name]), key=lambda name: statistics.median(spent[name].seconds))
     bars = [faster(f"{ours}: times as fast as our float32", spent, ours, fp32, 1.5)]
-    for name in (ONNX, OPENVINO):
-        # Who may not be compared with: a peer that is fast because its vectors are others.
-        alike = agreement[f"cosine of {fp32} with {name}"]["mean"] >= MEAN_COSINE
-        bars.append(faster(f"{ours}: times as fast as {name}", spent, ours, name, 1.2 if alike else None))
+    # A peer that is fast because its vectors are others may not be compared with.
+    bars += [faster(f"{ours}: times as fast as {one}", spent, ours, one, 1.2 if near[one] else None) for one in theirs]
     return Measured(spent, agreement, bars)
 
 
-TEACH_INT8 = Row(
-    "teach-int8", "teach, cosine of 0.99 allowed", {"sentences": 2000, "max_length": 128}, _int8, needs=("onnx",)
-)
-
-
 def _static(run: Run, sizes: Mapping[str, Any]) -> Measured:
-    texts = _sentences(run, sizes["sentences"])
-    write_texts(run.folder, "texts", texts)
-    options = {"path": str(static_model(run.folder / "static", texts)), "max_length": int(sizes["max_length"])}
+    texts, options = _given(run, sizes)
+    options["path"] = str(static_model(run.folder / "static", texts))
+    tokens, m2v = "softalign, from tokens", "model2vec"
     contestants = [
-        Contestant("softalign", "speed.contestants.static:softalign", options),
-        Contestant("sentence-transformers", "speed.contestants.static:sentence_transformers", options),
-        Contestant("model2vec", "speed.contestants.static:model2vec", options),
-        Contestant("softalign, from tokens", "speed.contestants.static:softalign_tokens", options),
+        Contestant(OURS, "speed.contestants.softalign:static", options),
+        Contestant(SBERT, "speed.contestants.sentence_transformers:static", options),
+        Contestant(m2v, "speed.contestants.model2vec:encode", options),
+        Contestant(tokens, "speed.contestants.softalign:static_tokens", options),
     ]
 
     def agree(outputs: Outputs) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name in ("sentence-transformers", "model2vec", "softalign, from tokens"):
-            found |= cosines(outputs, "softalign", name, 0.9999)
-        return found
+        return {key: of for name in (SBERT, m2v, tokens) for key, of in cosines(outputs, OURS, name).items()}
 
     spent, agreement = race(run, contestants, agree)
     bars = []
-    for name in ("sentence-transformers", "model2vec"):
-        bars.append(faster(f"times as fast as {name}, from raw text", spent, "softalign", name, 1.2))
-        bars.append(faster(f"times as fast as {name}, from tokens", spent, "softalign, from tokens", name, 5.0))
+    for name in (SBERT, m2v):
+        bars.append(faster(f"times as fast as {name}, from raw text", spent, OURS, name, 1.2))
+        bars.append(faster(f"times as fast as {name}, from tokens", spent, tokens, name, 5.0))
     return Measured(spent, agreement, bars)
 
 
@@ -208,40 +154,41 @@ def static_model(folder: Path, texts: list[str], vocabulary: int = 24_000, dimen
     return folder
 
 
-STATIC = Row("static", "embed with the static student", {"sentences": 60_000, "max_length": 128}, _static)
-
-
 def _tokenize(run: Run, sizes: Mapping[str, Any]) -> Measured:
     import pyarrow as pa
 
     from pipeline.artifacts.shards import SENTENCES, key_array, shard_path, write_shard
     from pipeline.ground.hashing import as_keys, shard_count, shard_of, text_key
 
-    texts, options = _sentences(run, sizes["sentences"]), _options(run, sizes)
+    texts, options = _given(run, sizes)
     keyed = sorted((text_key(text), text) for text in texts)
-    write_texts(run.folder, "sorted", [text for _, text in keyed])
+    write(run.folder, "sorted", [text for _, text in keyed])
     keys = as_keys(key for key, _ in keyed)
     shards = shard_count(len(keys), 65_536)
     where = shard_of(keys, shards)
+    (run.folder / "sentences").mkdir()
     for index in range(shards):
         rows = np.flatnonzero(where == index)
         columns = [key_array(keys[rows]), pa.array([keyed[row][1] for row in rows], pa.string())]
-        table = pa.Table.from_arrays(columns, schema=SENTENCES)
-        (run.folder / "sentences").mkdir(exist_ok=True)
-        write_shard(shard_path(run.folder / "sentences", index), table, {"kind": "sentences"}, shards)
-    contestants = [
-        Contestant("softalign", "speed.contestants.tokenizing:softalign", options),
-        Contestant("datasets", "speed.contestants.tokenizing:datasets_map", options),
-    ]
+        shard = pa.Table.from_arrays(columns, schema=SENTENCES)
+        write_shard(shard_path(run.folder / "sentences", index), shard, {"kind": "sentences"}, shards)
 
-    def agree(outputs: Outputs) -> dict[str, Any]:
+    def agree(outputs: Outputs, ours: str, theirs: str) -> dict[str, Any]:
         for part in ("lengths", "tokens"):
-            if not np.array_equal(outputs["softalign"][part], outputs["datasets"][part]):
-                raise AssertionError(f"the {part} of softalign and datasets differ")
-        return {"tokens, all equal": len(outputs["softalign"]["tokens"])}
+            if not np.array_equal(outputs[ours][part], outputs[theirs][part]):
+                raise AssertionError(f"the {part} of {ours} and {theirs} differ")
+        return {"tokens, all equal": len(outputs[ours]["tokens"])}
 
-    spent, agreement = race(run, contestants, agree)
-    return Measured(spent, agreement, [faster("times as fast as datasets.map", spent, "softalign", "datasets", 2.0)])
+    ours, theirs = "speed.contestants.softalign:tokenize", ("datasets", "speed.contestants.datasets:tokenize")
+    return duel(run, ours, theirs, options, agree, ("times as fast as datasets.map", 2.0))
 
 
-TOKENIZE = Row("tokenize", "tokenize", {"sentences": 100_000, "max_length": 128}, _tokenize)
+LENGTH = {"max_length": 128}
+ROWS = (
+    Row("teach", "teach, float32, unique text", {"sentences": 4000, **LENGTH}, _teach, needs=("onnx",)),
+    Row("teach-duplicates", "teach, float32, half of the text is duplicates",
+        {"sentences": 1000, "copies": 2, **LENGTH}, _duplicates),
+    Row("teach-int8", "teach, cosine of 0.99 allowed", {"sentences": 2000, **LENGTH}, _int8, needs=("onnx",)),
+    Row("static", "embed with the static student", {"sentences": 60_000, **LENGTH}, _static),
+    Row("tokenize", "tokenize", {"sentences": 100_000, **LENGTH}, _tokenize),
+)  # fmt: skip

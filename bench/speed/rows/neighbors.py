@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from speed.rows.base import Bar, Measured, Row, Run, faster, race
+from speed.rows.base import OURS, Measured, Row, Run, duel, faster, race
 from speed.rows.encoding import PAIRS
 from speed.rows.training import cheap_teacher
 from speed.text import read_sentences
-from speed.turns import Contestant, Outputs, Ratio
+from speed.turns import Contestant, Outputs
 
 K = 64
 TOLERANCE = 1e-4
 """Cosines that differ by less are the same; both sides compute in float32."""
 
+FAISS = ("faiss.knn", "speed.contestants.faiss:knn")
+OUR_NEIGHBORHOODS = "speed.contestants.softalign:neighborhoods"
+
+
+def _given(run: Run, sizes: Mapping[str, Any], *options: str) -> dict[str, Any]:
+    """Write the row's label vectors; returns the contestants' options, some of them the row's sizes."""
+    _write_vectors(run, sizes["points"])
+    return {"k": K, **{name: sizes[name] for name in ("points", *options)}}
+
 
 def _write_vectors(run: Run, points: int) -> None:
     """Vectors of different real sentences, all languages, as the cheap static teacher gives them."""
-    from pathlib import Path
-
     from pipeline.encoders.load import EncoderSettings, load_encoder
     from pipeline.encoders.resolve import resolve_model
 
@@ -35,7 +43,8 @@ def _write_vectors(run: Run, points: int) -> None:
         parts.append(vectors[vectors.any(axis=1)].astype(np.float16))
         if (found := found + len(parts[-1])) >= points:
             break
-    # Sentences of the same words have the same vector; a label point is there once.
+    # Sentences of the same words have the same vector; a label point is there once. Where the text is too small, near copies
+    # make up for the rest.
     unique = np.unique(np.concatenate(parts), axis=0)
     if len(unique) < points:
         noise = np.random.default_rng(1).standard_normal((points - len(unique), unique.shape[1]), dtype=np.float32)
@@ -44,88 +53,53 @@ def _write_vectors(run: Run, points: int) -> None:
     np.save(run.folder / "vectors.npy", unique[np.random.default_rng(3).permutation(len(unique))[:points]])
 
 
-def recall(exact: Any, found: Any) -> float:
-    """The share of true neighbours [n, k] for which the search found one at least as near as the k-th."""
-    kth = exact.min(axis=1, keepdims=True)
-    return float((found >= kth - TOLERANCE).sum() / exact.size)
-
-
 def _same(outputs: Outputs, ours: str, theirs: str) -> dict[str, Any]:
     """Both exact searches found equally near neighbours.
 
     Raises:
         AssertionError: if a similarity differs by more than `TOLERANCE`.
     """
-    one, other = (outputs[name]["similarity"] for name in (ours, theirs))
-    worst = float(np.abs(one - other).max())
+    one, other = outputs[ours], outputs[theirs]
+    worst = float(np.abs(one["similarity"] - other["similarity"]).max())
     if worst > TOLERANCE:
         raise AssertionError(f"similarities of {ours} and {theirs} differ by {worst}")
-    return {
-        "similarities differ by at most": worst,
-        "same rows": round(float((outputs[ours]["row"] == outputs[theirs]["row"]).mean()), 6),
-    }
+    rows = round(float((one["row"] == other["row"]).mean()), 6)
+    return {"similarities differ by at most": worst, "same rows": rows}
 
 
 def _exact(run: Run, sizes: Mapping[str, Any]) -> Measured:
-    _write_vectors(run, sizes["points"])
-    options = {"points": sizes["points"], "k": K}
-    contestants = [
-        Contestant("softalign", "speed.contestants.neighbors:softalign_exact", options),
-        Contestant("faiss.knn", "speed.contestants.neighbors:faiss_knn", options),
-    ]
-    spent, agreement = race(run, contestants, lambda outputs: _same(outputs, "softalign", "faiss.knn"))
-    return Measured(spent, agreement, [faster("times as fast as faiss.knn", spent, "softalign", "faiss.knn", 1.0)])
+    return duel(run, OUR_NEIGHBORHOODS, FAISS, _given(run, sizes), _same, ("times as fast as faiss.knn", 1.0))
 
 
 def _slice(run: Run, sizes: Mapping[str, Any]) -> Measured:
-    _write_vectors(run, sizes["points"])
-    options = {"points": sizes["points"], "queries": sizes["queries"], "k": K}
-    contestants = [
-        Contestant("softalign", "speed.contestants.neighbors:softalign_slice", options),
-        Contestant("faiss.knn", "speed.contestants.neighbors:faiss_knn", options),
-    ]
-    spent, agreement = race(run, contestants, lambda outputs: _same(outputs, "softalign", "faiss.knn"))
-    bar = faster("times as fast as faiss.knn, before half the product is saved", spent, "softalign", "faiss.knn", 1.0)
-    return Measured(spent, agreement, [bar])
+    bar = ("times as fast as faiss.knn, before half the product is saved", 1.0)
+    ours = "speed.contestants.softalign:neighbors_slice"
+    return duel(run, ours, FAISS, _given(run, sizes, "queries"), _same, bar)
 
 
 def _index(run: Run, sizes: Mapping[str, Any]) -> Measured:
-    _write_vectors(run, sizes["points"])
-    options = {"points": sizes["points"], "queries": sizes["queries"], "k": K, "recall": sizes["recall"]}
-    ours, exact = "softalign", "faiss.knn, a slice"
-    contestants = [
-        Contestant(ours, "speed.contestants.neighbors:softalign_index", options),
-        Contestant(exact, "speed.contestants.neighbors:faiss_knn", options),
-    ]
-    if sizes["autofaiss"]:
-        contestants.append(Contestant("autofaiss", "speed.contestants.neighbors:autofaiss", options, "autofaiss"))
+    options, exact = _given(run, sizes, "queries", "recall"), "faiss.knn, a slice"
+    contestants = [Contestant(OURS, OUR_NEIGHBORHOODS, options), Contestant(exact, FAISS[1], options)]
 
     def agree(outputs: Outputs) -> dict[str, Any]:
-        true = outputs[exact]["similarity"]
-        found = {name: round(recall(true, outputs[name]["similarity"]), 4) for name in outputs if name != exact}
-        if found[ours] < sizes["recall"] - 0.01:
-            raise AssertionError(f"softalign's recall is {found[ours]}, expected {sizes['recall']}")
+        """The share of true neighbours for which a search found one at least as near as the k-th."""
+        least = outputs[exact]["similarity"].min(axis=1, keepdims=True) - TOLERANCE
+        found = {
+            name: round(float((of["similarity"] >= least).mean()), 4) for name, of in outputs.items() if name != exact
+        }
+        if found[OURS] < sizes["recall"] - 0.01:
+            raise AssertionError(f"softalign's recall is {found[OURS]}, expected {sizes['recall']}")
         return {"recall": found}
 
     spent, agreement = race(run, contestants, agree, rounds=1)
-    whole = sizes["points"] / sizes["queries"]
-    ratio, cpu = (
-        Ratio.of([value * whole for value in above], below)
-        for above, below in (
-            (spent[exact].seconds, spent[ours].seconds), (spent[exact].cpu, spent[ours].cpu),
-        )
-    )  # fmt: skip
-    bars = [Bar("times as fast as faiss.knn (its slice, times the slices)", ratio, 10.0, cpu=cpu)]
-    if sizes["autofaiss"]:
-        bars.append(faster("times as fast as autofaiss at its defaults", spent, ours, "autofaiss", None))
-    return Measured(spent, agreement, bars)
+    slices = sizes["points"] / sizes["queries"]
+    bar = faster("times as fast as faiss.knn (its slice, times the slices)", spent, OURS, exact, 10.0, slices)
+    return Measured(spent, agreement, [bar])
 
 
-NEIGHBORS_EXACT = Row("neighbors-exact", "neighbourhoods, exact, all points", {"points": 60_000}, _exact)
-NEIGHBORS_SLICE = Row(
-    "neighbors-slice", "neighbourhoods, exact, some points against all", {"points": 500_000, "queries": 2048}, _slice
-)
-NEIGHBORS_INDEX = Row(
-    "neighbors-index", "neighbourhoods through an index",
-    {"points": 500_000, "queries": 2048, "recall": 0.95, "autofaiss": 0}, _index, needs=("autofaiss",),
+MANY = {"points": 500_000, "queries": 2048}
+ROWS = (
+    Row("neighbors-exact", "neighbourhoods, exact, all points", {"points": 60_000}, _exact),
+    Row("neighbors-slice", "neighbourhoods, exact, some points against all", MANY, _slice),
+    Row("neighbors-index", "neighbourhoods through an index", {**MANY, "recall": 0.95}, _index),
 )  # fmt: skip

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,37 +13,25 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from speed.project import STAGES, run_stage, write_pairs, write_project
-from speed.rows.base import Bar, Measured, Row, Run
+from speed.rows.base import OURS, Bar, Measured, Row, Run, race
 from speed.text import read_pairs
-from speed.turns import Ratio, Spent
+from speed.turns import Contestant, Ratio, Spent
 
 PAIR = "en-fr"
 
 
-def _command(command: list[str], folder: Path) -> tuple[float, float]:
-    """Wall and CPU seconds of a command; raises if it fails."""
-    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
-    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def _seconds(run: Run, command: list[str], folder: Path, title: str, most: float) -> Measured:
+def _seconds(run: Run, command: list[str], folder: Path, most: float) -> Measured:
     """A command's seconds against a bar in seconds, not a ratio; one run more than timed comes first."""
-    spent, ones = Spent(), [1.0] * run.rounds
-    _command(command, folder)
-    for _ in range(run.rounds):
-        seconds, cpu = _command(command, folder)
-        spent.seconds.append(seconds)
-        spent.cpu.append(cpu)
-    bar = Bar(title, Ratio.of(spent.seconds, ones), most=most, cpu=Ratio.of(spent.cpu, ones))
-    return Measured({"softalign": spent}, {}, [bar])
+    options = {"command": command, "cwd": str(folder)}
+    contestant = Contestant(OURS, "speed.contestants.softalign:command", options)
+    spent, _ = race(run, [contestant], lambda _: {})
+    ours, ones = spent[OURS], [1.0] * run.rounds
+    bar = Bar("seconds", Ratio.of(ours.seconds, ones), most=most, cpu=Ratio.of(ours.cpu, ones))
+    return Measured(spent, {}, [bar])
 
 
 def _help(run: Run, sizes: Mapping[str, Any]) -> Measured:
-    return _seconds(run, [sys.executable, "-m", "softalign", "--help"], run.folder, "seconds", 0.3)
+    return _seconds(run, [sys.executable, "-m", "softalign", "--help"], run.folder, 0.3)
 
 
 HELP = Row("help", "softalign --help", {}, _help)
@@ -55,15 +41,14 @@ def _nothing(run: Run, sizes: Mapping[str, Any]) -> Measured:
     rows = read_pairs(run.text, PAIR)[: sizes["pairs"]]
     (run.folder / "en.txt").write_text("".join(f"{a}\n" for a, _ in rows), encoding="utf-8")
     (run.folder / "fr.txt").write_text("".join(f"{b}\n" for _, b in rows), encoding="utf-8")
-    root, bin_folder = run.folder / "project", Path(sys.executable).parent
-    os.environ["PATH"] = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
-    command = [sys.executable, "-m", "softalign", "init", str(root), "--src", str(run.folder / "en.txt")]
-    _command([*command, "--trg", str(run.folder / "fr.txt"), "--languages", "en,fr"], run.folder)
+    root, python = run.folder / "project", Path(sys.executable)
+    os.environ["PATH"] = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    texts = ["--src", run.folder / "en.txt", "--trg", run.folder / "fr.txt", "--languages", "en,fr"]
+    subprocess.run([python, "-m", "softalign", "init", root, *texts], check=True, capture_output=True)
     _shorten(root / "params.yaml")
-    _command(["git", "init", "-q"], root)
-    _command([sys.executable, "-m", "dvc", "init", "-q"], root)
-    _command([sys.executable, "-m", "dvc", "repro"], root)
-    return _seconds(run, [sys.executable, "-m", "dvc", "repro"], root, "seconds", 5.0)
+    for command in (["git", "init", "-q"], [python, "-m", "dvc", "init", "-q"], [python, "-m", "dvc", "repro"]):
+        subprocess.run(command, cwd=root, check=True, capture_output=True)
+    return _seconds(run, [sys.executable, "-m", "dvc", "repro"], root, 5.0)
 
 
 def _shorten(params: Path) -> None:
@@ -72,9 +57,6 @@ def _shorten(params: Path) -> None:
     values = yaml.load(params)
     values["train"] |= {"steps": 20, "eval_every": 20, "checkpoint_every": 20}
     yaml.dump(values, params)
-
-
-NOTHING_TO_DO = Row("nothing-to-do", "dvc repro with nothing to do", {"pairs": 600}, _nothing)
 
 
 def _second(run: Run, sizes: Mapping[str, Any]) -> Measured:
@@ -108,4 +90,7 @@ def _share(title: str, spent: Mapping[str, Spent], stages: tuple[str, ...], most
     return Bar(title, wall, most=most, cpu=cpu)
 
 
-SECOND_RUN = Row("second-run", "a second run with 1 % new text", {"pairs": 200_000}, _second)
+LAST = (
+    Row("nothing-to-do", "dvc repro with nothing to do", {"pairs": 600}, _nothing),
+    Row("second-run", "a second run with 1 % new text", {"pairs": 200_000}, _second),
+)

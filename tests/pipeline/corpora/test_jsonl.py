@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from corpus_reading import ask, read, reasons, sides
 
 
@@ -28,3 +29,14 @@ def test_named_columns(tmp_path):
     (tmp_path / "x").write_text('{"src": {"text": "one"}, "tgt.text": "un"}\n')
     rows = read("jsonl", ask(tmp_path, "x", "en-fr", columns=(("en", "src.text"), ("fr", "tgt.text"))))
     assert sides(rows) == [("one", "un")]
+
+
+COLUMNS = {"jsonl": (), "tsv": (("en", 0), ("fr", 1), ("de", 2))}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_a_language_in_the_name_leaves_the_pairs_with_it(tmp_path, kind):
+    text = {"jsonl": '{"en": "one", "fr": "un", "de": "eins"}\n', "tsv": "one\tun\teins\n"}[kind]
+    (tmp_path / f"de.{kind}").write_text(text)
+    rows = read(kind, ask(tmp_path, f"{{lang}}.{kind}", "en-fr", "en-de", columns=COLUMNS[kind]))
+    assert [(row["pair"], row["a"]) for row in rows] == [("en-de", "one")]

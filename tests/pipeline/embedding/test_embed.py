@@ -29,7 +29,7 @@ def encoder(tiny_teacher: Path) -> ModelEncoder:
 def _tokens(encoder: ModelEncoder, write_sentences, folder: Path, texts: list[str], shard_rows: int = 30) -> Path:
     write_sentences(folder / "sentences", texts, shard_rows)
     made_by = {"language": "en"}
-    job = FolderToTokenize("teacher", folder / "sentences", folder / "tokens", made_by)
+    job = FolderToTokenize(folder / "sentences", folder / "tokens", "teacher", made_by)
     tokenize_folders(here(tokenize_shard, {"teacher": encoder.tokenizer}), [job], "tokenize")
     return folder / "tokens"
 

@@ -13,7 +13,7 @@ from small import sentence
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.base import padded_lengths
-from pipeline.encoders.layout import configured_pooling
+from pipeline.encoders.layout import read_layout
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder
 from pipeline.encoders.model import StaticModel, TransformerModel, alike, pad_batch
 from pipeline.encoders.pooling import pool
@@ -275,7 +275,7 @@ def test_damaged_weights_and_tokenizers_are_named(tiny_teacher: Path, static: Pa
         _load(broken)
     (broken / "1_Pooling" / "config.json").write_text('{"pooling_mode": "median"}')
     with pytest.raises(InputError, match=r"asks for pooling \['median'\]; expected one or more of cls, max, mean"):
-        configured_pooling(broken)
+        _ = read_layout(broken).pooling
 
 
 def test_a_model_that_gives_nan_is_named(tiny_teacher: Path):

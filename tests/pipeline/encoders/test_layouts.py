@@ -17,7 +17,7 @@ from st_layouts import LAYOUTS, LIBRARY, MAX_LENGTH, OWN, TEXTS, build, change, 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.config.models import Lora, Student
 from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.described import ModelOptions, open_model, own_length
+from pipeline.encoders.described import ModelOptions, open_model
 from pipeline.encoders.layout import read_layout
 from pipeline.encoders.library import LibraryModel
 from pipeline.encoders.load import EncoderSettings, load_encoder, load_model
@@ -255,8 +255,16 @@ def test_the_length_is_where_sentence_transformers_finds_it(file: str, values: d
 
     folder = make_transformer(tmp_path / "m")
     change(folder / file, **values)
-    assert own_length(folder, static=False) == expected
+    assert read_layout(folder).length == expected
     assert SentenceTransformer(str(folder), device="cpu").max_seq_length == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("bert", 514), ("xlm-roberta", 512), ("camembert", 512), ("mpnet", 512), ("longformer", 512)]
+)
+def test_positions_that_are_counted_from_the_padding_are_fewer(kind: str, expected: int, tmp_path: Path):
+    write_json(tmp_path / "config.json", {"model_type": kind, "max_position_embeddings": 514, "pad_token_id": 1})
+    assert read_layout(tmp_path).positions == expected
 
 
 @pytest.mark.parametrize("name", ["labse", "residual", "static"])

@@ -5,8 +5,14 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr, rankdata, spearmanr
 from sklearn.metrics import f1_score
 
-from pipeline.evaluation.correlation import weighted_pearson, weighted_ranks
-from pipeline.evaluation.statistics import STATISTICS, Items, bootstrap, weighted_f1
+from pipeline.evaluation.statistics import (
+    STATISTICS,
+    Items,
+    bootstrap,
+    weighted_f1,
+    weighted_pearson,
+    weighted_ranks,
+)
 
 SMALL = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=25)
 

@@ -10,7 +10,6 @@ from pipeline.artifacts.shards import open_folder
 from pipeline.config.params import check_params
 from pipeline.console.errors import ParamsError, UserError
 from pipeline.ground.hashing import pair_key, text_key
-from pipeline.prepare.account import describe
 from pipeline.prepare.prepare import PrepareOutputs, dry_run, prepare
 
 FOLDERS = ("sentences", "pairs", "monolingual", "heldout", "rejects")
@@ -328,8 +327,8 @@ def test_a_language_without_rows_has_an_empty_shard(tmp_path):
 def test_a_dry_run_counts_the_first_units_and_writes_nothing(tmp_path):
     write_tsv(tmp_path / "x.tsv", sample(1000))
     metrics = dry_run(params([tsv("x", heldout=False)]), tmp_path, 10)
-    assert metrics["corpora"]["x"]["read"] == 10
-    assert describe(metrics) == "x: 10 read, 10 kept, 0 held out\nen-fr: 10 training pairs"
+    assert metrics["corpora"]["x"] == {"read": 10, "kept": 10, "heldout": 0, "rejected": {}}
+    assert metrics["pairs"] == {"en-fr": 10}
     assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]
 
 

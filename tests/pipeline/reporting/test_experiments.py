@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from pipeline.console.errors import UserError
 from pipeline.reporting.experiment_outputs import csv_text, markdown, page, view
 from pipeline.reporting.experiment_plots import metric_svg, numeric_setting, standalone_svg
-from pipeline.reporting.experiments import Comparison, ExperimentRun, choose_metrics, compare
-from pipeline.reporting.number_formats import metric_label, scale
+from pipeline.reporting.experiments import Comparison, ExperimentRun, choose_metrics, compare, metric_label, scale
 from pipeline.reporting.settings import flat_settings, order_key, varying, with_defaults
 
 BASE: dict[str, Any] = {

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from pipeline.reporting.inputs import MinedPair
-from pipeline.reporting.mining_notes import mining_notes
+from pipeline.reporting.notes import mining_notes
 
 
 def found(**metrics):

@@ -14,12 +14,12 @@ from pipeline.evaluation.embedded import as_model
 from pipeline.evaluation.reading import read_benchmark
 from pipeline.evaluation.results import read_result
 from pipeline.evaluation.run import MANY_UNKNOWN, Evaluation, seen_in
-from pipeline.reporting import unknown
+from pipeline.reporting import notes
 from pipeline.reporting.model_tables import TASKS, benchmark_tables
 from pipeline.reporting.models import Lead, ModelScores
-from pipeline.reporting.peer_verdict import peer_verdict
 from pipeline.reporting.read_models import read_models
 from pipeline.reporting.space import benchmark_heat_map
+from pipeline.reporting.verdict import peer_verdict
 
 
 def spoilt(texts: list[str]) -> object:
@@ -141,4 +141,4 @@ def test_missing_results_name_the_file(folder: Path, tmp_path: Path):
 
 
 def test_unknown_tokens_are_warned_about_from_the_same_share_on():
-    assert unknown.MANY_UNKNOWN == MANY_UNKNOWN
+    assert notes.MANY_UNKNOWN == MANY_UNKNOWN

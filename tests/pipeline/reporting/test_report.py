@@ -235,7 +235,7 @@ def test_plots_take_the_page_s_colours_and_keep_text():
     for svg in (
         training_loss(series),
         dev_accuracy(series, [series], 20),
-        scores_by_pair(scores, {}),
+        scores_by_pair([("en-fr", scores["en-fr"], {}, {})]),
         score_histogram("en-fr", histogram, 0.5),
     ):
         assert not set(COLOURS) & set(re.findall(r"#[0-9a-f]{6}", svg))

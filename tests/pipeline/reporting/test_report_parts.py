@@ -12,14 +12,13 @@ from artifacts_made import EN, FR, write_artifacts, write_average_neighborhoods
 
 from pipeline.console.errors import ArtifactError
 from pipeline.ground.languages import LanguagePair
+from pipeline.inspecting.neighborhoods import read_neighborhoods
 from pipeline.inspecting.surroundings import Surroundings
 from pipeline.mining.judging.threshold import bootstrap
 from pipeline.reporting.costs import RunCost, cost_rows, read_costs
-from pipeline.reporting.inputs import ReportInputs, make_histogram
-from pipeline.reporting.label_neighborhoods import read_neighborhoods
+from pipeline.reporting.inputs import ReportInputs, make_histogram, threshold_interval
+from pipeline.reporting.notes import unknown_languages
 from pipeline.reporting.plots import score_histogram
-from pipeline.reporting.threshold_interval import threshold_interval
-from pipeline.reporting.unknown import unknown_languages
 
 PAIR = LanguagePair("en", "fr")
 

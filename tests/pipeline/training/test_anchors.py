@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.config.train import LossTerm, Train
 from pipeline.training.anchors import AnchorPlan
-from pipeline.training.neighbors import StoredNeighborhoods
+from pipeline.training.data import StoredNeighborhoods
 
 
 def ring(points: int, k: int) -> StoredNeighborhoods:

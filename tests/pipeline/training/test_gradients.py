@@ -19,8 +19,7 @@ from torch import nn
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.model import StaticModel
-from pipeline.training.gradients import backward
-from pipeline.training.randomness import random_state, set_random_state
+from pipeline.training.gradients import backward, piece_count, random_state, set_random_state
 
 WORKER = ROOT / "tests" / "helpers" / "gradient_worker.py"
 
@@ -43,7 +42,8 @@ def test_chunks_of_a_static_student(accelerator: Accelerator):
     found = []
     for chunk in (None, 3):
         model = StaticModel(unit(50, 16, 1, torch.float32))
-        backward(accelerator, model, (tokens(8, 1), tokens(8, 2)), lambda v: (v[:8] @ v[8:].T).exp().mean(), chunk)
+        sides, pieces = (tokens(8, 1), tokens(8, 2)), piece_count(8, 1, chunk)
+        backward(accelerator, model, sides, lambda v: (v[:8] @ v[8:].T).exp().mean(), pieces)
         found.append(model.weight.grad)
     torch.testing.assert_close(found[1], found[0], atol=1e-7, rtol=1e-5)
 
@@ -52,7 +52,8 @@ def test_chunks_of_one_side_alone(accelerator: Accelerator):
     other, found = unit(8, 16, 3, torch.float32), []
     for chunk in (None, 3):
         model = StaticModel(unit(50, 16, 1, torch.float32))
-        _, vectors = backward(accelerator, model, (tokens(8, 1),), lambda v: (other @ v.T).exp().mean(), chunk)
+        pieces = piece_count(8, 1, chunk)
+        _, vectors = backward(accelerator, model, (tokens(8, 1),), lambda v: (other @ v.T).exp().mean(), pieces)
         assert vectors.shape == (8, 16)
         found.append(model.weight.grad)
     torch.testing.assert_close(found[1], found[0], atol=1e-7, rtol=1e-5)
@@ -80,7 +81,7 @@ def test_dropout_drops_the_same_in_both_passes(accelerator: Accelerator):
     after = torch.get_rng_state()
 
     torch.manual_seed(11)
-    loss, _ = backward(accelerator, model, sides, _loss, chunk=2)
+    loss, _ = backward(accelerator, model, sides, _loss, piece_count(6, 1, 2))
     assert torch.equal(torch.get_rng_state(), after)  # what follows draws as if there had been one pass
     torch.testing.assert_close(loss, expected.detach())
     for (name, value), other in zip(reference.named_parameters(), model.parameters(), strict=True):
@@ -89,7 +90,7 @@ def test_dropout_drops_the_same_in_both_passes(accelerator: Accelerator):
 
 def test_the_vectors_come_back_in_the_order_of_the_sides(accelerator: Accelerator):
     model, sides = tiny_bert(), (tokens(5, 1), tokens(5, 2))
-    _, vectors = backward(accelerator, model, sides, lambda v: v.sum(), chunk=2)
+    _, vectors = backward(accelerator, model, sides, lambda v: v.sum(), piece_count(5, 1, 2))
     torch.testing.assert_close(vectors, model(TokenBatch.joined(list(sides))).detach(), atol=1e-6, rtol=1e-5)
     assert not vectors.requires_grad
 

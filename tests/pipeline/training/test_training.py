@@ -24,9 +24,9 @@ from pipeline.losses.batch import Anchors
 from pipeline.training.batches import BatchPlan
 from pipeline.training.build import set_dropout
 from pipeline.training.checkpoint import TENSORS, TrainingProgress, load_checkpoint, save_checkpoint
-from pipeline.training.neighbors import StoredNeighborhoods
+from pipeline.training.data import StoredNeighborhoods
 from pipeline.training.objective import training_loss
-from pipeline.training.schedule import learning_rate
+from pipeline.training.optimizer import learning_rate
 from pipeline.training.trainer import Trainer
 from stages import tokenize, train
 from stages.inputs.training_data import read_dev

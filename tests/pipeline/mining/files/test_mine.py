@@ -16,7 +16,8 @@ from small import make_transformer, sentence
 
 from pipeline.config.mine import Mine
 from pipeline.console.errors import InputError, UserError
-from pipeline.encoders.described import ModelOptions, open_model, own_length, own_prompt, positions
+from pipeline.encoders.described import ModelOptions, open_model
+from pipeline.encoders.layout import read_layout
 from pipeline.encoders.load import save_encoder
 from pipeline.encoders.model import StaticModel
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
@@ -75,21 +76,21 @@ BAGS = [n for n in range(12**4) if n % 12 <= n // 12 % 12 <= n // 144 % 12 <= n 
 
 
 def test_length_is_the_models_own(folder, tmp_path):
-    assert own_length(folder, static=False) == 64  # of tokenizer_config.json
-    assert positions(folder) == 80
+    assert read_layout(folder).length == 64  # of tokenizer_config.json
+    assert read_layout(folder).positions == 80
     other = tmp_path / "m"
     other.mkdir()
     (other / "config.json").write_text(
         '{"model_type": "xlm-roberta", "max_position_embeddings": 514, "pad_token_id": 1}'
     )
-    assert own_length(other, static=False) == 512
+    assert read_layout(other).length == 512
     (other / "sentence_bert_config.json").write_text('{"max_seq_length": 128}')
-    assert own_length(other, static=False) == 128
+    assert read_layout(other).length == 128
     modules = '[{"path": "", "type": "sentence_transformers.models.StaticEmbedding"}]'
     (other / "modules.json").write_text(modules)
-    assert own_length(other, static=True) == 1 << 20
+    assert read_layout(other).length == 1 << 20
     (other / "tokenizer.json").write_text('{"truncation": {"max_length": 96}}')
-    assert own_length(other, static=True) == 96
+    assert read_layout(other).length == 96
 
 
 def test_more_tokens_than_positions_are_refused(folder):
@@ -102,7 +103,7 @@ def test_default_prompt(tmp_path):
     prompts = {"prompts": {"query": "q: ", "passage": "p: "}}
     config = model / "config_sentence_transformers.json"
     config.write_text(json.dumps(prompts))
-    assert own_prompt(model) == ""
+    assert read_layout(model).prompt(None, "") == ""
     config.write_text(json.dumps({**prompts, "default_prompt_name": "query"}))
     own = open_model(ModelOptions(str(model)), tmp_path)
     said = open_model(ModelOptions(str(model), prefix="q: "), tmp_path)
@@ -113,7 +114,7 @@ def test_default_prompt(tmp_path):
     assert not np.allclose(vectors[0], vectors[2])
     config.write_text(json.dumps({**prompts, "default_prompt_name": "nothing"}))
     with pytest.raises(InputError, match="'nothing' is not among its prompts \\('query', 'passage'\\)"):
-        own_prompt(model)
+        read_layout(model).prompt(None, "")
 
 
 def test_vectors_are_those_of_sentence_transformers(folder, encoder):

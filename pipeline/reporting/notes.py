@@ -1,10 +1,13 @@
-"""What the report says of one language pair's mining beside its numbers: rules, false pairs, what approximation cost."""
+"""What the report says beside its numbers: of mining (rules, false pairs, what approximation cost), and unknown tokens."""
 
 from __future__ import annotations
 
 from pipeline.mining.judging.threshold import explain_infinite
-from pipeline.reporting.inputs import MinedPair
+from pipeline.reporting.inputs import MinedPair, ReportInputs
 from pipeline.reporting.verdict import percent
+
+MANY_UNKNOWN = 0.1
+"""As stage evaluate warns; its own constant would import torch."""
 
 CONTROLS = {
     "documents": "sentences mined against other documents, where no translation is",
@@ -64,3 +67,32 @@ def _approximation(found: MinedPair) -> str:
         parts.append(f"{percent(cost['recall_accepted'])} of those above the threshold")
     shift = f"; scores are {cost['margin_shift']:+.4f} off on average" if cost["margin_shift"] is not None else ""
     return f"The search was approximate. On a sample that was also searched exactly, {', '.join(parts)}{shift}."
+
+
+def unknown_languages(inputs: ReportInputs) -> list[str]:
+    """A sentence for each tokenizer and language of whose tokens a tenth or more are unknown; none where all is well."""
+    worst: dict[tuple[str, str], tuple[float, str]] = {}
+    for kind, model in (("student", "student"), ("monolingual", "student"), ("teacher", "teacher")):
+        for language, counts in inputs.tokenize.get(kind, {}).items():
+            where = "the text to be mined" if kind == "monolingual" else "the training text"
+            _note(worst, model, language, counts.get("unknown_share", 0.0), where)
+    if inputs.models is not None:
+        for model in inputs.models.names:
+            for name in inputs.models.benchmarks:
+                for language, share in inputs.models.of(model, name).get("unknown_tokens", {}).items():
+                    _note(worst, model, language, share, name)
+    groups: dict[tuple[str, str, float], list[str]] = {}
+    for (model, language), (share, where) in worst.items():
+        if share >= MANY_UNKNOWN:
+            # The student's tokenizer is also its own before training: one sentence names both.
+            groups.setdefault((language, where, share), []).append(model)
+    return [
+        f"The tokenizer of {' and of '.join(models)} does not know {percent(share)} of the tokens in {language} ({where}): "
+        "scores there say little."
+        for (language, where, share), models in sorted(groups.items())
+    ]
+
+
+def _note(worst: dict[tuple[str, str], tuple[float, str]], model: str, language: str, share: float, where: str) -> None:
+    if share > worst.get((model, language), (0.0, ""))[0]:
+        worst[model, language] = share, where
