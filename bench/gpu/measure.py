@@ -55,7 +55,7 @@ from pipeline.console.errors import UserError  # noqa: E402
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder, load_model  # noqa: E402
 from pipeline.encoders.model import SentenceModel, embed  # noqa: E402
 from pipeline.encoders.resolve import ModelFolder  # noqa: E402
-from pipeline.evaluation.correlation import weighted_pearson, weighted_ranks  # noqa: E402
+from pipeline.evaluation.statistics import weighted_pearson, weighted_ranks  # noqa: E402
 from pipeline.ground.atomic import write_text  # noqa: E402
 from pipeline.labels.points import LabelPoints  # noqa: E402
 from pipeline.search.neighbors import mutual_neighbors  # noqa: E402
@@ -63,9 +63,8 @@ from pipeline.search.translation_retrieval import retrieve  # noqa: E402
 from pipeline.training.anchors import AnchorPlan  # noqa: E402
 from pipeline.training.batches import BatchPlan, PairBatch  # noqa: E402
 from pipeline.training.checkpoint import TrainingProgress  # noqa: E402
-from pipeline.training.data import TrainingPairs  # noqa: E402
+from pipeline.training.data import StoredNeighborhoods, TrainingPairs  # noqa: E402
 from pipeline.training.devices import make_accelerator  # noqa: E402
-from pipeline.training.neighbors import StoredNeighborhoods  # noqa: E402
 from pipeline.training.objective import training_loss  # noqa: E402
 from pipeline.training.optimizer import adamw, add_parameters  # noqa: E402
 from pipeline.training.step import Steps  # noqa: E402
