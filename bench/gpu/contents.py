@@ -23,7 +23,7 @@ from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import InputError
 from pipeline.encoders.q4 import BLOCK, BLOCK_BYTES, narrow, widen
 
-FORM = 1
+FORM = 2
 """Raised when an older pack can't be read any more."""
 NARROWED = 65_536
 """Blocks that are narrowed or widened at a time."""
@@ -59,7 +59,8 @@ class Contents:
         pairs: by language pair (``en-fr``), rows of both languages [n, 2].
         scored: the dev set (``dev``) and benchmarks.
         texts: some of the training sentences as text.
-        about: ``train`` (the parameters' section), ``prefix``, ``max_length``, and where it comes from.
+        about: ``train`` (the parameters' section), ``neighbors`` (k of their neighbourhoods), ``prefix``, ``max_length``, and
+            where it comes from.
     """
 
     sentences: dict[str, TokenBatch]

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 HERE = Path(__file__).resolve().parent
@@ -35,6 +34,8 @@ NEEDED = (
     "tokenizers",
     "huggingface_hub",
     "pyarrow",
+    "pydantic",
+    "langcodes",
     "xxhash",
 )
 """What is imported; ``sentence_transformers`` and ``faiss`` are peers, and left out where they lack."""
@@ -48,21 +49,24 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from contents import Contents, Scored, widen_model  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
-from peers import PlainSteps, encoded, searchers, sentence_transformer  # noqa: E402
-from pipeline.evaluation.correlation import weighted_pearson, weighted_ranks  # noqa: E402
+from peers import PlainSteps, encoded, nearest, searchers, sentence_transformer  # noqa: E402
 
 from pipeline.artifacts.tokens import TokenBatch  # noqa: E402
+from pipeline.config.train import Train  # noqa: E402
 from pipeline.console.errors import UserError  # noqa: E402
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder, load_model  # noqa: E402
 from pipeline.encoders.model import SentenceModel, embed  # noqa: E402
 from pipeline.encoders.resolve import ModelFolder  # noqa: E402
+from pipeline.evaluation.statistics import weighted_pearson, weighted_ranks  # noqa: E402
 from pipeline.ground.atomic import write_text  # noqa: E402
 from pipeline.labels.points import LabelPoints  # noqa: E402
 from pipeline.search.job import SearchJob  # noqa: E402
+from pipeline.search.search import search  # noqa: E402
 from pipeline.search.translation_retrieval import retrieve  # noqa: E402
+from pipeline.training.anchors import AnchorPlan  # noqa: E402
 from pipeline.training.batches import BatchPlan, PairBatch  # noqa: E402
 from pipeline.training.checkpoint import TrainingProgress  # noqa: E402
-from pipeline.training.data import TrainingPairs  # noqa: E402
+from pipeline.training.data import StoredNeighborhoods, TrainingPairs  # noqa: E402
 from pipeline.training.devices import make_accelerator  # noqa: E402
 from pipeline.training.objective import training_loss  # noqa: E402
 from pipeline.training.optimizer import adamw, add_parameters  # noqa: E402
@@ -278,12 +282,23 @@ class HeldVectors:
         return cast(NDArray[np.float32], found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))
 
 
-class NoNeighbors:
-    """Neighbourhoods aren't packed: what of the teacher's labels a batch covers isn't counted."""
+def found_neighbors(bench: Bench, vectors: NDArray[np.float32]) -> StoredNeighborhoods:
+    """The nearest other points of every point, searched here; without weights, which only the coverage asks for.
 
-    def coverage(self, points: NDArray[np.int64], among: NDArray[np.int64] | None = None) -> tuple[float, float]:
-        """Nothing of nothing."""
-        return 0.0, 0.0
+    Args:
+        bench: the pack says how many neighbours, and whether its training wants any.
+        vectors: of the points, normalised [p, t].
+    """
+    section, k = bench.contents.about["train"], min(bench.contents.about["neighbors"], len(vectors) - 1)
+    wanted = section["batches"] == "neighbors" or any(term.get("neighbors") for term in section["loss"])
+    if not wanted or k < 1:
+        k, near = 0, np.empty((len(vectors), 0), dtype=np.int64)
+    else:
+        near = nearest(vectors, vectors, k + 1, bench.device)
+        own = near == np.arange(len(vectors))[:, None]
+        own[~own.any(axis=1), -1] = True  # copies of the point stand before it
+        near = near[~own].reshape(len(vectors), k)
+    return StoredNeighborhoods(near, np.zeros(near.shape, dtype=np.float32))
 
 
 def training_pairs(bench: Bench) -> list[TrainingPairs]:
@@ -303,7 +318,8 @@ def training_pairs(bench: Bench) -> list[TrainingPairs]:
             rows_b=np.empty(0, dtype=np.int64),
         )
         tokens_a, tokens_b = (cast(Any, bench.contents.sentences[language]) for language in (a, b))
-        found.append(TrainingPairs(name, tokens_a, tokens_b, rows[:, 0], rows[:, 1], points, cast(Any, NoNeighbors())))
+        near = found_neighbors(bench, points.vectors(np.arange(len(points))))
+        found.append(TrainingPairs(name, tokens_a, tokens_b, rows[:, 0], rows[:, 1], points, near))
     return found
 
 
@@ -330,11 +346,12 @@ class OurSteps:
         bench: with the teacher's vectors.
         pairs: see `training_pairs`.
         steps: of the learning rate's schedule.
+        changed: of the section ``train``, what is to be different.
     """
 
-    def __init__(self, bench: Bench, pairs: list[TrainingPairs], steps: int) -> None:
+    def __init__(self, bench: Bench, pairs: list[TrainingPairs], steps: int, **changed: Any) -> None:
         about = bench.contents.about
-        self.config = train_section(about["train"], steps, bench.sizes.batch_size)
+        self.config = train_section(about["train"] | changed, steps, bench.sizes.batch_size)
         settings = EncoderSettings("auto", about["prefix"], about["max_length"])
         torch.manual_seed(about["seed"])
         self.student = load_model(bench.folder, settings)
@@ -344,7 +361,15 @@ class OurSteps:
         loss = training_loss(self.config, self.student.dimension, teacher, about["seed"]).to(bench.device)
         self.model, optimizer = self.accelerator.prepare(self.student, adamw(self.student, self.config))
         add_parameters(optimizer, loss)
-        self.plan = BatchPlan([len(part.rows_a) for part in pairs], bench.sizes.batch_size, about["seed"])
+        self.plan = BatchPlan(
+            [len(part.rows_a) for part in pairs],
+            bench.sizes.batch_size,
+            about["seed"],
+            self.config.neighbors_per_pair if self.config.batches == "neighbors" else 0,
+            [part.points for part in pairs],
+            [part.neighbors for part in pairs],
+            anchors=AnchorPlan.of(self.config, about["seed"]),
+        )
         self.progress = TrainingProgress("bench")
         self._steps = Steps(self.accelerator, self.model, self.student, loss, pairs, self.plan, optimizer, self.config)
 
@@ -357,19 +382,20 @@ class OurSteps:
         return losses
 
 
-def train_section(section: dict[str, Any], steps: int, batch_size: int) -> Any:
-    """The packed section ``train`` as steps read it: pydantic, which it was checked by, needn't be there."""
-    changed = section | {"steps": steps, "batch_size": batch_size, "batches": "random", "gradient_accumulation": 1}
-    terms = [term for term in section["loss"] if term["name"] != "corpus"]  # its anchors want neighbourhoods
-    return json.loads(json.dumps(changed | {"loss": terms}), object_hook=lambda values: SimpleNamespace(**values))
+def train_section(section: dict[str, Any], steps: int, batch_size: int) -> Train:
+    """The packed section ``train``, with the bench's number of steps and pairs."""
+    changed = section | {"steps": steps, "batch_size": batch_size, "gradient_accumulation": 1, "epochs": None}
+    return Train.model_validate(changed)
+
+
+def like_plain_steps(section: dict[str, Any]) -> dict[str, Any]:
+    """What of a section ``train`` is to be different for steps beside `PlainSteps`: the same loss, the same batches."""
+    soft = section["loss"][0] | {"name": "soft", "weight": 1.0, "temperature": None, "tcm": None}
+    return {"batches": "random", "teacher_first": 0.0, "loss": [soft]}
 
 
 def measure_train(bench: Bench) -> dict[str, Any]:
     """Pairs/s of our steps and of plain ones; then a training, with scores before and after it."""
-    if all(term["name"] == "corpus" for term in bench.contents.about["train"]["loss"]):
-        raise UserError(
-            "train.loss: found nothing but corpus, whose neighbourhoods aren't packed; expected soft or hard"
-        )
     pairs = training_pairs(bench)
     found, taken, batches = _our_steps(bench, pairs)
     plain = _plain_steps(bench, batches, taken)
@@ -379,7 +405,7 @@ def measure_train(bench: Bench) -> dict[str, Any]:
 def _our_steps(bench: Bench, pairs: list[TrainingPairs]) -> tuple[dict[str, Any], float, list[PackedBatch]]:
     """What our steps reach, the seconds of one, and the batches that they were of."""
     count, size = bench.sizes.trial, bench.sizes.batch_size
-    ours = OurSteps(bench, pairs, 10 * count)
+    ours = OurSteps(bench, pairs, 10 * count, **like_plain_steps(bench.contents.about["train"]))
     precision = str(ours.accelerator.mixed_precision)
     ours.take(count)  # warms up
     waited = waits(lambda: ours.take(count)) / count if bench.device.type == "cuda" else None
@@ -445,10 +471,18 @@ def _train(bench: Bench, pairs: list[TrainingPairs], steps: int) -> dict[str, An
     first, last = (float(torch.stack(part).mean()) for part in (losses[:tenth], losses[-tenth:]))
     if not np.isfinite(last):
         raise UserError(f"train: the loss of the last steps is {last}; expected a number")
-    print(f"train: {steps:,} steps in {taken:.1f} s; loss {first:.4f} to {last:.4f}")
+    terms, batches = " + ".join(term.name for term in training.config.loss), training.config.batches
+    print(f"train: {steps:,} steps ({terms}; {batches} batches) in {taken:.1f} s; loss {first:.4f} to {last:.4f}")
     for name, value in before.items():
         print(f"scores: {name} {value:.1f} before, {after[name]:.1f} after")
-    return {"steps": steps, "seconds": taken, "loss": [first, last], "scores before": before, "scores after": after}
+    about = {"loss terms": terms, "batches": batches}
+    return about | {
+        "steps": steps,
+        "seconds": taken,
+        "loss": [first, last],
+        "scores before": before,
+        "scores after": after,
+    }
 
 
 def waits(work: Callable[[], Any]) -> int:
@@ -485,9 +519,9 @@ def measure_mining(bench: Bench) -> dict[str, Any]:
         f"{share:.1%} of the float32 rate"
     )
     units = x.unit(np.arange(len(x.vectors))), y.unit(np.arange(len(y.vectors)))
-    for peer, search in searchers(bench.device).items():
+    for peer, theirs in searchers(bench.device).items():
         rows: list[Any] = []
-        other = bench.median(lambda search=search, rows=rows: rows.append(search(*units, k)))  # type: ignore[misc]
+        other = bench.median(lambda theirs=theirs, rows=rows: rows.append(theirs(*units, k)))  # type: ignore[misc]
         same = float(np.mean(rows[-1][0][:, 0] == kept[0].forward_row[:, 0]))
         found[peer] = {"seconds": other, "ratio": other / taken, "same nearest": same, "peak MiB": bench.peak()}
         print(f"mining: {peer} {other:.2f} s: ours {other / taken:.2f} times as fast; the same nearest in {same:.2%}")

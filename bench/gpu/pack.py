@@ -72,6 +72,7 @@ def make_pack(project: Project, out: Path, pairs: int, texts: int, more: Sequenc
         sampled,
         {
             "train": params.train.model_dump(mode="json"),
+            "neighbors": params.neighborhoods.k,
             "seed": params.seed,
             "prefix": tokenizer.prefix,
             "max_length": tokenizer.max_length,

@@ -34,11 +34,12 @@ def sentence_transformer(folder: Path, device: torch.device, dtype: torch.dtype,
 
 
 def encoded(model: Any, texts: Sequence[str], prefix: str, batch_size: int) -> NDArray[np.float32]:
-    """Vectors [n, d] by sentence-transformers' encode, normalised."""
+    """Vectors [n, d] by sentence-transformers' encode, normalised again: in bfloat16 their lengths are 1 to three digits."""
     vectors = model.encode(
         list(texts), batch_size=batch_size, prompt=prefix, normalize_embeddings=True, show_progress_bar=False
     )
-    return np.asarray(vectors, dtype=np.float32)
+    found = np.asarray(vectors, dtype=np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
 class PlainSteps:
@@ -86,7 +87,7 @@ Neighbours = tuple[NDArray[np.int64], NDArray[np.int64]]
 def searchers(device: torch.device) -> dict[str, Callable[[NDArray[np.float32], NDArray[np.float32], int], Neighbours]]:
     """Exact searches of both directions, by name."""
     found: dict[str, Callable[[NDArray[np.float32], NDArray[np.float32], int], Neighbours]] = {
-        "torch.topk": lambda x, y, k: (_top(x, y, k, device), _top(y, x, k, device))
+        "torch.topk": lambda x, y, k: (nearest(x, y, k, device), nearest(y, x, k, device))
     }
     if find_spec("faiss") is not None:
         import faiss
@@ -101,7 +102,8 @@ def searchers(device: torch.device) -> dict[str, Callable[[NDArray[np.float32], 
     return found
 
 
-def _top(x: NDArray[np.float32], y: NDArray[np.float32], k: int, device: torch.device) -> NDArray[np.int64]:
+def nearest(x: NDArray[np.float32], y: NDArray[np.float32], k: int, device: torch.device) -> NDArray[np.int64]:
+    """Rows of y that are the nearest to each of x [n, k], exactly."""
     other = torch.from_numpy(y).to(device)
     rows = []
     for start in range(0, len(x), BLOCK_ROWS):

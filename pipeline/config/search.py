@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 BACKENDS = "pipeline.search.backends"
 """The folder of the search backends, a file each; not imported here, since it brings torch and FAISS."""
 
-ENTRY_POINTS = "softalign.search_backends"
+ENTRY_POINTS = "softalign.search"
 """The entry points by which an installed package brings more of them."""
 
 EARLIER = {"approximate": "faiss"}

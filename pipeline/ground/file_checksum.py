@@ -18,6 +18,7 @@ from pathlib import Path
 import xxhash
 
 from pipeline.console.errors import DamagedError
+from pipeline.ground.remembered import FileState, file_state, once_a_file
 
 KEY = "xxh3"
 DIGITS = 32
@@ -29,7 +30,7 @@ EDGE = 1 << 20
 """How far from a file's ends its metadata may stand."""
 
 BLOCK = 1 << 22
-_checked: set[tuple[int, ...]] = set()
+_checked: set[FileState] = set()
 
 
 def blank() -> dict[str, str]:
@@ -61,7 +62,7 @@ def check_seal(path: Path, action: str = "run the stage that writes it again") -
         OSError: if it can't be read.
     """
     about = path.stat()
-    known = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    known = file_state(about)
     if known in _checked:
         return
     if about.st_size == 0:
@@ -75,8 +76,12 @@ def check_seal(path: Path, action: str = "run the stage that writes it again") -
     _checked.add(known)
 
 
+@once_a_file
 def file_digest(path: Path) -> str:
-    """The XXH3-128 of a file as it is, as ``xxhsum -H128`` gives it (32 hexadecimal digits); holds 4 MiB."""
+    """The XXH3-128 of a file as it is, as ``xxhsum -H128`` gives it (32 hexadecimal digits); holds 4 MiB.
+
+    Read once a process while the file stays the same.
+    """
     return _digest(path, ())
 
 

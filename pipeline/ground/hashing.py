@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.ground.remembered import once_a_file
+
 KEY_BYTES = 16
 Keys = NDArray[np.bytes_]
 """Keys as an array of dtype S16, shape [n]; compares and sorts bytewise."""
@@ -74,8 +76,9 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
     return hashlib.blake2b(canonical_json(identity).encode(), digest_size=16).hexdigest()
 
 
+@once_a_file
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal; reads 1 MiB at a time."""
+    """SHA-256 of a file, in hexadecimal, read once a process while the file stays the same; reads 1 MiB at a time."""
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 

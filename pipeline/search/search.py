@@ -29,7 +29,7 @@ BACKENDS = Registry(
     "search backend",
     "pipeline.search.backends",
     SearchBackend,  # type: ignore[type-abstract]  # what is found derives from it
-    "softalign.search_backends",
+    "softalign.search",
 )
 
 FLAT_PAIRS = 10_000 * 10_000

@@ -14,20 +14,28 @@ from pipeline.ground.hashing import Keys, locate
 from pipeline.labels.points import LabelPoints
 
 
+@dataclass(frozen=True)
 class StoredNeighborhoods:
-    """The neighbourhoods of one language pair, by point number; holds 12 bytes a neighbour.
+    """The neighbourhoods of one language pair, by point number.
+
+    Holds 12 bytes a neighbour in memory.
 
     Attributes:
-        point: the point number of each neighbour [p, k], -1 where there is none.
-        weight: the soft-label weight of each neighbour [p, k].
+        point: number of each neighbour [p, k], -1 where there is none.
+        weight: its soft-label weight [p, k].
     """
 
-    def __init__(self, shards: Sequence[Shard], points: Keys) -> None:
-        tables, float32 = [shard.table for shard in shards], np.dtype(np.float32)
-        keys = np.concatenate([fixed_list_view(table.column("neighbor"), KEY_DTYPE) for table in tables])
-        weights = [fixed_list_view(table.column("weight"), float32) for table in tables]
-        self.weight: NDArray[np.float32] = np.concatenate(weights)
-        self.point: NDArray[np.int64] = locate(points, keys.reshape(-1)).reshape(keys.shape)
+    point: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+    @classmethod
+    def read(cls, shards: Sequence[Shard], points: Keys) -> StoredNeighborhoods:
+        """Those that stage neighborhoods wrote, of points with the given keys, sorted [p]."""
+        keys = np.concatenate([fixed_list_view(shard.table.column("neighbor"), KEY_DTYPE) for shard in shards])
+        weight = np.concatenate(
+            [fixed_list_view(shard.table.column("weight"), np.dtype(np.float32)) for shard in shards]
+        )
+        return cls(locate(points, keys.reshape(-1)).reshape(keys.shape), weight)
 
     def coverage(self, points: NDArray[np.int64], among: NDArray[np.int64] | None = None) -> tuple[float, float]:
         """How much of the teacher's corpus-wide soft-label weight a batch covers.

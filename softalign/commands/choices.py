@@ -38,11 +38,13 @@ def registries() -> list[tuple[str, Registry[Any]]]:
     from pipeline.config.prepare import FORMATS
     from pipeline.config.train import LossTerm
     from pipeline.mining.outputs import PAIR_FORMATS
+    from pipeline.search.search import BACKENDS
 
     return [
         ("Losses: `name` in `train.loss`", LossTerm.things),
         ("Corpus formats: `format` in `prepare.corpora` and `prepare.text`", FORMATS),
         ("Kinds of benchmarks: `kind` in `evaluate.benchmarks`", BENCHMARKS),
+        ("Search backends: `search` in `mine` and `neighborhoods`, beside `auto`", BACKENDS),
         ("Forms of output: the suffix of `--out` (mine, score, align)", PAIR_FORMATS),
     ]
 

@@ -26,7 +26,7 @@ def read_training_pairs(project: Project, tokens: dict[str, TokenFolder]) -> lis
                 rows_a=tokens[pair.a].rows_of(pairs.a),
                 rows_b=tokens[pair.b].rows_of(pairs.b),
                 points=points,
-                neighbors=StoredNeighborhoods(open_folder(project.layout.neighborhoods / pair.name), points.keys),
+                neighbors=StoredNeighborhoods.read(open_folder(project.layout.neighborhoods / pair.name), points.keys),
                 weights=pairs.weights({corpus.name: corpus.weight for corpus in project.params.prepare.corpora}),
             )
         )

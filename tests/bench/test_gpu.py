@@ -19,7 +19,7 @@ from stages import prepare, tokenize
 from stages.running.command import Project
 
 GPU = ROOT / "bench" / "gpu"
-MISSING = ("pydantic", "polars", "ruamel", "langcodes", "faiss", "dvc")
+MISSING = ("polars", "ruamel", "faiss", "dvc")
 """Packages that the machine with the card needn't have."""
 
 
@@ -43,7 +43,13 @@ def project(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Project:
         model,
         120,
         student={"kind": "pretrained", "model": str(model), "trim_vocabulary": True, "dimension": 32},
-        train={"loss": [{"name": "soft"}], "learning_rate": 1e-3, "steps": 4},
+        train={
+            "loss": [{"name": "soft"}, {"name": "corpus", "anchors": 8, "neighbors": 2}],
+            "batches": "neighbors",
+            "neighbors_per_pair": 1,
+            "learning_rate": 1e-3,
+            "steps": 4,
+        },
     )
     folder = root / "tatoeba"
     folder.mkdir()
@@ -138,18 +144,41 @@ def test_every_part_runs_without_what_the_machine_lacks(pack: Path, tmp_path: Pa
     found = json.loads(out.read_text())
     assert set(found["rate"]) == {"bfloat16", "float32"}
     assert found["teach"]["all"]["sentences"] == found["mining"]["rows"][0] + found["mining"]["rows"][1]
-    assert found["teach"]["from text"]["cosine"]["mean"] > 0.999
+    assert 0.999 < found["teach"]["from text"]["cosine"]["mean"] < 1 + 1e-6
     assert found["train"]["ours"]["pairs/s"] > 0 < found["train"]["plain"]["pairs/s"]
     assert found["train"]["scores before"].keys() == found["train"]["scores after"].keys() == {"dev", "tatoeba"}
     assert found["mining"]["torch.topk"]["same nearest"] > 0.9
     assert "pairs/s" in done.stdout
+    assert (found["train"]["loss terms"], found["train"]["batches"]) == ("soft + corpus", "neighbors")
+    assert "steps (soft + corpus; neighbors batches)" in done.stdout
+
+
+def test_neighbours_are_the_nearest_others(pack: Path, tmp_path: Path):
+    """The point itself isn't among them, even where copies of it stand before it."""
+    import torch
+    from contents import Contents
+    from measure import QUICK, Bench, found_neighbors
+
+    contents = Contents.read(pack)
+    contents.about["neighbors"] = 2
+    bench = Bench(contents, tmp_path, torch.device("cpu"), QUICK, 0.0, tmp_path / "out.json")
+    vectors = np.array([[1, 0], [1, 0], [1, 0], [1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
+    found = found_neighbors(bench, vectors).point
+    assert found.shape == (6, 2)
+    assert all(row not in near for row, near in enumerate(found.tolist()))
+    assert all(set(near) <= {0, 1, 2, 3} for near in found[:4].tolist())
+    assert found[4].tolist()[0] == 5
+    assert found[5].tolist()[0] == 4
+    # A pack whose training asks for none has none.
+    contents.about["train"] |= {"batches": "random", "loss": [{"name": "soft"}]}
+    assert found_neighbors(bench, vectors).point.shape == (6, 0)
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
         (lambda folder: (folder / "arrays.npz").write_bytes(b"PK"), "no pack"),
-        (lambda folder: (folder / "contents.json").write_text('{"form": 0}'), "found form 0, expected 1"),
+        (lambda folder: (folder / "contents.json").write_text('{"form": 0}'), "found form 0, expected 2"),
         (lambda folder: next((folder / "model").glob("*.q4")).write_bytes(b"\0" * 9), "no weights in blocks"),
         (lambda folder: next((folder / "model").glob("*.q4")).unlink(), "holds no *.safetensors.q4"),
     ],

@@ -213,7 +213,7 @@ TOY = """
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchJob:
     """A backend of an installed package."""
-    install(tmp_path, monkeypatch, "toy-search", {"softalign.search_backends": "whole = toy_search:Whole"}, TOY)
+    install(tmp_path, monkeypatch, "toy-search", {"softalign.search": "whole = toy_search:Whole"}, TOY)
     return SearchJob(4, backend="whole")
 
 

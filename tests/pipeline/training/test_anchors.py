@@ -12,12 +12,10 @@ from pipeline.training.data import StoredNeighborhoods
 
 def ring(points: int, k: int) -> StoredNeighborhoods:
     """Each point's neighbours are the k that follow it; the last place is empty."""
-    found = object.__new__(StoredNeighborhoods)
-    found.point = (np.arange(points)[:, None] + np.arange(1, k + 1)) % points
-    found.point[:, -1] = -1
-    found.weight = np.full((points, k), 0.1, np.float32)
-    found.weight[:, -1] = 0
-    return found
+    point = (np.arange(points)[:, None] + np.arange(1, k + 1)) % points
+    weight = np.full((points, k), 0.1, np.float32)
+    point[:, -1], weight[:, -1] = -1, 0
+    return StoredNeighborhoods(point, weight)
 
 
 def test_own_points_come_first_and_others_once() -> None:

@@ -135,7 +135,7 @@ def test_no_pairs_at_all():
 
 def test_neighbor_batches_hold_neighbors_and_no_pair_twice(taught: Path):
     points = _points(taught, "average")
-    neighbors = StoredNeighborhoods(open_folder(Project.open(taught).layout.neighborhoods / "en-fr"), points.keys)
+    neighbors = StoredNeighborhoods.read(open_folder(Project.open(taught).layout.neighborhoods / "en-fr"), points.keys)
     plan = BatchPlan([len(points.of_pair)], 32, 1, neighbors_per_pair=3, points=[points], neighbors=[neighbors])
     random = BatchPlan([len(points.of_pair)], 32, 1)
     share = {"near": [], "random": []}
@@ -179,7 +179,7 @@ def test_neighborhoods_equal_the_naive_ones(taught: Path):
     np.fill_diagonal(similarity, -np.inf)
     shards = open_folder(layout.neighborhoods / "en-fr")
     assert len(shards) > 1
-    neighbors = StoredNeighborhoods(shards, points.keys)
+    neighbors = StoredNeighborhoods.read(shards, points.keys)
     best = np.sort(similarity, axis=1)[:, ::-1][:, :4]
     found = np.take_along_axis(similarity, neighbors.point, axis=1)
     np.testing.assert_allclose(found, best, atol=1e-5)
