@@ -13,7 +13,7 @@ A job that names an index is FAISS' whatever the size.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from pipeline.ground.registry import Registry
@@ -69,7 +69,7 @@ def search_itself(x: VectorSource, job: SearchJob) -> SelfSearch:
 def _package(backend: str) -> dict[str, Any]:
     """For metadata: the installed package that brought a backend, if one did."""
     origin = BACKENDS.origin(backend)
-    return {} if origin is None else {"package": asdict(origin)}
+    return {} if origin is None else {"package": str(origin), "code": origin.source}
 
 
 def chosen(job: SearchJob, rows: tuple[int, int], dimension: int) -> SearchJob:

@@ -77,7 +77,7 @@ def small_chunks(monkeypatch) -> None:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Path:
-    """A project that one process has run, by the parameters' defaults."""
+    """A project that one process has run."""
     root = tmp_path_factory.mktemp("alone") / "project"
     own = [{"name": f"own-{language}", "language": language, "path": f"own.{language}"} for language in ("en", "fr")]
     write_project(
@@ -85,9 +85,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory, tiny_teacher: Path) -> Path:
         tiny_teacher,
         prepare={"text": own},
         train={"steps": 10, "eval_every": 10},
-        # A pretrained student goes through the store; small tiles: several ranges of rows to mine.
+        # A pretrained student goes through the store; small tiles, searched by our kernel: several ranges of rows to mine.
         student={"kind": "pretrained", "model": str(tiny_teacher), "max_length": 16},
-        mine={"memory_bytes": 1 << 20},
+        mine={"memory_bytes": 1 << 20, "search": "exact"},
     )
     texts = [sentence(number * 11 + 3) for number in range(500)]
     (root / "own.en").write_text("\n".join(texts) + "\n", encoding="utf-8")
@@ -143,7 +143,7 @@ def test_local_workers_that_are_killed_in_each_stage_change_no_byte(alone: Path,
 
 
 SEARCHES = {
-    "auto": {},
+    "auto": {"search": "auto"},
     "exact": {"search": "exact"},
     "index": {"search": "approximate", "index": "IVF16,Flat", "recall": 0.9},
 }

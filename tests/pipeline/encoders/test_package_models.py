@@ -138,16 +138,16 @@ def test_kept_models_are_listed_and_pruned(packages: Path, tmp_path: Path):
     assert list_models(tmp_path) == []
 
 
-def _resolve(packages: str, store: str) -> str:
+def _resolve(packages: str, store: str, model: PackageModel) -> str:
     sys.path.insert(0, packages)
-    PACKAGE_MODELS["small4"] = _model(Path(packages))
+    PACKAGE_MODELS["small4"] = model
     return resolve_model("teacher.model", "package:small4", None, Path(store), store=Path(store)).content
 
 
 def test_processes_that_convert_at_once_get_the_same(tmp_path: Path):
-    _model(tmp_path / "packages")
+    model = _model(tmp_path / "packages")
     with multiprocessing.get_context("spawn").Pool(3) as pool:
-        found = pool.starmap(_resolve, [(str(tmp_path / "packages"), str(tmp_path / "store"))] * 3)
+        found = pool.starmap(_resolve, [(str(tmp_path / "packages"), str(tmp_path / "store"), model)] * 3)
     assert len(set(found)) == 1
     assert len(list_models(tmp_path / "store")) == 1
     assert not list((tmp_path / "store" / "models").glob(".*.part"))

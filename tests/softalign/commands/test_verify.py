@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from pipeline.encoders.kept_models import FOLDER as MODELS
 from pipeline.ground.folder_checksums import write_checksums
 from pipeline.ground.hashing import as_keys, text_key
-from pipeline.search.faiss_index import ensure_index
+from pipeline.search.faiss_index import IndexForm, ensure_index
 from pipeline.search.kept_indexes import FOLDER
 from pipeline.store.local import VectorStore
 from softalign.cli import app
@@ -38,7 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     keys = as_keys(sorted(text_key(str(number)) for number in range(3)))
     store.add(keys, np.ones((3, 4), np.float16))
     vectors = np.random.default_rng(1).normal(size=(50, 8)).astype(np.float32)
-    ensure_index(root / "data" / "store" / FOLDER, vectors, "Flat", 1 << 30)
+    ensure_index(root / "data" / "store" / FOLDER, vectors, IndexForm("Flat", 1 << 30))
     model = root / "data" / "store" / MODELS / "small4-abc"
     model.mkdir(parents=True)
     (model / "config.json").write_text("{}\n")
