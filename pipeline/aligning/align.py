@@ -84,7 +84,7 @@ class Alignment:
     def score(self) -> Floats:
         r"""Of each alignment [k]: :math:`(\cos - \mu) / (1 - \mu)`, where :math:`\mu` is the mean of both means.
 
-        1: the same vectors; 0: as alike as any two blocks of these documents. NaN where one side is empty.
+        1: equal vectors; 0: as alike as any two blocks of these documents. NaN where one side is empty.
         """
         return 1.0 - distance(self.cosine, self.mean_a, self.mean_b)
 

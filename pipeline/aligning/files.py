@@ -64,7 +64,7 @@ class Reading:
         """Both documents of a pair.
 
         Raises:
-            InputError: see `read_document`.
+            InputError: if a document can't be read (`read_document`).
         """
         splits = self.splits or (None, None)
         a, b = (read_document(path, self.encoding, split) for path, split in zip((pair.a, pair.b), splits, strict=True))

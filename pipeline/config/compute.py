@@ -26,9 +26,9 @@ class Compute(Section):
         engine: ``local``, this machine; ``ray``, a Ray cluster (needs softalign's extra ``ray``).
         workers: how many processes work at a time; one local worker without ``cpus`` is the stage's own process.
         ray_address: the cluster's head, ``host:port``; null: that of the cluster which this machine belongs to.
-        cpus: of each worker: its threads, and what Ray reserves for it. Null: of local workers, this machine's cores over
+        cpus: each worker's threads, and what Ray reserves for it. Null: of local workers, this machine's cores over
             their number; of Ray's, one.
-        gpus: of each worker; 0: local workers share whatever GPU there is, Ray's have none.
+        gpus: each worker's GPUs; 0: local workers share whatever GPU there is, Ray's have none.
         accelerate_config: what train runs under: a file that ``accelerate config`` wrote (of another number of devices the
             student differs by rounding), or ``default`` for Accelerate's own; null: one process.
     """

@@ -30,14 +30,14 @@ class Neighborhoods(Section):
 
     Attributes:
         k: neighbours of a point, itself not counted.
-        temperature: of the softmax (over the point itself and its neighbours) that gives their weights.
+        temperature: τ of the softmax (over the point itself and its neighbours) that gives their weights.
         block_bytes: memory for one block of similarities.
         search: the search backend; see ``mine.search``.
         index: FAISS' index; see ``mine.index``.
         index_bytes: memory for an index' lists; larger ones are compressed, and past that kept on disk.
         recall: the share of the k nearest points that an approximate search has to find, with 95 % confidence.
         sample: points that are also searched exactly for that.
-        seed: of that sample and of the index.
+        seed: the seed of that sample and of the index.
     """
 
     k: Positive = 32

@@ -58,9 +58,9 @@ class Lora(Section):
     """Low-rank adapters (LoRA, arXiv 2106.09685): they alone are trained, and merged into the layers at the end.
 
     Attributes:
-        rank: of each adapter.
+        rank: each adapter's rank.
         alpha: an adapter's output is scaled by ``alpha / rank``.
-        dropout: of an adapter's input.
+        dropout: the dropout of an adapter's input.
         targets: names of the layers that get one (``query``, ``value``); all linear layers if empty.
     """
 
@@ -81,8 +81,8 @@ class Student(Section):
         revision: the hub revision of ``model``.
         trim_vocabulary: keep only the tokens of a pretrained student that the training text uses, and all single
             characters: text of these tokens has the same vectors, other text is cut into smaller pieces.
-        dimension: of the static student's vectors; the teacher's own serves best (docs/experiments.md).
-        vocabulary: of the tokenizer that is trained for all but pretrained students.
+        dimension: numbers in the static student's vectors; the teacher's own serves best (docs/experiments.md).
+        vocabulary: tokens of the tokenizer that is trained for all but pretrained students.
         tokenizer_sentences: how many sentences of each language it is trained on.
         transformer: the shape of a transformer from nothing.
         pooling: how token vectors become one; ``auto`` is the pretrained model's or the teacher's own, else ``mean``.

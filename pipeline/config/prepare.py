@@ -97,7 +97,7 @@ class Corpus(FormattedFiles):
         languages: the languages in it that are used; all of params.yaml's if empty. For TSV and CSV without
             ``columns``, the languages of its columns in order.
         columns: for formats with columns, the column (name, or number from 0) of each language.
-        encoding: of text files, if it isn't UTF-8 (a byte order mark is understood without it).
+        encoding: the encoding of text files, if it isn't UTF-8 (a byte order mark is understood without it).
         rename: the corpus' own language codes (in file names, columns and documents) and the project's languages that they
             mean there: ``{sr: sr-Latn, jp: ja}``.
         heldout: whether documents of it are held out.
@@ -137,8 +137,8 @@ class TextFile(FormattedFiles):
         format: ``text`` (one sentence a line) or another one.
         path: where it is, relative to params.yaml.
         column: for formats with columns, the column (name, or number from 0) that holds the text.
-        encoding: of text files, if it isn't UTF-8.
-        rename: see `Corpus`.
+        encoding: the encoding of text files, if it isn't UTF-8.
+        rename: its own language codes, as in `Corpus`.
     """
 
     language: Language
@@ -180,7 +180,7 @@ class ForbiddenText(Section):
         path: files or a glob, relative to params.yaml.
         format: ``text`` (a sentence a line), or one of lines or columns.
         columns: for formats with columns, those that hold sentences (names, or numbers from 0).
-        encoding: of text files, if it isn't UTF-8.
+        encoding: the encoding of text files, if it isn't UTF-8.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -203,7 +203,7 @@ class HeldOut(Section):
     Attributes:
         share: the share of documents held out, chosen by a hash of their name. In a corpus without documents, all pairs
             with the same sentence in their first language are a document.
-        orphans: of each side's held-out sentences, the share that loses its counterpart before mining.
+        orphans: the share of each side's held-out sentences that loses its counterpart before mining.
         limit: at most so many pairs of each set and language pair.
         near: held-out pairs with a side of which the training text has a near copy are left out (``heldout-near``):
             ``digits``, one that differs in numbers only; a similarity, also one with at least this Jaccard similarity of
@@ -229,7 +229,7 @@ class Clean(Section):
         max_length_ratio: longest side over shortest that is kept (``length-ratio``); 0 keeps all.
         length_unit: what lengths are compared in for that: UTF-8 bytes (a Korean or Japanese character says about as much as
             three Latin ones), or characters.
-        length_ratios: the same for single language pairs (``{en-ja: 4}``).
+        length_ratios: other such limits for single language pairs (``{en-ja: 4}``).
         min_letters: the share of a side's characters (spaces not counted) that must be letters (``letters``); 0: any.
         min_number_overlap: how much of the two sides' numbers must be the same (Dice, 0-1; ``numbers``); 0: any.
         urls: leave out pairs whose sides have not equally many web addresses (``urls``).

@@ -31,7 +31,7 @@ class LossTerm(Choice):
     """One term of the loss: a file of `pipeline.losses.terms`, or a class that a package brings.
 
     Attributes:
-        name: of the loss; a class says its own as a default.
+        name: the loss' name; a class says its own as a default.
         weight: its factor in the sum.
     """
 
@@ -42,9 +42,9 @@ class LossTerm(Choice):
         """A `pipeline.losses.objective.Loss`; `pipeline.losses.base` has classes that need no module of their own.
 
         Args:
-            student_dimension: of the student's vectors.
-            teacher_dimension: of the teacher's.
-            seed: of what it draws at random.
+            student_dimension: numbers in the student's vectors.
+            teacher_dimension: numbers in the teacher's.
+            seed: the seed of what it draws at random.
         """
         raise NotImplementedError
 
@@ -83,9 +83,9 @@ class Lexicon(Section):
     """Where token vectors start that are not the teacher's own (see `pipeline.training.lexicon`).
 
     Attributes:
-        steps: of the static student that is trained for it.
-        batch_size: of that training.
-        learning_rate: of that training.
+        steps: how many steps the static student is trained for it.
+        batch_size: pairs in a batch of that training.
+        learning_rate: that training's learning rate.
         neighbors: tokens of the teacher's that a token starts from.
         temperature: τ of their weights.
         share: a token is the teacher's own if at least this share of its occurrences is in the teacher's languages.
@@ -108,7 +108,7 @@ class Train(Section):
         loss: the terms of the loss, each name once (docs/choices.md has all); ``soft`` alone if not given.
         temperature: τ of labels and of similarities.
         batches: ``random`` pairs, or ``neighbors``: random pairs with ``neighbors_per_pair`` of their neighbours each.
-        neighbors_per_pair: see ``batches``.
+        neighbors_per_pair: how many neighbours ``batches: neighbors`` puts beside each pair.
         batch_size: pairs a batch, over all processes together.
         chunk: pairs that go through the student at once, on each process; the gradient is that of the whole batch, in the
             memory of one chunk, for one more forward pass. Null: the whole batch at once.
@@ -117,14 +117,14 @@ class Train(Section):
         epochs: instead of steps, how often every pair is seen.
         learning_rate: peak.
         schedule: after the warm-up: ``linear`` or ``cosine`` decay to zero, or ``constant``.
-        warmup_steps: of linear growth of the learning rate.
+        warmup_steps: steps in which the learning rate grows linearly.
         weight_decay: AdamW's.
         max_grad_norm: the gradient's norm is clipped to it; 0 leaves it as it is.
-        dropout: of a transformer's hidden states and attention; null: as its own configuration says.
+        dropout: the dropout of a transformer's hidden states and attention; null: as its own configuration says.
         frozen_layers: a transformer's lowest layers that stay as they are, its token vectors with them; 0: all is trained.
         teacher_first: the share of batches in which the teacher's vectors stand for the student's of the first sides, so
             that these need no pass through the student. For a student that starts in its teacher's space.
-        start_weight: of the start's parameters in the student that is saved: the mean of both keeps more of what a
+        start_weight: the weight of the start's parameters in the student that is saved: the mean of both keeps more of what a
             pretrained student knew. Checkpoints and the dev accuracy are those of the trained one.
         lexicon: for a student with the teacher's layers: token vectors of other languages start from those of like meaning,
             found by a static student that is trained first; null: at random.

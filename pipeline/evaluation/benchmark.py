@@ -25,7 +25,7 @@ class Task:
     """Two languages of a benchmark.
 
     Attributes:
-        name: as results call it: ``fr-en``, ``en``, or a part of a benchmark (``MSRpar``).
+        name: what results call it: ``fr-en``, ``en``, or a part of a benchmark (``MSRpar``).
         a: the language of the first side.
         b: the language of the second side.
         units: tasks of one benchmark with the same units are about the same items in other languages: a bootstrap draws
@@ -45,7 +45,7 @@ class Task:
         """Both texts [n] of items.
 
         Args:
-            rows: of a mining task, the items' rows of the test set's side a [n]; of others, which items.
+            rows: for a mining task, the items' rows of the test set's side a [n]; of others, which items.
         """
         raise NotImplementedError
 
@@ -83,7 +83,7 @@ class TopOne(Task):
     Attributes:
         queries: [g] the gold pairs' sentences of side a, in the order of the gold file.
         candidates: [m] all sentences of side b.
-        target: of each query, the row of its translation [g].
+        target: the row of each query's translation [g].
     """
 
     queries: list[str]
@@ -188,7 +188,7 @@ class PublishedBenchmark(EvaluationBenchmark):
 
     Attributes:
         published: where its files are had.
-        file_language: of a file's name, with the language's code as its first group; None: names tell no language.
+        file_language: a pattern of a file's name, with the language's code as its first group; None: names tell no language.
     """
 
     published: ClassVar[tuple[BenchmarkSource, ...]] = ()

@@ -31,7 +31,7 @@ def with_gold(folder: Path, name: str, a: str, b: str) -> BuccSet:
     """A set with gold pairs.
 
     Args:
-        folder: of its files.
+        folder: the folder of its files.
         name: ``training`` or ``test``.
         a: the first language's code in the files' names.
         b: the second's.

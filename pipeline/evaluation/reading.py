@@ -25,8 +25,8 @@ def read_benchmark(
 
     Raises:
         RegistryError: if there is no such kind.
-        InputError: see `read_files`.
-        UserError: see `read_files`.
+        InputError: if a file lacks or is of another form.
+        UserError: if no task has only wanted languages.
     """
     entry: dict[str, Any] = {"name": name, "kind": kind, "path": str(folder), "split": split}
     made = BENCHMARKS.find(kind).model_construct(**entry)
@@ -38,7 +38,7 @@ def read_files(made: EvaluationBenchmark, folder: Path, languages: Sequence[str]
 
     Args:
         made: its entry there.
-        folder: of its files.
+        folder: the folder of its files.
         languages: only tasks whose languages are all among these canonical codes; all if None.
 
     Raises:

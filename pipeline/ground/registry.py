@@ -100,7 +100,7 @@ class Registry(Generic[T]):
         """All things by their names, sorted; imports them.
 
         Raises:
-            RegistryError: see `find`.
+            RegistryError: if one can't be found or used (`find`).
         """
         return {name: self.find(name) for name in self.names()}
 

@@ -21,7 +21,7 @@ class LabelPoints:
 
     Attributes:
         strategy: priority or average.
-        keys: of the points, sorted [p].
+        keys: the points' keys, sorted [p].
         of_pair: the point of each pair [n].
         first_pair: a pair of each point [p] (its first).
     """
@@ -73,7 +73,7 @@ def label_points(
         pairs: the pairs.
         strategy: priority or average.
         teacher_a: the teacher's vectors of the pair's first language.
-        teacher_b: of the second, for average.
+        teacher_b: the teacher's vectors of the second, for average.
     """
     keys, first, of_pair = np.unique(
         pairs.a if strategy == "priority" else pairs.keys, return_index=True, return_inverse=True

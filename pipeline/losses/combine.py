@@ -36,9 +36,9 @@ def build_loss(
 
     Args:
         terms: at least one, each name at most once.
-        student_dimension: of the student's vectors.
-        teacher_dimension: of `Batch.teacher`.
-        seed: of what losses draw at random.
+        student_dimension: numbers in the student's vectors.
+        teacher_dimension: numbers in the vectors of `Batch.teacher`.
+        seed: the seed of what losses draw at random.
     """
     losses = {term.name: term.build(student_dimension, teacher_dimension, seed) for term in terms}
     return WeightedSum(losses, {term.name: term.weight for term in terms})

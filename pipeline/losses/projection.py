@@ -16,7 +16,7 @@ class TeacherSpace(nn.Module):
         student_dimension: d.
         teacher_dimension: t; where it differs from d, the map is a parameter [t, d] without bias, that starts
             (semi-)orthogonal, so that the teacher's cosines are first sought in the student's own.
-        seed: of the map's start.
+        seed: the seed of the map's start.
     """
 
     def __init__(self, student_dimension: int, teacher_dimension: int, seed: int = 0) -> None:
@@ -42,7 +42,7 @@ class Projected(Loss):
         target: what they are held to.
         student_dimension: d.
         teacher_dimension: t.
-        seed: of the map's start.
+        seed: the seed of the map's start.
     """
 
     def __init__(self, target: Objective, student_dimension: int, teacher_dimension: int, seed: int = 0) -> None:

@@ -84,7 +84,7 @@ def restrict(
 
     Args:
         keys_a: the documents' names of side a's rows, or their days where there is a window [n].
-        keys_b: the same for side b [m].
+        keys_b: such keys of side b [m].
         window: the most days between the two; None: both are in the same document.
         shuffled: a seed: side a's keys are exchanged for others first, so that everything that is mined is false.
 

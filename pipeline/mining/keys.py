@@ -69,7 +69,7 @@ def shuffled_keys(keys: NDArray[Any], no_key: Any, seed: int = 0) -> NDArray[Any
     Args:
         keys: [n].
         no_key: the value that is no key; it stays.
-        seed: of how far.
+        seed: the seed of how far.
 
     Returns:
         The keys [n]; None where there are fewer than three different ones.

@@ -81,7 +81,7 @@ def link_in_files(
         retrieval: whose best candidates are proposed.
         arrays: arrays in files, not in memory.
         memory_bytes: for candidates that are sorted.
-        sieve: see `candidates`.
+        sieve: what pairs have to pass (`candidates`).
 
     Raises:
         OSError: if the files don't fit on the disk.

@@ -40,9 +40,9 @@ def margin(cosine: NDArray[np.floating], mean_a: Floats, mean_b: Floats, score: 
     rank the worst pairs first); elsewhere it is -inf, which no retrieval proposes.
 
     Args:
-        cosine: of each pair; -inf for no pair.
+        cosine: each pair's cosine; -inf for no pair.
         mean_a: the mean cosine of side a's sentence with its neighbours.
-        mean_b: the same of side b's sentence.
+        mean_b: such a mean of side b's sentence.
         score: which one.
 
     >>> margin(np.array([0.9]), np.array([0.5]), np.array([0.7]), "ratio").round(6).tolist()

@@ -66,7 +66,7 @@ class PairsToWrite:
         b: side b's.
         made_by: the run's identity (models, options, threshold, search): JSON values, no times, no paths.
         more: further columns, by side a's rows [n].
-        ids: of each side's rows, the ids that its sentences came with; None where they came without.
+        ids: for each side's rows, the ids that its sentences came with; None where they came without.
     """
 
     pairs: Candidates

@@ -28,7 +28,7 @@ class Candidates:
         row_a: rows of side a.
         row_b: rows of side b.
         score: the margin, or whatever score was asked for.
-        cosine: of the two vectors.
+        cosine: the two vectors' cosine.
         mean_a: the mean cosine of side a's sentence with its k neighbours on side b.
         mean_b: the mean cosine of side b's sentence with its k neighbours on side a.
         rank_a_to_b: where b stands among a's neighbours, from 1; 0 when it is not one of the k.
@@ -75,7 +75,7 @@ def candidates(neighbors: Neighbors, score: Score, retrieval: Retrieval, sieve: 
     propose, ``union`` (LASER's "max") those that either proposes. Of equal scores, the better neighbour is the best.
 
     Args:
-        neighbors: of both sides.
+        neighbors: both sides' neighbours.
         score: which score chooses.
         retrieval: who proposes.
         sieve: pairs that may not be proposed: the next best is, of the k. Neighbourhoods are as they are without it.
@@ -92,8 +92,8 @@ class Means:
     """The mean similarity of every row's neighbourhood.
 
     Attributes:
-        a: of side a's rows [n].
-        b: of side b's rows [m].
+        a: those of side a's rows [n].
+        b: those of side b's rows [m].
     """
 
     a: Floats
@@ -185,11 +185,11 @@ def scored(neighbors: Neighbors, row_a: Rows, row_b: Rows, score: Score, means: 
     """The scores and ranks of pairs of which each is a neighbour of the other, in at least one direction.
 
     Args:
-        neighbors: of both sides.
+        neighbors: both sides' neighbours.
         row_a: [p] rows of side a.
         row_b: [p] rows of side b.
         score: which score.
-        means: of the neighbours, if they are known already.
+        means: the neighbours' means, if they are known already.
     """
     means = means or Means.of(neighbors)
     rank_ab, cosine_ab = _rank(neighbors.forward_similarity, neighbors.forward_row, row_a, row_b)

@@ -44,7 +44,7 @@ class MiningSide:
         vectors: the sentences' vectors [n, d].
         texts: the sentences [n].
         documents: the name of each sentence's document [n], empty where it has none; None: nobody knows any.
-        days: the same as days [n] (`pipeline.mining.keys.day_numbers`), where pairs have to be of days near each other.
+        days: documents as days [n] (`pipeline.mining.keys.day_numbers`), where pairs have to be of days near each other.
     """
 
     vectors: VectorSource

@@ -81,7 +81,7 @@ def cut(rows_a: int, rows_b: int, tile: int, most_rows: int | None, wanted: int)
         rows_a: n.
         rows_b: m.
         tile: rows of a tile.
-        most_rows: of a block, a multiple of ``tile``; None: as many as there are.
+        most_rows: rows of a block at most, a multiple of ``tile``; None: as many as there are.
         wanted: blocks, about, if fewer would do.
 
     >>> [(block.a, block.b) for block in cut(10, 3, 2, 4, 1)]

@@ -52,8 +52,8 @@ class Copies:
     Attributes:
         rows_a: rows of side a whose text stands on side b too, ascending [p].
         group_a: which text each one has [p].
-        rows_b: the same of side b [q].
-        group_b: the same numbers of the same texts [q].
+        rows_b: such rows of side b [q].
+        group_b: equal numbers for equal texts [q].
     """
 
     rows_a: Rows
@@ -76,7 +76,7 @@ class Copies:
 
         Args:
             a: the first row and past the last, or rows [r].
-            b: the same of side b.
+            b: such rows of side b.
             device: where places are wanted.
 
         Yields:

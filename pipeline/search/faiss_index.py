@@ -230,7 +230,7 @@ def build_index(folder: Path, vectors: VectorSource, form: IndexForm, fillers: F
 
     Raises:
         VectorError: if a vector is zero or not finite.
-        ParamsError: see `train`.
+        ParamsError: if FAISS can't train it (`train`).
     """
     return _build(folder, vectors, form, _about(vectors, form), fillers)
 

@@ -92,10 +92,10 @@ class Part:
 
     Attributes:
         of_a: whether the index is of side a.
-        trained: as of `write_part`.
-        span: as of `write_part`.
-        batch: as of `write_part`.
-        path: as of `write_part`.
+        trained: the trained, empty index, as in `write_part`.
+        span: the rows, as in `write_part`.
+        batch: rows at a time, as in `write_part`.
+        path: the part's file, as in `write_part`.
     """
 
     of_a: bool
@@ -133,7 +133,7 @@ def fill_in_parts(
     worker a part; the folder takes the lists twice for a while.
 
     Args:
-        folder: of the index.
+        folder: the index' folder.
         searcher: trained and empty; written by the caller when it is filled.
         vectors: [n, d].
         index_bytes: memory for the lists, or for those of a part.

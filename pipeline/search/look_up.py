@@ -130,7 +130,7 @@ class KeptForm:
     Attributes:
         folder: the folder in which it is kept.
         about: what it says of itself.
-        effort: as of `Index`.
+        effort: the index' effort, as in `Index`.
     """
 
     folder: Path

@@ -77,7 +77,7 @@ class Search:
     Attributes:
         neighbors: the neighbours of both directions.
         about: for metadata and the report: the backend, its indexes and what they were set to; nothing of time or place.
-        tuned: of an approximate search, what each direction was set to; empty if the search was exact.
+        tuned: for an approximate search, what each direction was set to; empty if the search was exact.
     """
 
     neighbors: Neighbors
@@ -91,7 +91,7 @@ class SelfSearch:
 
     Attributes:
         neighbors: the neighbours.
-        about: as of `Search`.
+        about: how they were found, as in `Search`.
         recall: the share of the true neighbours found on the sample; 1 if the search was exact.
     """
 

@@ -18,7 +18,7 @@ class Retrieval:
 
     Attributes:
         forward: whether each sentence of side a finds its translation first [n].
-        backward: the same from side b [n].
+        backward: such results from side b [n].
     """
 
     forward: NDArray[np.bool_]

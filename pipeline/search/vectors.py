@@ -94,7 +94,7 @@ def check_same_model(a: Mapping[str, Any], b: Mapping[str, Any], ignore: Sequenc
 
     Args:
         a: what made side a's vectors (an artifact's ``made_by``).
-        b: the same of side b's.
+        b: such vectors of side b.
         ignore: keys that may differ.
 
     Raises:
@@ -121,7 +121,7 @@ def gathered(vectors: VectorSource, rows: NDArray[np.int64], side: str, device: 
     """Any rows [r], in the order given, as float32 of length 1, [r, d], on a device.
 
     Raises:
-        VectorError: as `normalised` does.
+        VectorError: if a vector is zero or not finite.
     """
     return _unit(gathered_rows(vectors, rows), rows, side, device)
 

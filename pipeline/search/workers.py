@@ -47,7 +47,7 @@ class StoredSide:
     """One side as plain data: a folder of vectors, and which of its rows are mined.
 
     Attributes:
-        folder: of the vectors.
+        folder: the vectors' folder.
         rows: which of them [n], or a file of them.
     """
 

@@ -96,7 +96,7 @@ class AlignmentFiles:
         """The outputs, once it is seen that all of them can be written.
 
         Raises:
-            UserError: see `pipeline.aligning.outputs.AlignOutputs.check`.
+            UserError: if one can't be (`pipeline.aligning.outputs.AlignOutputs.check`).
         """
         from pipeline.aligning.outputs import AlignOutputs
 

@@ -37,7 +37,7 @@ def experiments_command(
         all_commits: whether experiments of other commits count too.
 
     Raises:
-        UserError: see `read_experiments` and `compare`; if a suffix is unknown.
+        UserError: if experiments can't be read or compared; if a suffix is unknown.
     """
     for path in outputs:
         if path.suffix not in WRITERS:

@@ -139,7 +139,7 @@ class ModelReading(PromptOptions):
         """The model that the user named.
 
         Raises:
-            UserError: see `pipeline.encoders.described.open_model`.
+            UserError: if it can't be used (`pipeline.encoders.described.open_model`).
         """
         from pipeline.encoders.described import ModelOptions, open_model
 
@@ -270,7 +270,7 @@ class OutputOptions:
         """The outputs, once it is seen that all of them can be written of these inputs.
 
         Raises:
-            UserError: see `pipeline.mining.files.outputs.PairOutputs.check`.
+            UserError: if one can't be written (`pipeline.mining.files.outputs.PairOutputs.check`).
         """
         from pipeline.mining.files.outputs import PairOutputs
 

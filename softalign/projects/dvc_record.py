@@ -25,7 +25,7 @@ class Record:
 
     Attributes:
         root: the project's folder.
-        md5: of every output file, by its path.
+        md5: every output file's MD5, by its path.
         cache: the cache's folder of objects; None if there is none.
     """
 

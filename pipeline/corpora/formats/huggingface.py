@@ -33,7 +33,7 @@ class HuggingFaceReader(Reader):
 
     Attributes:
         dataset: instead of a path, the name of a dataset on the Hugging Face hub.
-        revision: of ``dataset``: a branch, tag or commit.
+        revision: the dataset's revision: a branch, tag or commit.
         delimiter: what is between the columns of its TSV and CSV files.
     """
 

@@ -33,7 +33,7 @@ class CorpusLoss(InTeacherSpace, Anchored, Tempered):
     """Both sides' distribution over anchors is to be the teacher's.
 
     Attributes:
-        temperature: of the teacher's labels over anchors, and of the student's similarities with them.
+        temperature: τ of the teacher's labels over anchors, and of the student's similarities with them.
         anchors: label points of the whole corpus, drawn at random, that each batch is compared with.
         neighbors: besides, so many stored neighbours of each pair's label point.
 

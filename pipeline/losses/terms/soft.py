@@ -25,7 +25,7 @@ class Soft(Contrastive, Tempered):
     """Cross-entropy of the teacher's distribution over columns against the student's.
 
     Attributes:
-        temperature: of the teacher: small makes labels one-hot, large makes them uniform; of the student's similarities.
+        temperature: the teacher's τ (small makes labels one-hot, large makes them uniform), and the student's.
 
     Example:
         >>> import torch

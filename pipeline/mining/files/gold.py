@@ -46,7 +46,7 @@ def gold_units(path: Path, a: Units, b: Units) -> tuple[Rows, int]:
     These may be more than g: a pair with a sentence that has no vector counts, but can't be found.
 
     Raises:
-        InputError: see `pipeline.mining.judging.bucc.read_gold`.
+        InputError: if the file can't be read (`pipeline.mining.judging.bucc.read_gold`).
     """
     if a.ids is None or b.ids is None:
         raise ValueError("gold pairs need texts with ids")

@@ -145,7 +145,7 @@ def embed_files(
         aligned: whether rows belong together.
 
     Raises:
-        UserError: see `read_text`, `read_sides` and `embed_text`.
+        UserError: if text or vectors can't be used (`read_text`, `read_sides`, `embed_text`).
     """
     spills = work / "src.arrow", work / "trg.arrow"
     if aligned:

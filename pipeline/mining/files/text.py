@@ -238,7 +238,7 @@ def read_sides(
         clean: the rules that sentences have to pass; none, if not given.
 
     Raises:
-        UserError: as `read_text` does; for two files that hold pairs each; for another number of rows.
+        UserError: if a file can't be used (`read_text`); for two files that hold pairs each; for another number of rows.
     """
     inside = [side for side in (a, b) if side.by_language]
     if not inside:

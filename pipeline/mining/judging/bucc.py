@@ -127,7 +127,7 @@ def read_set(stem: Path, a: str, b: str) -> BuccSet:
     """Read ``<stem>.<a>``, ``<stem>.<b>`` and, where it exists, ``<stem>.gold``.
 
     Raises:
-        InputError: see `read_sentences` and `read_gold`.
+        InputError: if a file can't be read (`read_sentences`, `read_gold`).
     """
     side_a, side_b = (read_sentences(stem.with_name(f"{stem.name}.{language}")) for language in (a, b))
     gold = stem.with_name(f"{stem.name}.gold")

@@ -110,7 +110,7 @@ def shuffled_control(
 
     Raises:
         ControlError: if there are fewer than two documents.
-        VectorError: as `mine` does.
+        VectorError: if a vector is zero or not finite.
     """
     names, codes = np.unique(np.concatenate([documents_a, documents_b]), return_inverse=True)
     named = np.flatnonzero(names != "")

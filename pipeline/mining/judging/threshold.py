@@ -156,7 +156,7 @@ def bootstrap(
         level: the share of resamples inside the interval.
 
     Raises:
-        GoldError: as in `tune`.
+        GoldError: if no threshold can be tuned (`tune`).
     """
     _check(scores, is_gold, gold_total)
     order = np.argsort(-scores, kind="stable")
