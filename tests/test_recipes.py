@@ -216,9 +216,9 @@ def test_a_benchmark_of_a_users_own_package(tmp_path: Path, tiny_teacher: Path, 
     assert done.exit_code == 0, done.output
     assert (tmp_path / "t").read_text() == "a cat\nun chat\n"
     with pytest.raises(UserError, match=r"expected KIND=DIR with KIND one of .*halves"):
-        from softalign.interface.benchmark_options import read_benchmarks
+        from softalign.interface.benchmark_options import BenchmarkOptions
 
-        read_benchmarks(["halfes=x"], None, "test")
+        BenchmarkOptions(benchmark=["halfes=x"]).read()
 
 
 OUTPUT = '''
