@@ -54,6 +54,14 @@ class CorpusFormat(Section):
         """The file of each language that its own keys name, relative to params.yaml."""
         return {}
 
+    def files_read(self, corpus: str) -> tuple[str, ...]:
+        """The files that are read of a corpus without looking for them, relative to params.yaml; none: those of its path.
+
+        Args:
+            corpus: the corpus' name.
+        """
+        return tuple(self.named_files.values())
+
 
 FORMATS = Registry("corpus format", "pipeline.corpora.formats", CorpusFormat, "softalign.corpora", key="format")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pkgutil
-from importlib.metadata import entry_points
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
+
+from pipeline.ground.registry import Registry
 
 BACKENDS = "pipeline.search.backends"
 """The folder of the search backends, a file each; not imported here, since it brings torch and FAISS."""
@@ -21,10 +20,8 @@ EARLIER = {"approximate": "faiss"}
 
 def search_names() -> list[str]:
     """What ``search`` may be."""
-    spec = importlib.util.find_spec(BACKENDS)
-    places = spec.submodule_search_locations if spec else None
-    own = {found.name.replace("_", "-") for found in pkgutil.iter_modules(places or []) if found.name[0] != "_"}
-    return ["auto", *sorted(own | {entry.name for entry in entry_points(group=ENTRY_POINTS)})]
+    found: Registry[Any] = Registry("search backend", BACKENDS, object, ENTRY_POINTS)
+    return ["auto", *found.listed()]
 
 
 def known_search(name: str) -> str:

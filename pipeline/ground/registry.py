@@ -96,6 +96,10 @@ class Registry(Generic[T]):
             {*(self._name(self._own(stem)) for stem in self._stems()), *(entry.name for entry in self._plugins())}
         )
 
+    def listed(self) -> list[str]:
+        """All names, sorted, by the names of files and of entry points alone; imports nothing."""
+        return sorted({*(stem.replace("_", "-") for stem in self._stems()), *(entry.name for entry in self._plugins())})
+
     def all(self) -> dict[str, type[T]]:
         """All things by their names, sorted; imports them.
 

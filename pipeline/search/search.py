@@ -16,6 +16,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from pipeline.config.search import BACKENDS as FOLDER
+from pipeline.config.search import ENTRY_POINTS
 from pipeline.ground.registry import Registry
 from pipeline.search.backend import SearchBackend
 from pipeline.search.bounded import bounds_pay
@@ -27,9 +29,9 @@ from pipeline.search.workers import worth_workers
 
 BACKENDS = Registry(
     "search backend",
-    "pipeline.search.backends",
+    FOLDER,
     SearchBackend,  # type: ignore[type-abstract]  # what is found derives from it
-    "softalign.search",
+    ENTRY_POINTS,
 )
 
 FLAT_PAIRS = 10_000 * 10_000

@@ -9,7 +9,7 @@ import typer
 from typer import Option
 
 from softalign.interface.options import command, options, runs_stage
-from softalign.interface.text_options import LanguagePairOptions, ModelReading, own_store, work_folder
+from softalign.interface.text_options import MODEL, LanguagePairOptions, ModelReading, own_store, work_folder
 
 if TYPE_CHECKING:
     from pipeline.aligning.documents import DocumentPair
@@ -113,9 +113,7 @@ def align(
     reading: ModelReading,
     searched: AlignmentSearch,
     output: AlignmentFiles,
-    model: Annotated[
-        str | None, Option(help="A sentence-transformers folder, or a name on the hub.", rich_help_panel="Model")
-    ] = None,
+    model: Annotated[str | None, MODEL] = None,
     gold: Annotated[Path | None, Option(help="A ladder of the true alignments, to measure against.")] = None,
 ) -> None:
     """Align documents and their translations, sentence by sentence, up to four to four.

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from pipeline.mining.files.outputs import PairOutputs
     from pipeline.mining.files.text import TextInput
 
-ModelOption = Annotated[
-    str, Option("--model", help="A sentence-transformers folder, or a name on the hub.", rich_help_panel="Model")
-]
+MODEL = Option("--model", help="A sentence-transformers folder, or a name on the hub.", rich_help_panel="Model")
+ModelOption = Annotated[str, MODEL]
 
 
 @options("Text")

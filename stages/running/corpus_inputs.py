@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pipeline.config.prepare import Corpus
 from pipeline.corpora.base import ReadRequest
-from pipeline.corpora.formats.documents import aligned_file
 from pipeline.corpora.places import find_files
 from pipeline.corpora.registry import corpus_request, text_request
 from pipeline.prepare.benchmarks import benchmark_request
@@ -35,10 +34,8 @@ def corpus_inputs(project: Project) -> list[Input]:
 
 def _corpus(project: Project, corpus: Corpus) -> Iterator[Input]:
     root, key = project.layout.root, f"prepare.corpora: {corpus.name}"
-    if corpus.format == "documents":
-        yield Input(key, (aligned_file(root, corpus.name),))
-    elif files := corpus.how.named_files:
-        yield Input(key, tuple(root / name for name in files.values()))
+    if files := corpus.how.files_read(corpus.name):
+        yield Input(key, tuple(root / name for name in files))
     elif corpus.path is not None and corpus.how.whole_folder:
         yield Input(key, (root / corpus.path,))
     elif corpus.path is not None:

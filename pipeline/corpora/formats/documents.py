@@ -103,11 +103,15 @@ class DocumentsReader(Reader):
         """See `pipeline.config.prepare.CorpusFormat`."""
         return self.files
 
+    def files_read(self, corpus: str) -> tuple[str, ...]:
+        """What the stage align has left of the documents; see `pipeline.config.prepare.CorpusFormat`."""
+        return (aligned_file(Path(), corpus).as_posix(),)
+
     def units(self, request: ReadRequest) -> list[Unit]:
         """See `pipeline.corpora.base.Reader`."""
         check_files(self.files, request)
-        path = aligned_file(request.root, request.name)
-        name = aligned_file(Path(), request.name).as_posix()
+        (name,) = self.files_read(request.name)
+        path = request.root / name
         if not path.is_file():
             raise InputError(
                 name,
