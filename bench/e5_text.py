@@ -1,6 +1,7 @@
 """The training text of the pretrained student in docs/experiments.md: short everyday sentences with several translations.
 
     python bench/e5_text.py --corpora ../shared/corpora/train --tokenizer FOLDER/tokenizer.json --out PROJECT/text
+    python bench/e5_text.py … --most 40000       # for a GPU: every source, whatever its sentences' translations
 
 Reads ``<corpora>/en-<language>/<source>.tsv.zst``. Of each source, at random, so many pairs of so many tokens a side at most;
 then English sentences by what they are worth: those of Tatoeba with a Korean translation, those with several translations,
@@ -94,6 +95,12 @@ DEV = {
     "ko": {"tatoeba_kor": 250, "tatoeba_challenge_test": 150},
     "ru": {"tatoeba_challenge_test": 500},
 }
+DOCUMENTATION = {
+    "comprehensive_rust", "debian_descriptions", "debian_faq_maint_guide", "debian_handbook", "gimp_help", "gnome_docs",
+    "installation_guide", "libreoffice_help", "mediawiki", "openbible", "python_docs", "quran", "react_docs", "tldr_pages",
+    "warzone2100", "wordpress",
+}  # fmt: skip
+"""Sources of which a pretrained student needs less: terse or archaic, and much alike."""
 TATOEBA = ("tatoeba_kor", "tatoeba_challenge_test", "manythings", "small_parallel_enja")
 """Sources of which a sentence's first translation counts, in this order; the others follow by name."""
 
@@ -103,6 +110,21 @@ Text = dict[tuple[str, str], list[tuple[str, str]]]
 """Pairs by language and source."""
 
 
+def everything(corpora: Path, tokenizer: Tokenizer, most: int, dev: Text) -> Text:
+    """Of every source so many pairs at most, drawn at random, none of which is a dev pair."""
+    generator = random.Random(20240523)  # noqa: S311 - no secret
+    held = {pair for pairs in dev.values() for pair in pairs}
+    text: Text = {}
+    for language in SOURCES:
+        for path in sorted((corpora / f"en-{language}").glob("*.tsv.zst")):
+            source = path.name.removesuffix(".tsv.zst")
+            count = most // 5 if source in DOCUMENTATION else most
+            lines = _lines(path, generator)
+            pairs = [pair for line in lines if (pair := _pair(line)) is not None and pair not in held]
+            text[language, source] = _fitting(pairs[: count + count // 2], tokenizer, LONG)[:count]
+    return text
+
+
 def draw(corpora: Path, tokenizer: Tokenizer) -> tuple[Text, Text]:
     """The pairs that are chosen from, and the dev pairs."""
     generator = random.Random(20240523)  # noqa: S311 - no secret
@@ -110,20 +132,29 @@ def draw(corpora: Path, tokenizer: Tokenizer) -> tuple[Text, Text]:
     dev: Text = {}
     for language, sources in SOURCES.items():
         for source, (count, longest) in sources.items():
-            path = corpora / f"en-{language}" / f"{source}.tsv.zst"
-            text = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd").read().decode()
-            lines = text.split("\n")[:-1]
-            generator.shuffle(lines)
+            lines = _lines(corpora / f"en-{language}" / f"{source}.tsv.zst", generator)
             pairs = [pair for line in lines[: 4 * count + 2_000] if (pair := _pair(line)) is not None]
-            sides = [tokenizer.encode_batch_fast([f"query: {pair[side]}" for pair in pairs]) for side in (0, 1)]
-            fit = [
-                pair
-                for pair, a, b in zip(pairs, *sides, strict=True)
-                if min(len(a.ids), len(b.ids)) >= 6 and max(len(a.ids), len(b.ids)) <= longest
-            ]
+            fit = _fitting(pairs, tokenizer, longest)
             held = DEV[language].get(source, 0)
             dev[language, source], pool[language, source] = fit[:held], fit[held : held + count]
     return pool, dev
+
+
+def _lines(path: Path, generator: random.Random) -> list[str]:
+    """A source's lines, shuffled."""
+    lines = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd").read().decode().split("\n")[:-1]
+    generator.shuffle(lines)
+    return lines
+
+
+def _fitting(pairs: list[tuple[str, str]], tokenizer: Tokenizer, longest: int) -> list[tuple[str, str]]:
+    """Pairs with sides of six to so many tokens."""
+    sides = [tokenizer.encode_batch_fast([f"query: {pair[side]}" for pair in pairs]) for side in (0, 1)]
+    return [
+        pair
+        for pair, a, b in zip(pairs, *sides, strict=True)
+        if min(len(a.ids), len(b.ids)) >= 6 and max(len(a.ids), len(b.ids)) <= longest
+    ]
 
 
 def _pair(line: str) -> tuple[str, str] | None:
@@ -193,12 +224,16 @@ def main() -> None:
     parser.add_argument("--ja", type=int, default=8_000)
     parser.add_argument("--ru", type=int, default=5_000)
     parser.add_argument("--fr", type=int, default=1_500)
+    parser.add_argument("--most", type=int, help="pairs of a source; instead of the choice by translations")
     options = parser.parse_args()
     tokenizer = Tokenizer.from_file(str(options.tokenizer))
     tokenizer.no_padding()
     tokenizer.no_truncation()
     pool, dev = draw(options.corpora, tokenizer)
-    text = choose(pool, options.ja, options.ru, options.fr)
+    if options.most is None:
+        text = choose(pool, options.ja, options.ru, options.fr)
+    else:
+        text = everything(options.corpora, tokenizer, options.most, dev)
     write(text, options.out / "pool")
     write(dev, options.out / "dev")
     counts = {language: sum(len(pairs) for (of, _), pairs in text.items() if of == language) for language in SOURCES}

@@ -1,6 +1,7 @@
 """What is brought along to a machine with a GPU: a folder that needs neither network, nor text tools, nor params.yaml there.
 
 model/              the encoder in sentence-transformers' layout, its matrices in blocks of four bits (`.q4`)
+teacher/            another teacher, likewise; the student's start is one as well
 arrays.npz          tokens, pairs and gold scores, in the smallest integers that hold them
 contents.json       what the arrays are, the section `train` of the parameters, and sentences as text for the peers
 """
@@ -9,24 +10,29 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
+from torch import Tensor
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import InputError
 from pipeline.encoders.q4 import BLOCK, BLOCK_BYTES, narrow, widen
 
-FORM = 2
+FORM = 3
 """Raised when an older pack can't be read any more."""
 NARROWED = 65_536
 """Blocks that are narrowed or widened at a time."""
+PART_BYTES = 15 << 20
+"""Of a file that is brought back."""
 EXACT = "position_embeddings"
 """Stays float32, as biases and norms do: few values, and every token gets one."""
 
@@ -61,6 +67,7 @@ class Contents:
         texts: some of the training sentences as text.
         about: ``train`` (the parameters' section), ``neighbors`` (k of their neighbourhoods), ``prefix``, ``max_length``, and
             where it comes from.
+        others: another teacher's tokens of ``sentences``, of the languages that it labels.
     """
 
     sentences: dict[str, TokenBatch]
@@ -68,12 +75,15 @@ class Contents:
     scored: list[Scored] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, TokenBatch] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write ``arrays.npz`` and ``contents.json``."""
         arrays: dict[str, NDArray[Any]] = {}
         for language, batch in self.sentences.items():
             _put(arrays, f"sentences/{language}", batch)
+        for language, batch in self.others.items():
+            _put(arrays, f"others/{language}", batch)
         for name, rows in self.pairs.items():
             arrays[f"pairs/{name}"] = smallest(rows)
         for number, task in enumerate(self.scored):
@@ -81,10 +91,15 @@ class Contents:
             _put(arrays, f"scored/{number}/b", task.b)
             if task.gold is not None:
                 arrays[f"scored/{number}/gold"] = task.gold
-        np.savez_compressed(folder / "arrays.npz", **arrays)
+        # What numpy.savez writes, packed a quarter smaller than it would be by numpy.savez_compressed.
+        with zipfile.ZipFile(folder / "arrays.npz", "w", zipfile.ZIP_LZMA) as file:
+            for name, values in arrays.items():
+                with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, values, allow_pickle=False)
         content = {
             "form": FORM,
             "languages": list(self.sentences),
+            "others": list(self.others),
             "pairs": list(self.pairs),
             "scored": [[task.benchmark, task.name] for task in self.scored],
             "texts": self.texts,
@@ -118,6 +133,7 @@ class Contents:
             scored,
             content["texts"],
             content["about"],
+            {language: _get(arrays, f"others/{language}") for language in content["others"]},
         )
 
 
@@ -178,3 +194,58 @@ def widen_model(packed: Path, folder: Path) -> None:
             raise InputError(file, f"no weights in blocks of four bits ({error}); make the pack again") from None
         target = folder / file.relative_to(packed).with_name(file.name.removesuffix(".q4"))
         save_file(tensors, target, {"format": "pt"})
+
+
+def write_difference(start: Mapping[str, Tensor], trained: Mapping[str, Tensor], folder: Path) -> None:
+    """Write what a training has changed, in eight bits with one float32 scale a row; vectors stay float32.
+
+    A value is off by at most 1/254 of the largest change in its row. The files ``student-N.safetensors`` have at most
+    `PART_BYTES`.
+
+    Args:
+        start: parameters by name, on the CPU.
+        trained: the same, trained.
+        folder: where to; made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parts: list[dict[str, NDArray[Any]]] = [{}]
+    size = 0
+    for name, value in trained.items():
+        change = (value.float() - start[name].float()).numpy()
+        rows = change.reshape(len(change), -1) if change.ndim > 1 else change.reshape(1, -1)
+        scale = np.abs(rows).max(axis=1, keepdims=True) / 127
+        steps = np.rint(rows / np.where(scale > 0, scale, 1)).astype(np.int8).reshape(change.shape)
+        # A matrix too long for one file goes into several, by rows.
+        by = max(1, (PART_BYTES // 2) // max(steps[:1].nbytes + 4, 1)) if change.ndim > 1 else len(change)
+        for first in range(0, len(change), by):
+            held = (
+                {f"{name}@{first}": steps[first : first + by], f"{name}@{first}/scale": scale[first : first + by, 0]}
+                if change.ndim > 1
+                else {name: change}
+            )
+            taken = sum(values.nbytes for values in held.values())
+            if size and size + taken > PART_BYTES:
+                parts.append({})
+                size = 0
+            parts[-1].update(held)
+            size += taken
+    for number, part in enumerate(parts):
+        save_file(
+            {name: np.ascontiguousarray(values) for name, values in part.items()},
+            folder / f"student-{number}.safetensors",
+        )
+
+
+def read_difference(folder: Path) -> dict[str, Tensor]:
+    """What `write_difference` wrote, in float32, by name."""
+    whole: dict[str, Tensor] = {}
+    rows: dict[str, dict[int, Tensor]] = {}
+    held = {name: values for file in folder.glob("student-*.safetensors") for name, values in load_file(file).items()}
+    for name, values in held.items():
+        if "@" not in name:
+            whole[name] = torch.from_numpy(values)
+        elif not name.endswith("/scale"):
+            of, _, first = name.partition("@")
+            scale = held[f"{name}/scale"].reshape(-1, *[1] * (values.ndim - 1))
+            rows.setdefault(of, {})[int(first)] = torch.from_numpy(values.astype(np.float32) * scale)
+    return whole | {name: torch.cat([part for _, part in sorted(parts.items())]) for name, parts in rows.items()}

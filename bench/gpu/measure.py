@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -59,12 +59,13 @@ from pipeline.encoders.model import SentenceModel, embed  # noqa: E402
 from pipeline.encoders.resolve import ModelFolder  # noqa: E402
 from pipeline.evaluation.statistics import weighted_pearson, weighted_ranks  # noqa: E402
 from pipeline.ground.atomic import write_text  # noqa: E402
-from pipeline.labels.points import LabelPoints  # noqa: E402
+from pipeline.labels.points import LabelPoints, Strategy  # noqa: E402
 from pipeline.search.job import SearchJob  # noqa: E402
 from pipeline.search.search import search  # noqa: E402
 from pipeline.search.translation_retrieval import retrieve  # noqa: E402
 from pipeline.training.anchors import AnchorPlan  # noqa: E402
 from pipeline.training.batches import BatchPlan, PairBatch  # noqa: E402
+from pipeline.training.build import apply_training  # noqa: E402
 from pipeline.training.checkpoint import TrainingProgress  # noqa: E402
 from pipeline.training.data import StoredNeighborhoods, TrainingPairs  # noqa: E402
 from pipeline.training.devices import make_accelerator  # noqa: E402
@@ -95,7 +96,7 @@ class Sizes:
     """
 
     side: int = 8_192
-    sample: int = 40_000
+    sample: int = 20_000
     batch_tokens: tuple[int, ...] = (4_096, 16_384, 65_536)
     batch_sizes: tuple[int, ...] = (32, 128, 512)
     batch_size: int = 1_024
@@ -286,40 +287,51 @@ def found_neighbors(bench: Bench, vectors: NDArray[np.float32]) -> StoredNeighbo
     """The nearest other points of every point, searched here; without weights, which only the coverage asks for.
 
     Args:
-        bench: the pack says how many neighbours, and whether its training wants any.
+        bench: the pack says how many neighbours.
         vectors: of the points, normalised [p, t].
     """
-    section, k = bench.contents.about["train"], min(bench.contents.about["neighbors"], len(vectors) - 1)
-    wanted = section["batches"] == "neighbors" or any(term.get("neighbors") for term in section["loss"])
-    if not wanted or k < 1:
-        k, near = 0, np.empty((len(vectors), 0), dtype=np.int64)
-    else:
-        near = nearest(vectors, vectors, k + 1, bench.device)
-        own = near == np.arange(len(vectors))[:, None]
-        own[~own.any(axis=1), -1] = True  # copies of the point stand before it
-        near = near[~own].reshape(len(vectors), k)
+    k = min(bench.contents.about["neighbors"], len(vectors) - 1)
+    near = nearest(vectors, vectors, k + 1, bench.device)
+    own = near == np.arange(len(vectors))[:, None]
+    own[~own.any(axis=1), -1] = True  # copies of the point stand before it
+    near = near[~own].reshape(len(vectors), k)
     return StoredNeighborhoods(near, np.zeros(near.shape, dtype=np.float32))
 
 
-def training_pairs(bench: Bench) -> list[TrainingPairs]:
-    """The packed pairs with the teacher's vectors of this run as labels (priority)."""
+def training_pairs(
+    bench: Bench, vectors: Mapping[str, NDArray[np.float16]], labels: Strategy = "priority", near: Path | None = None
+) -> list[TrainingPairs]:
+    """The packed pairs with a teacher's vectors as labels.
+
+    Args:
+        bench: the pack.
+        vectors: the teacher's, by language.
+        labels: the label strategy.
+        near: the folder with each pair's stored neighbours [p, k]; None: there are none.
+    """
     found = []
     for name, rows in bench.contents.pairs.items():
         a, b = name.split("-")
-        unique, first, of_pair = np.unique(rows[:, 0], return_index=True, return_inverse=True)
+        held: dict[str, Any] = {language: HeldVectors(vectors[language]) for language in (a, b) if language in vectors}
+        # One point for each first side, or for each distinct pair.
+        wide = rows[:, 0] if labels == "priority" else rows[:, 0] * (int(rows[:, 1].max()) + 1) + rows[:, 1]
+        unique, first, of_pair = np.unique(wide, return_index=True, return_inverse=True)
         points = LabelPoints(
-            strategy="priority",
+            strategy=labels,
             keys=unique,
             of_pair=of_pair.astype(np.int64),
             first_pair=first.astype(np.int64),
-            teacher_a=cast(Any, HeldVectors(bench.vectors[a])),
-            teacher_b=None,
+            teacher_a=held[a],
+            teacher_b=held[b] if labels == "average" else None,
             rows_a=rows[:, 0],
-            rows_b=np.empty(0, dtype=np.int64),
+            rows_b=rows[:, 1] if labels == "average" else np.empty(0, dtype=np.int64),
         )
         tokens_a, tokens_b = (cast(Any, bench.contents.sentences[language]) for language in (a, b))
-        near = found_neighbors(bench, points.vectors(np.arange(len(points))))
-        found.append(TrainingPairs(name, tokens_a, tokens_b, rows[:, 0], rows[:, 1], points, near))
+        stored = np.empty((len(points), 0), dtype=np.int64)
+        if near is not None:
+            stored = np.load(near / f"{name}.npy").astype(np.int64)
+        neighbors = StoredNeighborhoods(stored, np.zeros(stored.shape, dtype=np.float32))
+        found.append(TrainingPairs(name, tokens_a, tokens_b, rows[:, 0], rows[:, 1], points, neighbors))
     return found
 
 
@@ -346,32 +358,49 @@ class OurSteps:
         bench: with the teacher's vectors.
         pairs: see `training_pairs`.
         steps: of the learning rate's schedule.
+        batch_size: pairs a step.
+        seed: of everything; the pack's if None.
         changed: of the section ``train``, what is to be different.
     """
 
-    def __init__(self, bench: Bench, pairs: list[TrainingPairs], steps: int, **changed: Any) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        pairs: list[TrainingPairs],
+        steps: int,
+        batch_size: int,
+        seed: int | None = None,
+        **changed: Any,
+    ) -> None:
         about = bench.contents.about
-        self.config = train_section(about["train"] | changed, steps, bench.sizes.batch_size)
+        seed = about["seed"] if seed is None else seed
+        self.config = train_section(about["train"] | changed, steps, batch_size)
         settings = EncoderSettings("auto", about["prefix"], about["max_length"])
-        torch.manual_seed(about["seed"])
+        torch.manual_seed(seed)
         self.student = load_model(bench.folder, settings)
+        apply_training(self.student, self.config)
         self.accelerator = make_accelerator("auto")
         self.student.to(bench.device).train()
-        teacher = next(iter(bench.vectors.values())).shape[1]
-        loss = training_loss(self.config, self.student.dimension, teacher, about["seed"]).to(bench.device)
+        teacher = pairs[0].points.teacher_a.dimension
+        loss = training_loss(self.config, self.student.dimension, teacher, seed).to(bench.device)
         self.model, optimizer = self.accelerator.prepare(self.student, adamw(self.student, self.config))
         add_parameters(optimizer, loss)
         self.plan = BatchPlan(
             [len(part.rows_a) for part in pairs],
-            bench.sizes.batch_size,
-            about["seed"],
+            batch_size,
+            seed,
             self.config.neighbors_per_pair if self.config.batches == "neighbors" else 0,
             [part.points for part in pairs],
             [part.neighbors for part in pairs],
-            anchors=AnchorPlan.of(self.config, about["seed"]),
+            anchors=AnchorPlan.of(self.config, seed),
         )
         self.progress = TrainingProgress("bench")
         self._steps = Steps(self.accelerator, self.model, self.student, loss, pairs, self.plan, optimizer, self.config)
+
+    def set_steps(self, steps: int) -> None:
+        """Let the training end after so many; its learning rate falls accordingly."""
+        self.config = self.config.model_copy(update={"steps": steps})
+        self._steps.config = self.config
 
     def take(self, count: int) -> list[torch.Tensor]:
         """So many steps; their losses stay on the device."""
@@ -394,9 +423,13 @@ def like_plain_steps(section: dict[str, Any]) -> dict[str, Any]:
     return {"batches": "random", "teacher_first": 0.0, "loss": [soft]}
 
 
+SOFT = [{"name": "soft"}, {"name": "mse", "weight": 10.0}]
+"""Of the training whose student is scored: what needs no neighbours; other losses are table.py's."""
+
+
 def measure_train(bench: Bench) -> dict[str, Any]:
     """Pairs/s of our steps and of plain ones; then a training, with scores before and after it."""
-    pairs = training_pairs(bench)
+    pairs = training_pairs(bench, bench.vectors)
     found, taken, batches = _our_steps(bench, pairs)
     plain = _plain_steps(bench, batches, taken)
     return {**found, "plain": plain, **_train(bench, pairs, max(int(bench.sizes.seconds / taken), 2))}
@@ -405,7 +438,7 @@ def measure_train(bench: Bench) -> dict[str, Any]:
 def _our_steps(bench: Bench, pairs: list[TrainingPairs]) -> tuple[dict[str, Any], float, list[PackedBatch]]:
     """What our steps reach, the seconds of one, and the batches that they were of."""
     count, size = bench.sizes.trial, bench.sizes.batch_size
-    ours = OurSteps(bench, pairs, 10 * count, **like_plain_steps(bench.contents.about["train"]))
+    ours = OurSteps(bench, pairs, 10 * count, size, **like_plain_steps(bench.contents.about["train"]))
     precision = str(ours.accelerator.mixed_precision)
     ours.take(count)  # warms up
     waited = waits(lambda: ours.take(count)) / count if bench.device.type == "cuda" else None
@@ -459,7 +492,7 @@ def _plain_steps(bench: Bench, batches: list[PackedBatch], ours: float) -> dict[
 
 def _train(bench: Bench, pairs: list[TrainingPairs], steps: int) -> dict[str, Any]:
     """A training of so many steps, with scores in float32 before and after."""
-    training = OurSteps(bench, pairs, steps)
+    training = OurSteps(bench, pairs, steps, bench.sizes.batch_size, loss=SOFT, batches="random")
     tokens = bench.sizes.batch_tokens[-1]
     start = load_model(bench.folder, EncoderSettings()).to(bench.device)
     before = scores(start, bench.contents.scored, tokens)
@@ -529,10 +562,10 @@ def measure_mining(bench: Bench) -> dict[str, Any]:
 
 
 PARTS: dict[str, tuple[Callable[[Bench], dict[str, Any]], float]] = {
-    "rate": (measure_rate, 20),
-    "teach": (measure_teach, 60),
-    "train": (measure_train, 60),
-    "mining": (measure_mining, 30),
+    "rate": (measure_rate, 10),
+    "teach": (measure_teach, 30),
+    "train": (measure_train, 20),
+    "mining": (measure_mining, 10),
 }
 """What is measured, and the seconds without which it isn't begun."""
 
@@ -581,6 +614,7 @@ def main() -> int:
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1, cpu")
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
     parser.add_argument("--minutes", type=float, default=11.0, help="parts that don't fit into them are left out")
+    parser.add_argument("--seconds", type=float, default=Sizes.seconds, help="of the training whose student is scored")
     parser.add_argument("--quick", action="store_true", help="every part on tiny inputs: whether it runs, not how fast")
     options = parser.parse_args()
     start, device = time.monotonic(), torch.device(options.device)
@@ -591,7 +625,7 @@ def main() -> int:
         contents = Contents.read(options.pack)
         with tempfile.TemporaryDirectory() as folder:
             widen_model(options.pack / "model", Path(folder))
-            sizes = QUICK if options.quick else Sizes()
+            sizes = QUICK if options.quick else Sizes(seconds=options.seconds)
             bench = Bench(contents, Path(folder), device, sizes, start + 60 * options.minutes, options.out)
             bench.found["machine"] = machine(device)
             print(f"{bench.found['machine'].get('card', 'CPU')}, torch {torch.__version__}")

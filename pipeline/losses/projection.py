@@ -54,3 +54,34 @@ class Projected(Loss):
         """Two parts: ``x`` and ``y``."""
         measure = self.target.against(batch)
         return {"x": measure(self.space(batch.x)), "y": measure(self.space(batch.y))}
+
+
+class ToOwn(Loss):
+    """Both sides' vectors, in the teacher's space, held to its vectors of the same sentences.
+
+    Args:
+        student_dimension: d.
+        teacher_dimension: t.
+        seed: the seed of the map's start.
+    """
+
+    def __init__(self, student_dimension: int, teacher_dimension: int, seed: int = 0) -> None:
+        super().__init__()
+        self.space = TeacherSpace(student_dimension, teacher_dimension, seed)
+
+    def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Two parts: ``x`` and ``y``.
+
+        Raises:
+            ValueError: if the batch holds no teacher vectors, or labels that know only the first sides.
+        """
+        if batch.teacher is None:
+            raise ValueError("own: the batch holds no teacher vectors")
+        width = batch.teacher.shape[1]
+        if batch.labels.shape[1] != 2 * width:
+            raise ValueError("own: the labels know only the first sides; expected labels.strategy: average")
+        # Average labels are both sides' vectors, one behind the other, over √2.
+        second = at_least_float32(batch.labels[:, width:]) * 2**0.5
+        targets = {"x": at_least_float32(batch.teacher), "y": second}
+        sides = {"x": batch.x, "y": batch.y}
+        return {side: ((self.space(sides[side]) - targets[side]) ** 2).sum(dim=1).mean() for side in sides}

@@ -63,10 +63,11 @@ def project(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Project:
 
 @pytest.fixture(scope="module")
 def pack(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from pack import make_pack
+    from pack import Wanted, make_pack
 
     folder = tmp_path_factory.mktemp("packed") / "pack"
-    make_pack(project, folder, 40, 12, [("tatoeba", project.layout.root / "tatoeba")], 60)
+    more = [("tatoeba", project.layout.root / "tatoeba")]
+    make_pack(project, folder, Wanted(40, 12, more, 60, str(project.params.student.model)))
     return folder
 
 
@@ -149,8 +150,8 @@ def test_every_part_runs_without_what_the_machine_lacks(pack: Path, tmp_path: Pa
     assert found["train"]["scores before"].keys() == found["train"]["scores after"].keys() == {"dev", "tatoeba"}
     assert found["mining"]["torch.topk"]["same nearest"] > 0.9
     assert "pairs/s" in done.stdout
-    assert (found["train"]["loss terms"], found["train"]["batches"]) == ("soft + corpus", "neighbors")
-    assert "steps (soft + corpus; neighbors batches)" in done.stdout
+    assert (found["train"]["loss terms"], found["train"]["batches"]) == ("soft + mse", "random")
+    assert "steps (soft + mse; random batches)" in done.stdout
 
 
 def test_neighbours_are_the_nearest_others(pack: Path, tmp_path: Path):
@@ -205,3 +206,79 @@ def test_a_pack_that_is_too_large_says_so(project: Project, tmp_path: Path):
     with pytest.raises(UserError, match=r"--pairs: 40 pairs make a pack of .* expected at most 0"):
         make_pack(project, tmp_path / "pack", 40, 12, [], 0)
     assert not (tmp_path / "pack").exists()
+
+
+def test_a_table_of_losses_and_a_student_brought_back(pack: Path, tmp_path: Path):
+    """Groups choose by dev, the best is repeated; what is brought back is the trained student within a hundredth."""
+    import torch
+    from bring_back import bring_back
+    from contents import Contents, read_difference, write_difference
+
+    from pipeline.encoders.load import EncoderSettings, load_model
+
+    train = {"loss": [{"name": "soft"}], "batches": "random", "learning_rate": 1e-3, "warmup_steps": 0}
+    runs = {
+        "common": {"steps": 3, "batch_size": 8, "seeds": [1, 2], "train": train},
+        "runs": [
+            {"name": "hard", "group": "a", "train": {"loss": [{"name": "hard"}]}},
+            {"name": "soft", "group": "a", "start_weights": [0.0, 0.5], "keep": True},
+            {"name": "long", "steps": 1000, "seconds": 1.5, "keep": True, "seeds": [1]},
+            {"name": "average", "labels": "average", "train": {"loss": [{"name": "soft"}, {"name": "own"}]}},
+            {
+                "name": "corpus, other teacher",
+                "teacher": "teacher",
+                "train": {"loss": [{"name": "corpus", "anchors": 4, "neighbors": 2}]},
+            },
+            {"name": "wrong", "train": {"loss": [{"name": "own"}]}},
+        ],
+    }
+    (tmp_path / "runs.json").write_text(json.dumps(runs))
+    out = tmp_path / "out"
+    command = ["sh", str(GPU / "run.sh"), str(pack), str(out), "--table", str(tmp_path / "runs.json")]
+    done = subprocess.run(
+        [*command, "--device", "cpu", "--quick", "--workers", "2"],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = json.loads((out / "table.json").read_text())
+    lost = [one for one in found["runs"] if "scores" not in one]
+    assert [one["name"] for one in lost] == ["wrong"] and "labels.strategy" in lost[0]["failed"]
+    by_group: dict[str, list[int]] = {}
+    for one in found["runs"]:
+        by_group.setdefault(one["group"], []).append(one["seed"])
+    assert sorted(by_group["a"]) == [1, 1, 2] and sorted(by_group["average"]) == [1, 2]
+    soft = next(one for one in found["runs"] if one["name"] == "soft")
+    long = next(one for one in found["runs"] if one["name"] == "long")
+    assert long["steps"] >= 40 and "note" not in long  # as many as fit into its seconds, and at least what it takes to know
+    assert soft["scores"].keys() == {"0.0", "0.5"} and set(soft["scores"]["0.0"]) == {"dev", "tatoeba"}
+
+    bring_back(pack, out / "student", tmp_path / "student", 0.0)
+    contents, settings = Contents.read(pack), EncoderSettings()
+    student = load_model(tmp_path / "student", settings)
+    from measure import QUICK
+    from table import Scorer, on_dev
+
+    # The better one of the two, with the same scores as it had where it was trained.
+    kept = max((soft, long), key=lambda one: max(map(on_dev, one["scores"].values())))
+    again = Scorer.of(contents, QUICK).of_model(student)
+    assert again["tatoeba"] == pytest.approx(kept["scores"]["0.0"]["tatoeba"], abs=3)
+    assert again["dev"] == pytest.approx(kept["scores"]["0.0"]["dev"], abs=3)
+
+    start = {"layer.weight": torch.randn(70, 33), "bias": torch.zeros(5)}
+    trained = {name: value + torch.randn_like(value) for name, value in start.items()}
+    import contents as module
+
+    module.PART_BYTES, before = 1_000, module.PART_BYTES
+    try:
+        write_difference(start, trained, tmp_path / "brought")
+    finally:
+        module.PART_BYTES = before
+    assert len(list((tmp_path / "brought").iterdir())) > 1
+    changed = read_difference(tmp_path / "brought")
+    assert torch.equal(changed["bias"], trained["bias"])
+    change = trained["layer.weight"] - start["layer.weight"]
+    limit = change.abs().max(dim=1, keepdim=True).values / 254 * 1.01
+    assert ((changed["layer.weight"] - change).abs() <= limit).all()
