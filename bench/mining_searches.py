@@ -7,6 +7,12 @@ A search is `backend[:index][@recall]`. Every run is a process of its own, by tu
 vectors in files to pairs, with the making of indexes, but without starting Python. Neighbours and pairs are compared with
 those of the first search: all of them, and those above the threshold (without one: the best tenth). Beside the seconds of
 the clock stand the process' CPU seconds, which a machine that others use as well changes less.
+
+    python bench/mining_searches.py --vectors /tmp/vectors --sample 3000 --search faiss:auto@0.95
+
+Where an exact search of everything would take a day, only some sentences are searched exactly, with the neighbourhoods of
+their neighbours: pairs of which each proposes the other are pairs of exact mining, and the share of them that the search
+under test has is known then.
 """
 
 from __future__ import annotations
@@ -81,6 +87,63 @@ def compare(arguments: argparse.Namespace) -> None:
         print(f"| {search} | {seconds:.1f} | {cpu:.1f} | {shares} | {peak:,.0f} MiB |")
 
 
+def compare_sample(arguments: argparse.Namespace) -> None:
+    """One search of everything, beside an exact one of some rows of the first side and of their surroundings."""
+    (search,) = arguments.search
+    if not (path := out_of(arguments, search)).is_file():
+        command = [sys.executable, __file__, "--vectors", str(arguments.vectors), "--one", search, "--out", str(path)]
+        print(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().splitlines()[-1])
+    found = np.load(path)
+    x, y = (np.load(arguments.vectors / f"{name}.npy", mmap_mode="r") for name in ("src", "trg"))
+    threshold = float(np.quantile(found["score"], 0.9)) if arguments.threshold is None else arguments.threshold
+    rows = np.sort(np.random.default_rng(0).permutation(len(x))[: arguments.sample])
+    k = found["forward"].shape[1]
+    # 1: the rows' own neighbours and those of each of these give what a row proposes.
+    own = nearest(x, rows, y, k)
+    best, score, back = exact_proposals(x, y, rows, own)
+    # 2: what that one proposes: where it is the row, exact mining links the two, whatever else there is.
+    returned, _, _ = exact_proposals(y, x, best, back)
+    linked = set(zip(found["a"].tolist(), found["b"].tolist(), strict=True))
+    mutual = returned == rows
+    there = np.array([pair in linked for pair in zip(rows.tolist(), best.tolist(), strict=True)])
+    above = mutual & (score >= threshold)
+    print(
+        f"{search}: {len(found['a']):,} pairs of {len(x):,} × {len(y):,}; of {len(rows):,} rows "
+        f"{share(own, found['forward'][rows]):.2%} of the neighbours; of {mutual.sum():,} pairs that exact mining finds "
+        f"{there[mutual].mean():.2%}, of {above.sum():,} of at least {threshold:.4f} {there[above].mean():.2%}"
+    )
+
+
+def exact_proposals(
+    x: np.ndarray, y: np.ndarray, rows: np.ndarray, own: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What rows of x [n] with exact neighbours [n, k] propose: rows of y, their margins (ratio), their neighbours [n, k]."""
+    candidates, place = np.unique(own, return_inverse=True)
+    back = nearest(y, candidates, x, own.shape[1])[place.reshape(own.shape)]
+    places, scores = [], []
+    for row, near, theirs in zip(rows, own, back, strict=True):
+        cosines = y[near].astype(np.float32) @ x[row].astype(np.float32)
+        vectors = zip(theirs, y[near].astype(np.float32), strict=True)
+        means = np.array([float((x[others].astype(np.float32) @ vector).mean()) for others, vector in vectors])
+        ratios = cosines / ((cosines.mean() + means) / 2)
+        places.append(int(ratios.argmax()))
+        scores.append(float(ratios.max()))
+    chosen = (np.arange(len(rows)), np.array(places))
+    return own[chosen], np.array(scores), back[chosen]
+
+
+def nearest(x: np.ndarray, rows: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
+    """Rows of y that are the nearest to some rows of x [n, k], exactly; holds a part of y."""
+    queries = x[rows].astype(np.float32)
+    found = faiss.ResultHeap(len(rows), k, keep_max=True)
+    for start in range(0, len(y), 1 << 16):
+        part = y[start : start + (1 << 16)].astype(np.float32)
+        similarity, place = faiss.knn(queries, part, k, metric=faiss.METRIC_INNER_PRODUCT)
+        found.add_result(similarity, place + start)
+    found.finalize()
+    return np.asarray(found.I)
+
+
 def out_of(arguments: argparse.Namespace, search: str) -> Path:
     """Where a search's pairs are written."""
     return Path(arguments.vectors) / f"pairs-{search.replace(':', '-').replace(',', '-')}.npz"
@@ -104,11 +167,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="the first rows of either side only")
     parser.add_argument("--threshold", type=float)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sample", type=int, help="rows that are searched exactly, instead of everything")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     faiss.omp_set_num_threads(torch.get_num_threads())
-    compare(arguments) if arguments.one is None else run(arguments)
+    if arguments.one is not None:
+        run(arguments)
+    elif arguments.sample is not None:
+        compare_sample(arguments)
+    else:
+        compare(arguments)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ from pipeline.artifacts.tokens import TokenBatch  # noqa: E402
 from pipeline.config.train import Train  # noqa: E402
 from pipeline.console.errors import UserError  # noqa: E402
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder, load_model  # noqa: E402
-from pipeline.encoders.model import SentenceModel, embed  # noqa: E402
+from pipeline.encoders.model import SentenceModel, embed, tokens_at_once  # noqa: E402
 from pipeline.encoders.resolve import ModelFolder  # noqa: E402
 from pipeline.evaluation.statistics import weighted_pearson, weighted_ranks  # noqa: E402
 from pipeline.ground.atomic import write_text  # noqa: E402
@@ -85,7 +85,7 @@ class Sizes:
     Attributes:
         side: of the square matrices whose product is the card's rate.
         sample: sentences that teaching is timed on.
-        batch_tokens: of our encoder, tried in turn.
+        batch_tokens: of our encoder, tried in turn; a card gets `GPU_TIMES` as many at once.
         batch_sizes: of sentence-transformers' encode.
         batch_size: pairs of a training step.
         trial: steps that are timed of each way to train.
@@ -97,7 +97,7 @@ class Sizes:
 
     side: int = 8_192
     sample: int = 20_000
-    batch_tokens: tuple[int, ...] = (4_096, 16_384, 65_536)
+    batch_tokens: tuple[int, ...] = (512, 2_048, 8_192)
     batch_sizes: tuple[int, ...] = (32, 128, 512)
     batch_size: int = 1_024
     trial: int = 30
@@ -209,8 +209,9 @@ def measure_teach(bench: Bench) -> dict[str, Any]:
             encoder = bench.encoder(dtype, batch_tokens)
             taken = bench.median(lambda encoder=encoder: encoder.encode_tokens(sample))  # type: ignore[misc]
             rate, share = len(sample) / taken, bench.share(flop, taken, dtype)
-            found["from tokens"][f"{dtype}, {batch_tokens} tokens"] = {"sentences/s": rate, "share": share}
-            print(f"teach: {dtype}, {batch_tokens:,} tokens a batch: {rate:,.0f} sentences/s, {share:.1%} of the rate")
+            at_once = tokens_at_once(bench.device, batch_tokens)
+            found["from tokens"][f"{dtype}, {at_once} tokens"] = {"sentences/s": rate, "share": share}
+            print(f"teach: {dtype}, {at_once:,} tokens a batch: {rate:,.0f} sentences/s, {share:.1%} of the rate")
             if dtype == "bfloat16":
                 best = max(best, (rate, batch_tokens))
     encoder = bench.encoder("bfloat16", best[1])

@@ -260,7 +260,7 @@ def teach(bench: Bench, pack: Path, scratch: Path, runs: list[Run]) -> None:
             folder, batches = scratch / "teacher", bench.contents.others
             widen_model(pack / "teacher", folder)
         dtype = "bfloat16" if bench.device.type == "cuda" else "float32"
-        settings = EncoderSettings(max_length=bench.contents.about["max_length"], dtype=dtype, batch_tokens=65_536)
+        settings = EncoderSettings(max_length=bench.contents.about["max_length"], dtype=dtype, batch_tokens=8_192)
         encoder = load_encoder(ModelFolder(folder, teacher, None, teacher), settings, bench.device)
         target = scratch / "vectors" / teacher
         target.mkdir(parents=True)

@@ -90,6 +90,17 @@ class Params(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _labels_of_both_sides(self) -> Self:
+        if self.labels.strategy != "average":
+            for term in self.train.loss:
+                if term.both_sides:
+                    raise ValueError(
+                        f"train.loss: {term.name} asks for the teacher's vectors of both sides; found labels.strategy "
+                        f"{self.labels.strategy!r}, expected 'average' (with a teacher that knows both languages)"
+                    )
+        return self
+
     @property
     def language_pairs(self) -> list[LanguagePair]:
         """The pairs, parsed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SerializeAsAny, model_validator
 
@@ -34,6 +34,9 @@ class LossTerm(Choice):
         name: the loss' name; a class says its own as a default.
         weight: its factor in the sum.
     """
+
+    both_sides: ClassVar[bool] = False
+    """Whether it asks for the teacher's vectors of both sides: ``labels.strategy: average``."""
 
     name: str
     weight: Annotated[float, Field(gt=0)] = 1.0

@@ -30,6 +30,8 @@ class Own(LossTerm):
         (tensor(0.), tensor(0.8000))
     """
 
+    both_sides = True
+
     name: Literal["own"] = "own"
 
     def build(self, student_dimension: int, teacher_dimension: int, seed: int) -> Loss:

@@ -19,8 +19,8 @@ from pipeline.losses.terms.mse import MSE
     [
         ([], r"^train\.loss: List should have at least 1 item"),
         ([{"name": "sotf"}], r"^train\.loss\.0\.name: found 'sotf'; there is no loss 'sotf'; did you mean 'soft'\? known: "
-         r"corpus, hard, kl, mse, similarity_mse, soft$"),
-        ([{"name": "zzz"}], r"^train\.loss\.0\.name: .*expected one of corpus, hard, kl, mse, similarity_mse, soft$"),
+         r"corpus, hard, kl, mse, own, similarity_mse, soft$"),
+        ([{"name": "zzz"}], r"^train\.loss\.0\.name: .*expected one of corpus, hard, kl, mse, own, similarity_mse, soft$"),
         ([{"name": 3}], r"^train\.loss\.0\.name: found 3; input should be a valid string"),
         ([{"weight": 2.0}], r"^train\.loss\.0\.name: missing"),
         (["soft"], r"^train\.loss\.0: found 'soft'; input should be a valid dictionary"),

@@ -29,6 +29,17 @@ def log_odds(difference):
     return math.log(1 + math.exp(-difference))
 
 
+def test_own_pulls_each_side_to_the_teachers_vector_of_that_very_sentence():
+    # g(x) = (1, 0), g(y) = (.6, .8); f(x) = (.6, .8), f(y) = (1, 0): .16 + .64 each. Average labels are (g(x), g(y))/√2.
+    first, second = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]])
+    labels = torch.cat([first, second], dim=1) / math.sqrt(2)
+    loss = build_loss([term("own", 3.0)], student_dimension=2, teacher_dimension=2)
+    crossed = loss.parts(Batch(second, first, labels, teacher=first))
+    assert {name: part.item() for name, part in crossed.items()} == pytest.approx({"own.x": 2.4, "own.y": 2.4}, abs=1e-5)
+    same = loss.parts(Batch(first, second, labels, teacher=first))
+    assert {name: part.item() for name, part in same.items()} == pytest.approx({"own.x": 0.0, "own.y": 0.0}, abs=1e-5)
+
+
 def test_soft_labels_at_two_temperatures():
     similarities = torch.tensor([[1.0, 0.6]])
     assert soft_labels(similarities, 0.4)[0].tolist() == pytest.approx([1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))])
