@@ -11,8 +11,8 @@ the clock stand the process' CPU seconds, which a machine that others use as wel
     python bench/mining_searches.py --vectors /tmp/vectors --sample 3000 --search faiss:auto@0.95
 
 Where an exact search of everything would take a day, only some sentences are searched exactly, with the neighbourhoods of
-their neighbours: pairs of which each proposes the other are pairs of exact mining, and the share of them that the search
-under test has is known then.
+their neighbours (`pipeline.mining.judging.quality`): pairs of which each side is the other's best are pairs of exact mining,
+and the share of them that the search under test has is known then.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.config.mine import Mine
+from pipeline.mining.judging.quality import exact_sample
 from pipeline.mining.mine import find_neighbors, mine_neighbors, search_job
 
 
@@ -96,52 +98,15 @@ def compare_sample(arguments: argparse.Namespace) -> None:
     found = np.load(path)
     x, y = (np.load(arguments.vectors / f"{name}.npy", mmap_mode="r") for name in ("src", "trg"))
     threshold = float(np.quantile(found["score"], 0.9)) if arguments.threshold is None else arguments.threshold
-    rows = np.sort(np.random.default_rng(0).permutation(len(x))[: arguments.sample])
-    k = found["forward"].shape[1]
-    # 1: the rows' own neighbours and those of each of these give what a row proposes.
-    own = nearest(x, rows, y, k)
-    best, score, back = exact_proposals(x, y, rows, own)
-    # 2: what that one proposes: where it is the row, exact mining links the two, whatever else there is.
-    returned, _, _ = exact_proposals(y, x, best, back)
+    options = options_of(search)
+    exact = exact_sample(x, y, replace(search_job(options), sample=arguments.sample), options.score)
     linked = set(zip(found["a"].tolist(), found["b"].tolist(), strict=True))
-    mutual = returned == rows
-    there = np.array([pair in linked for pair in zip(rows.tolist(), best.tolist(), strict=True)])
-    above = mutual & (score >= threshold)
+    there = np.array([pair in linked for pair in zip(exact.row_a.tolist(), exact.row_b.tolist(), strict=True)])
+    above = exact.score >= threshold
     print(
-        f"{search}: {len(found['a']):,} pairs of {len(x):,} × {len(y):,}; of {len(rows):,} rows "
-        f"{share(own, found['forward'][rows]):.2%} of the neighbours; of {mutual.sum():,} pairs that exact mining finds "
-        f"{there[mutual].mean():.2%}, of {above.sum():,} of at least {threshold:.4f} {there[above].mean():.2%}"
+        f"{search}: {len(found['a']):,} pairs of {len(x):,} × {len(y):,}; of {len(there):,} pairs that exact "
+        f"mining links {there.mean():.2%}; of {above.sum():,} of at least {threshold:.4f} {there[above].mean():.2%}"
     )
-
-
-def exact_proposals(
-    x: np.ndarray, y: np.ndarray, rows: np.ndarray, own: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What rows of x [n] with exact neighbours [n, k] propose: rows of y, their margins (ratio), their neighbours [n, k]."""
-    candidates, place = np.unique(own, return_inverse=True)
-    back = nearest(y, candidates, x, own.shape[1])[place.reshape(own.shape)]
-    places, scores = [], []
-    for row, near, theirs in zip(rows, own, back, strict=True):
-        cosines = y[near].astype(np.float32) @ x[row].astype(np.float32)
-        vectors = zip(theirs, y[near].astype(np.float32), strict=True)
-        means = np.array([float((x[others].astype(np.float32) @ vector).mean()) for others, vector in vectors])
-        ratios = cosines / ((cosines.mean() + means) / 2)
-        places.append(int(ratios.argmax()))
-        scores.append(float(ratios.max()))
-    chosen = (np.arange(len(rows)), np.array(places))
-    return own[chosen], np.array(scores), back[chosen]
-
-
-def nearest(x: np.ndarray, rows: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
-    """Rows of y that are the nearest to some rows of x [n, k], exactly; holds a part of y."""
-    queries = x[rows].astype(np.float32)
-    found = faiss.ResultHeap(len(rows), k, keep_max=True)
-    for start in range(0, len(y), 1 << 16):
-        part = y[start : start + (1 << 16)].astype(np.float32)
-        similarity, place = faiss.knn(queries, part, k, metric=faiss.METRIC_INNER_PRODUCT)
-        found.add_result(similarity, place + start)
-    found.finalize()
-    return np.asarray(found.I)
 
 
 def out_of(arguments: argparse.Namespace, search: str) -> Path:
