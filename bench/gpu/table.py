@@ -278,7 +278,7 @@ def teach(bench: Bench, pack: Path, scratch: Path, runs: list[Run]) -> None:
                     np.save(near / f"{pair.name}.npy", found_neighbors(bench, points).point.astype(np.int32))
 
 
-def carry_out(pool: ProcessPoolExecutor, runs: list[Run], out: Path, found: dict[str, Any]) -> None:
+def carry_out(pool: ProcessPoolExecutor, runs: list[Run], out: Path, found: dict[str, Any], students: Path) -> None:
     """All runs with their first seed; as soon as a group is through, its best with the others."""
     waiting: dict[Future[dict[str, Any]], Run] = {pool.submit(_run, run, run.seeds[0]): run for run in runs}
     left = {group: sum(run.group == group for run in runs) for group in {run.group for run in runs}}
@@ -289,6 +289,8 @@ def carry_out(pool: ProcessPoolExecutor, runs: list[Run], out: Path, found: dict
             found["runs"].append(result)
             print(line(result), flush=True)
             write_text(out / "table.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+            if (students / run.name).is_dir() and run.keep:
+                bring_best(found["runs"], students, out / "student")
             if result["seed"] != run.seeds[0]:
                 continue
             left[run.group] -= 1
@@ -305,8 +307,9 @@ def bring_best(results: list[dict[str, Any]], students: Path, out: Path) -> None
     kept = [one for one in results if "scores" in one and (students / one["name"]).is_dir()]
     if kept:
         best = max(kept, key=lambda one: max(map(on_dev, one["scores"].values())))
-        shutil.copytree(students / best["name"], out, dirs_exist_ok=True)
-        print(f"{best['name']} is brought back")
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(students / best["name"], out)
+        print(f"{best['name']} is the one that is brought back")
 
 
 def first_scores(result: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -337,7 +340,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--workers", type=int, default=6, help="trainings at a time")
-    parser.add_argument("--minutes", type=float, default=10.0, help="runs that don't fit into them are left out")
+    parser.add_argument("--minutes", type=float, default=10.0, help="after them no run is begun, and none goes on; scores take up to half a minute more")
     parser.add_argument("--quick", action="store_true", help="for tests: as measure.py's")
     options = parser.parse_args()
     begun = time.monotonic()
@@ -365,8 +368,7 @@ def main() -> int:
             scorer = Scorer.of(contents, sizes)
             found: dict[str, Any] = {"machine": machine(device), "start": scorer.of_model(start), "runs": []}
             print(f"{time.monotonic() - begun:.0f} s: taught; start: {means(found['start'])}", flush=True)
-            carry_out(pool, runs, options.out, found)
-        bring_best(found["runs"], scratch / "students", options.out / "student")
+            carry_out(pool, runs, options.out, found, scratch / "students")
     lost = [result for result in found["runs"] if "scores" not in result]
     print(f"{len(found['runs']) - len(lost)} runs in {time.monotonic() - begun:.0f} s; {len(lost)} were not made")
     return 1 if lost else 0
