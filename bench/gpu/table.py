@@ -340,7 +340,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--workers", type=int, default=6, help="trainings at a time")
-    parser.add_argument("--minutes", type=float, default=10.0, help="after them no run is begun, and none goes on; scores take up to half a minute more")
+    late = "after them no run is begun and none goes on; scores take up to half a minute more"
+    parser.add_argument("--minutes", type=float, default=10.0, help=late)
     parser.add_argument("--quick", action="store_true", help="for tests: as measure.py's")
     options = parser.parse_args()
     begun = time.monotonic()
