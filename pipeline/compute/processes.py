@@ -28,6 +28,7 @@ from pipeline.compute.worker import (
     Message,
     Worker,
     WorkProgress,
+    own_limit,
     portable,
     thread_environment,
 )
@@ -71,8 +72,7 @@ class Processes(Engine):
 
 def _cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(limit)) if limit.isdigit() and int(limit) else cores
+    return min(cores, own_limit("OMP_NUM_THREADS") or cores)
 
 
 @dataclass(frozen=True, eq=False)

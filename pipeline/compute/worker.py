@@ -169,5 +169,17 @@ def machine() -> Mapping[str, str]:
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """The variables that limit the threads of all libraries, for a process that has not yet imported them."""
-    return dict.fromkeys(THREAD_VARIABLES, str(threads))
+    """The variables that limit the threads of all libraries, for a process that has not yet imported them.
+
+    What the user has set lower for a single library stays.
+    """
+    own = {name: own_limit(name) for name in THREAD_VARIABLES[1:]}
+    return dict.fromkeys(THREAD_VARIABLES, str(threads)) | {
+        name: str(min(limit, threads)) for name, limit in own.items() if limit
+    }
+
+
+def own_limit(name: str) -> int | None:
+    """The number of threads that an environment variable asks for; of OpenMP's ``4,2`` the outermost; None: it says none."""
+    first = os.environ.get(name, "").split(",")[0].strip()
+    return int(first) or None if first.isdecimal() else None

@@ -24,7 +24,8 @@ class Teacher(Section):
         prompt_name: one of the model's own prompts, by its name; null: its default prompt, if it has one.
         max_length: tokens kept of a sentence, special tokens included.
         dtype: the precision that it runs in.
-        batch_tokens: tokens (padding included) that go through the model at once; a GPU takes eight times as many.
+        batch_tokens: tokens (padding included) that go through the model at once; a GPU takes eight times as many,
+            and on a CPU each thread takes its part of them.
         sha256: if given, the digest that the folder's ``model.safetensors`` must have.
     """
 

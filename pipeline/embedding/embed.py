@@ -90,7 +90,7 @@ def load_embedder(model: EmbeddingModel) -> SetUp[Embedder]:
 def embed_shard(embedder: Embedder, item: FolderShard[FolderToEmbed], advance: Count) -> EmbedCounts:
     """Embed one shard and write its vectors; what is new is in the store when this returns.
 
-    Holds the tokens and vectors of one shard in memory, beside the model and one batch of activations: for 65,536
+    Holds the tokens and vectors of one shard in memory, beside the model and what `embed` holds: for 65,536
     sentences of 20 tokens and 384 dimensions 5 MB and 50 MB (float16), and as much again while it is written.
 
     Raises:

@@ -23,6 +23,7 @@ from pipeline.encoders.linear import use_fast_products
 from pipeline.encoders.packed import can_pack, packed_vectors
 from pipeline.encoders.pooling import Pooling, modes, normalise, pool
 from pipeline.ground.matmul import row_step
+from pipeline.ground.side_by_side import side_by_side
 from pipeline.ground.transfer import on_device
 
 STATIC_TOKENS = 65_536
@@ -37,6 +38,8 @@ GPU_GROUP_TOKENS = 8_192
 GPU_TIMES = 8
 """A GPU takes so many times the tokens that a CPU is given at once: with fewer it waits for its kernels to be started. An
 H200 embedded 25,000 sentences/s with multilingual-e5-small by 4,096 tokens at once, 64,000 by 16,384, 82,000 by 65,536."""
+THREAD_TOKENS = 512
+"""At least so many for each thread that takes batches of its own: of fewer, Python, which all threads share, takes a part."""
 GPU_AHEAD = 16
 """Batches that are embedded before a GPU's vectors are fetched: each time costs a wait until it has done them all."""
 
@@ -48,6 +51,8 @@ class SentenceModel(nn.Module):
     vocabulary: int
     positions: int | None = None
     """The longest sentence, in tokens, where the model has a vector for each position; None: any length."""
+    side_by_side = False
+    """Whether `embed` may call it from several threads, each with a batch of its own, because no call changes what it is."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +120,7 @@ class TransformerModel(SentenceModel):
         super().__init__()
         use_fast_products(backbone)
         self.backbone, self.pooling, self.pad, self.skip = backbone, pooling, pad, skip
-        self.packs = can_pack(backbone)
+        self.packs = self.side_by_side = can_pack(backbone)
         self.head = Head(pooled_width(backbone, pooling)) if head is None else head
         self.dimension = self.head.dimension
         self.vocabulary = int(backbone.get_input_embeddings().num_embeddings)
@@ -223,24 +228,40 @@ def tokens_at_once(device: torch.device, batch_tokens: int) -> int:
     return batch_tokens if device.type == "cpu" else GPU_TIMES * batch_tokens
 
 
-@torch.inference_mode()
 def embed(
     model: SentenceModel, batch: TokenBatch, batch_tokens: int, advance: Callable[[int], None] | None = None
 ) -> NDArray[np.float32]:
     """Vectors [n, d] of sentences by a model in evaluation mode, without gradients.
 
     About ``batch_tokens`` go through the model at once (`tokens_at_once`); after every batch ``advance`` is called with the
-    tokens done. Holds the result and one planned batch of activations. A GPU's vectors are fetched when it has done several
-    batches, so that it needn't wait for the next one each time.
+    tokens done. Holds the result and one planned batch of activations; where threads take batches of their own
+    (`SentenceModel.side_by_side`), one batch for each thread, of its part of ``batch_tokens``, but at least `THREAD_TOKENS`.
+    A GPU's vectors are fetched when it has done several batches, so that it needn't wait for the next one each time.
     """
     vectors = np.zeros((len(batch), model.dimension), dtype=np.float32)
-    ahead = 1 if model.device.type == "cpu" else GPU_AHEAD
-    plan = model.plan(batch.lengths, tokens_at_once(model.device, batch_tokens))
-    for first in range(0, len(plan), ahead):
-        parts = plan[first : first + ahead]
+    on_cpu, at_once = model.device.type == "cpu", tokens_at_once(model.device, batch_tokens)
+    # Not where parameters may be spread over processes, which fetch them from each other in one order.
+    apart = on_cpu and model.side_by_side and not torch.distributed.is_initialized()
+    threads = torch.get_num_threads() if apart else 1
+    plan = model.plan(batch.lengths, max(at_once // threads, min(at_once, THREAD_TOKENS)))
+    ahead = 1 if on_cpu else GPU_AHEAD
+
+    @torch.inference_mode()
+    def fill(parts: Sequence[NDArray[np.int64]]) -> Sequence[NDArray[np.int64]]:
         made = [model(batch.select(rows)) for rows in parts]
         for rows, part in zip(parts, made, strict=True):
             vectors[rows] = part.cpu().numpy()
+        return parts
+
+    def report(parts: Sequence[NDArray[np.int64]]) -> None:
+        for rows in parts:
             if advance is not None:
                 advance(int(batch.lengths[np.unique(rows)].sum()))
+
+    groups = [plan[first : first + ahead] for first in range(0, len(plan), ahead)]
+    if threads > 1 and len(groups) > 1:
+        side_by_side(fill, groups, threads, report)
+    else:
+        for parts in groups:
+            report(fill(parts))
     return vectors

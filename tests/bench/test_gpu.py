@@ -252,7 +252,9 @@ def test_a_table_of_losses_and_a_student_brought_back(pack: Path, tmp_path: Path
     assert sorted(by_group["a"]) == [1, 1, 2] and sorted(by_group["average"]) == [1, 2]
     soft = next(one for one in found["runs"] if one["name"] == "soft")
     long = next(one for one in found["runs"] if one["name"] == "long")
-    assert long["steps"] >= 40 and "note" not in long  # as many as fit into its seconds, and at least what it takes to know
+    assert (
+        long["steps"] >= 40 and "note" not in long
+    )  # as many as fit into its seconds, and at least what it takes to know
     assert soft["scores"].keys() == {"0.0", "0.5"} and set(soft["scores"]["0.0"]) == {"dev", "tatoeba"}
 
     bring_back(pack, out / "student", tmp_path / "student", 0.0)

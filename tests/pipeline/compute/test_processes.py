@@ -16,7 +16,7 @@ import compute_tasks as tasks
 import pytest
 from imports import ROOT
 
-from pipeline.compute import worker
+from pipeline.compute import processes, worker
 from pipeline.compute.in_process import Here
 from pipeline.compute.processes import Processes
 from pipeline.compute.work import ComputeError, Terms
@@ -53,6 +53,41 @@ def test_one_worker_with_cpus_is_a_process_with_so_many_threads():
     results, _ = run(Processes(1, cpus=3), tasks.work(tasks.environment), list(worker.THREAD_VARIABLES))
     assert results == ["3"] * len(results)
     assert os.environ.get("RAYON_NUM_THREADS") != "3"
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({}, dict.fromkeys(worker.THREAD_VARIABLES, "3")),
+        ({"MKL_NUM_THREADS": "1"}, dict.fromkeys(worker.THREAD_VARIABLES, "3") | {"MKL_NUM_THREADS": "1"}),
+        ({"RAYON_NUM_THREADS": "2,1"}, dict.fromkeys(worker.THREAD_VARIABLES, "3") | {"RAYON_NUM_THREADS": "2"}),
+        # Shared among the workers, which say how many each of them has; more than that, none, and no number.
+        ({"OMP_NUM_THREADS": "1"}, dict.fromkeys(worker.THREAD_VARIABLES, "3")),
+        ({"MKL_NUM_THREADS": "64"}, dict.fromkeys(worker.THREAD_VARIABLES, "3")),
+        ({"MKL_NUM_THREADS": "0", "POLARS_MAX_THREADS": "all"}, dict.fromkeys(worker.THREAD_VARIABLES, "3")),
+    ],
+)
+def test_what_the_user_has_set_lower_for_a_library_stays(own: dict[str, str], expected: dict[str, str], monkeypatch):
+    for name in worker.THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    assert worker.thread_environment(3) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"), [("", 8), ("4", 4), ("4,2", 4), (" 4 , 2", 4), ("64", 8), ("0", 8), ("x", 8)]
+)
+def test_the_cores_that_workers_share_are_no_more_than_the_user_allows(own: str, expected: int, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setenv("OMP_NUM_THREADS", own)
+    assert processes._cores() == expected
+
+
+def test_a_worker_has_the_settings_of_waiting_threads():
+    names = ["OMP_WAIT_POLICY", "OPENBLAS_THREAD_TIMEOUT"]
+    results, _ = run(Processes(1, cpus=1), tasks.work(tasks.environment), names)
+    assert results == [os.environ.get(name) for name in names]
 
 
 def test_items_are_drawn_as_workers_come_free():

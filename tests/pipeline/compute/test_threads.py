@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,9 @@ import torch
 from exact_search import mutual_neighbors
 from small import sentence
 
+from pipeline.artifacts.tokens import TokenBatch
+from pipeline.encoders import packed
+from pipeline.encoders.library import LibraryModel
 from pipeline.encoders.load import EncoderSettings, load_encoder
 from pipeline.encoders.resolve import resolve_model
 
@@ -49,30 +55,99 @@ def test_neighbors_have_the_same_bits_with_one_thread_and_with_several():
             np.testing.assert_array_equal(getattr(other, name), getattr(found[0], name))
 
 
+def test_each_thread_embeds_batches_of_its_own_but_not_beside_other_processes(tiny_teacher: Path, monkeypatch):
+    source = resolve_model("teacher.model", str(tiny_teacher), None, tiny_teacher.parent)
+    encoder = load_encoder(source, EncoderSettings(batch_tokens=2048), torch.device("cpu"))
+    batch = encoder.tokenize([sentence(number) for number in range(0, 9000, 7)])
+    seen: list[tuple[str, int, int]] = []
+    forward, together = encoder.model.forward, threading.Barrier(2)
+
+    def watched(part: TokenBatch) -> torch.Tensor:
+        name = threading.current_thread().name
+        seen.append((name, torch.get_num_threads(), len(part.tokens)))
+        if name != "MainThread" and len(seen) < 3:
+            together.wait(timeout=60)  # broken, if there is one thread only
+        return forward(part)
+
+    monkeypatch.setattr(encoder.model, "forward", watched)
+    torch.set_num_threads(2)
+    apart, counted = encoder.encode_tokens(batch), []
+    assert "MainThread" not in {name for name, _, _ in seen}
+    assert len({name for name, _, _ in seen}) == 2
+    assert {count for _, count, _ in seen} == {1}
+    assert max(tokens for _, _, tokens in seen) <= 2048 // 2
+    seen.clear()
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    in_turn = replace(encoder, advance=counted.append).encode_tokens(batch)
+    assert {(name, count) for name, count, _ in seen} == {("MainThread", 2)}
+    assert (apart == in_turn).all()
+    assert sum(counted) == batch.lengths.sum()
+
+
+def test_models_that_are_not_known_to_bear_it_are_called_by_one_thread(tiny_teacher: Path, monkeypatch):
+    source = resolve_model("teacher.model", str(tiny_teacher), None, tiny_teacher.parent)
+    assert load_encoder(source, EncoderSettings(), torch.device("cpu")).model.side_by_side
+    monkeypatch.setattr(packed, "KINDS", {"another"})
+    assert not load_encoder(source, EncoderSettings(), torch.device("cpu")).model.side_by_side
+    assert not LibraryModel.side_by_side
+
+
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY", "OPENBLAS_THREAD_TIMEOUT")
+QUIET = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
+WAYS = {
+    "the library": "import pipeline",
+    "a module of it": "import pipeline.ground.matmul",
+    "Python": "import softalign",
+    "the command line": "import softalign.cli",
+    "stages, all of which run this first": "import stages",
+    "a stage that imports torch itself": "import stages.train",
+    "a worker of this machine": "import pipeline.compute.processes",
+    "a worker of Ray's": "import ray, pipeline.compute.on_ray",
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_waiting_threads_sleep_whichever_way_the_program_is_entered(way: str):
+    assert _waiting(way, {}) == QUIET
+
+
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [
-        ({}, "passive None"),
-        ({"OMP_WAIT_POLICY": "active"}, "active None"),
-        ({"GOMP_SPINCOUNT": "1000"}, "None 1000"),  # a choice of its own kind, which a policy would override
+        ({"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active", "OPENBLAS_THREAD_TIMEOUT": "4"}),
+        # Choices of their own kind, which a policy would override.
+        ({"GOMP_SPINCOUNT": "1000"}, {"GOMP_SPINCOUNT": "1000", "OPENBLAS_THREAD_TIMEOUT": "4"}),
+        ({"KMP_BLOCKTIME": "200"}, {"KMP_BLOCKTIME": "200", "OPENBLAS_THREAD_TIMEOUT": "4"}),
+        ({"KMP_LIBRARY": "turnaround"}, {"KMP_LIBRARY": "turnaround", "OPENBLAS_THREAD_TIMEOUT": "4"}),
+        ({"OPENBLAS_THREAD_TIMEOUT": "26"}, {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "26"}),
     ],
 )
-@pytest.mark.parametrize("module", ["pipeline.ground.matmul", "stages.teach", "softalign.cli"])
-def test_waiting_threads_sleep_unless_the_user_chose(module: str, chosen: dict[str, str], expected: str):
-    clean = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
-    # What a child process is started with, whichever way the code comes in; and it is set before torch is loaded.
+@pytest.mark.parametrize("way", ["import stages", "import softalign"])
+def test_waiting_threads_do_what_the_user_chose(way: str, chosen: dict[str, str], expected: dict[str, str]):
+    assert _waiting(way, chosen) == expected
+
+
+def _waiting(way: str, chosen: dict[str, str]) -> dict[str, str]:
+    """The settings at the moment in which torch or NumPy is first imported, or at the end if neither is."""
+    if "ray" in way:
+        pytest.importorskip("ray", reason="the extra ray is not installed")
     program = (
-        "import sys, os\n"
+        "import json, os, sys\n"
+        "def tell():\n"
+        f"    print(json.dumps({{name: os.environ[name] for name in {WAITING} if name in os.environ}}))\n"
+        "    sys.stdout.flush()\n"
+        "    os._exit(0)\n"
         "class Watch:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'torch':\n"
-        "            print(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('GOMP_SPINCOUNT'))\n"
-        "            sys.exit()\n"
+        f"        if name in {('torch',) if 'ray' in way else ('torch', 'numpy')}:\n"
+        "            tell()\n"
         "sys.meta_path.insert(0, Watch())\n"
-        f"import {module}\n"
-        "import pipeline.ground.matmul\n"
+        f"{way}\n"
+        "tell()\n"
     )
+    clean = {name: value for name, value in os.environ.items() if name not in WAITING}
     found = subprocess.run(
         [sys.executable, "-c", program], env=clean | chosen, capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == expected
+    settings: dict[str, str] = json.loads(found.stdout)
+    return settings

@@ -8,6 +8,7 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed: no graph can b
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no graph can be run")
 
 from pipeline.exporting.graph import clean  # noqa: E402
+from pipeline.exporting.runtime import OnnxModel  # noqa: E402
 from pipeline.exporting.static_graph import quantise_rows, static_graph  # noqa: E402
 
 WEIGHT = np.float32([[3, 4, 0], [0, 0, 2], [30, 40, 0], [0, 0, 0]])
@@ -52,3 +53,11 @@ def test_quantised_rows_are_within_half_a_step(weight):
     error = np.abs(whole * scale[:, None] - weight)
     assert (error <= scale[:, None] * 0.501).all()
     assert not whole[~weight.any(axis=1)].any()
+
+
+def test_threads_that_wait_sleep(tmp_path):
+    graph = static_graph(WEIGHT, False)
+    clean(graph, {})
+    (tmp_path / "model.onnx").write_bytes(graph.SerializeToString())
+    options = OnnxModel(tmp_path / "model.onnx", 0).session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

@@ -35,7 +35,9 @@ def test_own_pulls_each_side_to_the_teachers_vector_of_that_very_sentence():
     labels = torch.cat([first, second], dim=1) / math.sqrt(2)
     loss = build_loss([term("own", 3.0)], student_dimension=2, teacher_dimension=2)
     crossed = loss.parts(Batch(second, first, labels, teacher=first))
-    assert {name: part.item() for name, part in crossed.items()} == pytest.approx({"own.x": 2.4, "own.y": 2.4}, abs=1e-5)
+    assert {name: part.item() for name, part in crossed.items()} == pytest.approx(
+        {"own.x": 2.4, "own.y": 2.4}, abs=1e-5
+    )
     same = loss.parts(Batch(first, second, labels, teacher=first))
     assert {name: part.item() for name, part in same.items()} == pytest.approx({"own.x": 0.0, "own.y": 0.0}, abs=1e-5)
 
