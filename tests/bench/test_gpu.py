@@ -170,9 +170,12 @@ def test_neighbours_are_the_nearest_others(pack: Path, tmp_path: Path):
     assert all(set(near) <= {0, 1, 2, 3} for near in found[:4].tolist())
     assert found[4].tolist()[0] == 5
     assert found[5].tolist()[0] == 4
-    # A pack whose training asks for none has none.
-    contents.about["train"] |= {"batches": "random", "loss": [{"name": "soft"}]}
-    assert found_neighbors(bench, vectors).point.shape == (6, 0)
+    # Who asks for none needs none.
+    from table import needs_neighbors
+
+    assert needs_neighbors({"batches": "neighbors", "loss": [{"name": "soft"}]})
+    assert needs_neighbors({"batches": "random", "loss": [{"name": "corpus", "neighbors": 2}]})
+    assert not needs_neighbors({"batches": "random", "loss": [{"name": "soft", "neighbors": 0}]})
 
 
 @pytest.mark.parametrize(
