@@ -182,7 +182,7 @@ def test_neighbours_are_the_nearest_others(pack: Path, tmp_path: Path):
     ("change", "expected"),
     [
         (lambda folder: (folder / "arrays.npz").write_bytes(b"PK"), "no pack"),
-        (lambda folder: (folder / "contents.json").write_text('{"form": 0}'), "found form 0, expected 2"),
+        (lambda folder: (folder / "contents.json").write_text('{"form": 0}'), "found form 0, expected 3"),
         (lambda folder: next((folder / "model").glob("*.q4")).write_bytes(b"\0" * 9), "no weights in blocks"),
         (lambda folder: next((folder / "model").glob("*.q4")).unlink(), "holds no *.safetensors.q4"),
     ],
@@ -202,12 +202,12 @@ def test_a_damaged_pack_is_named(pack: Path, tmp_path: Path, change, expected: s
 
 
 def test_a_pack_that_is_too_large_says_so(project: Project, tmp_path: Path):
-    from pack import make_pack
+    from pack import Wanted, make_pack
 
     from pipeline.console.errors import UserError
 
     with pytest.raises(UserError, match=r"--pairs: 40 pairs make a pack of .* expected at most 0"):
-        make_pack(project, tmp_path / "pack", 40, 12, [], 0)
+        make_pack(project, tmp_path / "pack", Wanted(40, 12, mib=0))
     assert not (tmp_path / "pack").exists()
 
 
