@@ -336,18 +336,20 @@ def training_pairs(
     return found
 
 
+def correlation(x: NDArray[np.float32], y: NDArray[np.float32], gold: NDArray[np.float64]) -> float:
+    """Spearman's, of the cosines of sentences [n, d] and of those that they are compared with, with people's scores [n]."""
+    once = np.ones((1, len(x)))
+    ranks = [weighted_ranks(of, once)[0] for of in (np.einsum("nd,nd->n", x, y).astype(np.float64), gold)]
+    return float(weighted_pearson(ranks[0], ranks[1], once)[0])
+
+
 def scores(model: SentenceModel, scored: list[Scored], batch_tokens: int) -> dict[str, float]:
     """In per cent, the mean over a benchmark's tasks: retrieval accuracy, or Spearman's correlation with people's scores."""
     model.eval()
     found: dict[str, list[float]] = {}
     for task in scored:
         x, y = (embed(model, side, batch_tokens) for side in (task.a, task.b))
-        if task.gold is None:
-            value = retrieve(x, y).accuracy
-        else:
-            once = np.ones((1, len(x)))
-            ranks = [weighted_ranks(of, once)[0] for of in (np.einsum("nd,nd->n", x, y).astype(np.float64), task.gold)]
-            value = float(weighted_pearson(ranks[0], ranks[1], once)[0])
+        value = retrieve(x, y).accuracy if task.gold is None else correlation(x, y, task.gold)
         found.setdefault(task.benchmark, []).append(100 * value)
     return {name: float(np.mean(values)) for name, values in found.items()}
 

@@ -1,6 +1,6 @@
 """Many trainings on one GPU, several at a time: which loss makes which student; see bench/README.md.
 
-    bench/gpu/run.sh PACK --table bench/gpu/losses.json OUT
+    bench/gpu/run.sh PACK OUT --table bench/gpu/losses.json
     python bench/gpu/table.py --pack PACK --runs bench/gpu/losses.json --out OUT [--workers 6] [--minutes 5]
 
 A run is a training by softalign's own steps from the pack's student, with scores in OUT/table.json as soon as it is done.
@@ -30,7 +30,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from contents import Contents, Scored, widen_model, write_difference  # noqa: E402
-from measure import QUICK, Bench, OurSteps, Sizes, found_neighbors, machine, training_pairs  # noqa: E402
+from measure import QUICK, Bench, OurSteps, Sizes, correlation, found_neighbors, machine, training_pairs  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 from pipeline.artifacts.tokens import TokenBatch  # noqa: E402
@@ -38,7 +38,6 @@ from pipeline.console.errors import UserError  # noqa: E402
 from pipeline.encoders.load import EncoderSettings, load_encoder, load_model  # noqa: E402
 from pipeline.encoders.model import SentenceModel, embed  # noqa: E402
 from pipeline.encoders.resolve import ModelFolder  # noqa: E402
-from pipeline.evaluation.statistics import weighted_pearson, weighted_ranks  # noqa: E402
 from pipeline.ground.atomic import write_text  # noqa: E402
 from pipeline.labels.points import Strategy  # noqa: E402
 from pipeline.training.checkpoint import load_trained_state  # noqa: E402
@@ -138,9 +137,7 @@ class Scorer:
     def _value(self, model: SentenceModel, task: Scored) -> float:
         x, y = self._vectors(model, task.a), self._vectors(model, task.b)
         if task.gold is not None:
-            once = np.ones((1, len(x)))
-            ranks = [weighted_ranks(of, once)[0] for of in (np.einsum("nd,nd->n", x, y).astype(np.float64), task.gold)]
-            return float(weighted_pearson(ranks[0], ranks[1], once)[0])
+            return correlation(x, y, task.gold)
         sides = task.name.split("-") if task.benchmark == "dev" else []
         others = [self._vectors(model, self.distractors[language]) for language in sides] or [x[:0], y[:0]]
         rows = np.arange(len(x))
