@@ -104,27 +104,29 @@ def _duplicates(run: Run, sizes: Mapping[str, Any]) -> Measured:
 
 
 def _int8(run: Run, sizes: Mapping[str, Any]) -> Measured:
+    import torch
+
     texts, options = _given(run, sizes)
     (run.folder / "sample.txt").write_text("\n".join(texts[:512]) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "softalign", "export", "--model", options["path"], "--to", "onnx"]
     out = ["--out", str(run.folder / "export"), "--sample", str(run.folder / "sample.txt"), "--min-cosine", "0.9"]
     subprocess.run([*command, *out], check=True, stdout=subprocess.DEVNULL)
-    int8, half, fp32 = "softalign, int8", "softalign, bfloat16", "softalign, float32"
+    fp32, int8 = "softalign, float32", "softalign, int8"
+    smaller = [Contestant(int8, "speed.contestants.softalign:teach_int8", options)]
+    if any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16")):  # else it is emulated
+        smaller.append(Contestant("softalign, bfloat16", OUR_TEACH, {**options, "dtype": "bfloat16"}))
     theirs = {f"{name} int8": by for name, by in BACKENDS.items()}
-    contestants = [
-        Contestant(fp32, OUR_TEACH, options),
-        Contestant(int8, "speed.contestants.softalign:teach_int8", options),
-        Contestant(half, OUR_TEACH, {**options, "dtype": "bfloat16"}),
-        *(Contestant(name, by, options, "onnx") for name, by in theirs.items()),
-    ]
+    own, all_names = [one.name for one in smaller], [*(one.name for one in smaller), *theirs]
+    peers = [Contestant(name, by, options, "onnx") for name, by in theirs.items()]
+    contestants = [Contestant(fp32, OUR_TEACH, options), *smaller, *peers]
 
     def agree(outputs: Outputs) -> dict[str, Any]:
-        found = {key: of for name in (int8, half, *theirs) for key, of in cosines(outputs, fp32, name, 0.8).items()}
+        found = {key: of for name in all_names for key, of in cosines(outputs, fp32, name, 0.8).items()}
         return found | _best(outputs, theirs)
 
     spent, agreement = race(run, contestants, agree)
-    near = {name: agreement[f"cosine of {fp32} with {name}"]["mean"] >= MEAN_COSINE for name in (int8, half, *theirs)}
-    ours = min((name for name in (int8, half) if near[name]), key=lambda name: statistics.median(spent[name].seconds))
+    near = {name: agreement[f"cosine of {fp32} with {name}"]["mean"] >= MEAN_COSINE for name in all_names}
+    ours = min((name for name in own if near[name]), key=lambda name: statistics.median(spent[name].seconds))
     bars = [faster(f"{ours}: times as fast as our float32", spent, ours, fp32, 1.5)]
     # A peer that is fast because its vectors are others may not be compared with.
     bars += [faster(f"{ours}: times as fast as {one}", spent, ours, one, 1.2 if near[one] else None) for one in theirs]
