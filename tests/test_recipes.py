@@ -22,7 +22,7 @@ from pipeline.config.params import check_params
 from pipeline.console.errors import ParamsError, UserError
 from pipeline.mining.outputs import PAIR_FORMATS, OutputSide, PairsToWrite, format_of
 from pipeline.mining.retrieval import Candidates
-from softalign.cli import app
+from softalign.app import app
 from stages import prepare, train
 from stages.inputs.benchmarks import run_benchmarks
 from stages.running.command import Project

@@ -477,7 +477,7 @@ def _inspected(name: str) -> Target:
     def run(folder: Path, data: bytes) -> None:
         from pipeline.inspecting.inspect import inspect
         from pipeline.inspecting.view import ViewRequest
-        from softalign.commands.inspect import surroundings
+        from softalign.projects.inspect import surroundings
         from softalign.interface.console import plain_lines
 
         root = folder / "project"

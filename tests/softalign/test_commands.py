@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline.ground.hashing import as_keys, text_key
 from pipeline.store.local import VectorStore
-from softalign.cli import app
+from softalign.app import app
 
 run = CliRunner()
 
@@ -171,7 +171,7 @@ def test_store_prune_says_who_uses_what_it_keeps(stored: Path):
 
 def test_help_needs_none_of_the_heavy_libraries():
     code = (
-        "import sys; from softalign.cli import app; "
+        "import sys; from softalign.app import app; "
         "heavy = {'numpy', 'polars', 'pyarrow', 'torch', 'transformers', 'pydantic', 'matplotlib', 'faiss', 'ruamel'}; "
         "sys.exit(','.join(sorted(heavy & set(sys.modules))) or 0)"
     )

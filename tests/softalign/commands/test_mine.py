@@ -12,7 +12,7 @@ import pytest
 from small import make_transformer, sentence
 from typer.testing import CliRunner
 
-from softalign.cli import app
+from softalign.app import app
 
 run = CliRunner()
 
@@ -214,7 +214,7 @@ def test_what_is_wrong_is_one_line(here: Path, words: tuple[str, ...], message: 
 
 def test_help_of_the_commands_needs_none_of_the_heavy_libraries():
     code = (
-        "import sys; from typer.testing import CliRunner; from softalign.cli import app; "
+        "import sys; from typer.testing import CliRunner; from softalign.app import app; "
         "done = CliRunner().invoke(app, ['mine', '--help']); assert done.exit_code == 0; "
         "heavy = {'numpy', 'polars', 'pyarrow', 'torch', 'transformers', 'faiss'}; "
         "sys.exit(','.join(sorted(heavy & set(sys.modules))) or 0)"
