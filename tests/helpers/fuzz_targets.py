@@ -477,8 +477,8 @@ def _inspected(name: str) -> Target:
     def run(folder: Path, data: bytes) -> None:
         from pipeline.inspecting.inspect import inspect
         from pipeline.inspecting.view import ViewRequest
-        from softalign.projects.inspect import surroundings
         from softalign.interface.console import plain_lines
+        from softalign.projects.inspect import surroundings
 
         root = folder / "project"
         if not root.is_dir():
