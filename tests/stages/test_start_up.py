@@ -101,3 +101,19 @@ def test_to_embed_what_is_stored_needs_no_torch():
     code = "import sys, stages.embed; sys.exit(str({'torch', 'transformers', 'polars'} & set(sys.modules) or 0))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "0"
+
+
+CHOICES = """
+import sys
+from pipeline.config.evaluate import BENCHMARKS
+from pipeline.config.prepare import FORMATS
+from pipeline.config.train import LossTerm
+for things in (FORMATS, BENCHMARKS, LossTerm.things):
+    assert len([things.find(name) for name in things.names()]) > 5
+sys.exit(str({"polars", "torch", "transformers"} & set(sys.modules) or 0))
+"""
+
+
+def test_whatever_params_yaml_chooses_is_checked_without_polars_or_torch():
+    done = subprocess.run([sys.executable, "-c", CHOICES], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "0"
