@@ -14,7 +14,6 @@ from pipeline.compute.work import Terms
 from pipeline.embedding.tokenize import FolderToTokenize, text_chunks, tokenize_folders, tokenizing_work, training_texts
 from pipeline.encoders.resolve import ModelFolder
 from pipeline.encoders.tokenization import TOKENIZER_FILE, TextTokenizer, load_tokenizer, train_tokenizer
-from pipeline.encoders.transplant import padding_id
 from pipeline.encoders.trimming import refuse_unknown_script, trimmed, vocabulary_use
 from pipeline.ground.atomic import atomic_folder
 from stages.inputs.models import resolve_student, resolve_teacher, student_prefix, teacher_settings
@@ -67,7 +66,11 @@ def _student_tokenizer(project: Project, teacher: ModelFolder, metrics: dict[str
         texts = training_texts(
             [layout.sentences / language for language in params.used_languages], student.tokenizer_sentences
         )
-        pad = padding_id(teacher.path) if student.kind == "teacher" else 0
+        pad = 0
+        if student.kind == "teacher":
+            from pipeline.encoders.transplant import padding_id  # imports torch
+
+            pad = padding_id(teacher.path)
         trained = train_tokenizer(texts, student.vocabulary, pad)
         tokenizer = TextTokenizer(trained, prefix, student.max_length, special_tokens=student.kind != "static")
     with atomic_folder(layout.tokenizer) as folder:

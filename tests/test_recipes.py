@@ -22,7 +22,8 @@ from pipeline.config.params import check_params
 from pipeline.console.errors import ParamsError, UserError
 from pipeline.mining.outputs import PAIR_FORMATS, OutputSide, PairsToWrite, format_of
 from pipeline.mining.retrieval import Candidates
-from softalign.cli import app
+from softalign import commands
+from softalign.app import app
 from stages import prepare, train
 from stages.inputs.benchmarks import run_benchmarks
 from stages.running.command import Project
@@ -325,6 +326,59 @@ def test_a_stage_is_a_file_and_its_entry_in_dvc_yaml(tmp_path: Path, tiny_teache
     made = (tmp_path / "new" / "dvc.yaml").read_text()
     assert "cmd: softalign count\n" in made
     assert "stages/count.py" not in made
+
+
+COMMAND = '''
+from pathlib import Path
+from typing import Annotated
+from typer import Argument, Option, Typer
+from softalign.interface.options import command
+
+@command
+def lines(text: Annotated[Path, Argument()], more: Annotated[int, Option()] = 0) -> None:
+    """Count the sentences of a text.
+
+    All of them.
+    """
+    import typer
+    typer.echo(len(text.read_text().splitlines()) + more)
+'''
+
+COMMANDS = '''
+import typer
+from softalign.interface.options import command
+
+app = typer.Typer()
+
+@app.callback()
+def toys() -> None:
+    """Toys."""
+
+@app.command("one")
+@command
+def first() -> None:
+    """Say one."""
+    typer.echo("one")
+'''
+
+
+def test_a_command_is_a_file_and_several_are_one_with_an_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "lines.py").write_text(COMMAND)
+    (tmp_path / "toys.py").write_text(COMMANDS)
+    (tmp_path / "text").write_text("a\nb\n")
+    monkeypatch.setattr(commands, "__path__", [str(tmp_path)])
+    for words, said in (
+        (["lines", str(tmp_path / "text"), "--more", "3"], "5\n"),
+        (["toys", "one"], "one\n"),
+    ):
+        done = CliRunner().invoke(app, words)
+        assert (done.exit_code, done.stdout) == (0, said)
+        assert "--debug" in CliRunner().invoke(app, [*words, "--help"]).stdout
+    listed = CliRunner().invoke(app, ["--help"]).stdout
+    assert "  lines  Count the sentences of a text.\n  toys   Toys.\n" in listed
+    assert "  one  Say one." in CliRunner().invoke(app, ["toys", "--help"]).stdout
+    for name in ("lines", "toys"):
+        sys.modules.pop(f"{commands.__name__}.{name}")
 
 
 def test_the_page_of_choices_is_what_the_code_says():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pipeline.compute.in_process import Here
-from pipeline.compute.processes import Processes
 from pipeline.compute.work import ComputeError, Engine
 from pipeline.config.compute import Compute
 
@@ -27,4 +26,6 @@ def open_engine(compute: Compute) -> Engine:
         return RayCluster(compute.workers, compute.ray_address, compute.cpus or 1, compute.gpus)
     if compute.workers == 1 and compute.cpus is None:
         return Here()
+    from pipeline.compute.processes import Processes  # most runs are of one process
+
     return Processes(compute.workers, compute.cpus, int(compute.gpus))

@@ -9,11 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Task as RichTask
-from rich.text import Text
-
 log = logging.getLogger(__name__)
 
 LOG_SECONDS = 10.0
@@ -27,27 +22,16 @@ class Advance(Protocol):
         """Count units as done."""
 
 
-class _Rate(ProgressColumn):
-    def render(self, task: RichTask) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} {task.fields['unit']}/s", style="progress.data.speed")
-
-
 @contextmanager
 def progress(label: str, total: int, unit: str = "rows") -> Iterator[Advance]:
     """Show the progress of ``total`` units of the work called ``label``, on standard error."""
     if not sys.stderr.isatty():
         yield _LogLines(label, total, unit)
         return
-    text, note_text = TextColumn("{task.description}"), TextColumn("{task.fields[note]}")
-    columns = (text, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(), note_text)
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=total, unit=unit, note="")
+    from pipeline.console.bar import bar  # imports Rich
 
-        def advance_bar(count: int = 1, /, note: str = "") -> None:
-            bar.update(task, advance=count, note=note)
-
-        yield advance_bar
+    with bar(label, total, unit) as advance:
+        yield advance
 
 
 class _LogLines:

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, TypeVar, get_args
 
-import polars as pl
 from pydantic import model_validator
 
 from pipeline.config.prepare import CorpusFormat
 from pipeline.console.errors import InputError, UserError
 from pipeline.ground.languages import WantedLanguages, other_languages
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Mark = Literal[
     "untranslated", "fuzzy", "rejected", "obsolete", "previous", "not-to-translate", "unapproved", "machine"
@@ -26,19 +28,17 @@ LEFT_OUT: tuple[Mark, ...] = ("untranslated", "fuzzy", "rejected", "obsolete", "
 
 Held = TypeVar("Held")
 
-SCHEMA = pl.Schema(
-    {
-        "a": pl.String,
-        "b": pl.String,
-        "file": pl.String,
-        "line": pl.Int64,
-        "doc": pl.String,
-        "reason": pl.String,
-        "detail": pl.String,
-        "file_b": pl.String,
-        "line_b": pl.Int64,
-    }
-)
+SCHEMA = {
+    "a": str,
+    "b": str,
+    "file": str,
+    "line": int,
+    "doc": str,
+    "reason": str,
+    "detail": str,
+    "file_b": str,
+    "line_b": int,
+}
 """A row as read: both sides (``b`` is null in one-sided text), where it stands, its document (empty: none), and, if it could
 not be read, the reason and what exactly was found; then the sides hold what could be shown of them. Last, where side b stands
 if that is another place; null: where the row stands."""
@@ -201,14 +201,18 @@ def file_source(path: Path, name: str) -> CorpusSource:
 
 def make_frame(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
     """Rows (in the order of `SCHEMA`; all with the place of side b or all without) as a frame."""
-    names = SCHEMA.names()[: len(rows[0])]
+    import polars as pl
+
+    names = list(SCHEMA)[: len(rows[0])]
     return complete(pl.DataFrame(rows, schema={name: SCHEMA[name] for name in names}, orient="row"))
 
 
 def complete(frame: pl.DataFrame) -> pl.DataFrame:
     """The columns of `SCHEMA` in its order and types; those that lack are null, but for ``doc``, which is empty."""
+    import polars as pl
+
     lacking = [pl.lit("" if name == "doc" else None).alias(name) for name in SCHEMA if name not in frame.columns]
-    return frame.with_columns(lacking).select(SCHEMA.names()).cast(SCHEMA)
+    return frame.with_columns(lacking).select(list(SCHEMA)).cast(pl.Schema(SCHEMA))
 
 
 def batched(
@@ -239,6 +243,8 @@ def chunked_groups(rows: Iterable[Row]) -> Iterator[Chunk]:
 
 def coalesced(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     """The same rows in fewer chunks, of each group in order; holds one batch and a chunk."""
+    import polars as pl
+
     sized = ((chunk.languages, chunk.frame, chunk.frame.height, chunk.frame.estimated_size()) for chunk in chunks)
     for batch in batched(sized):
         yield from (Chunk(languages, pl.concat(frames)) for languages, frames in batch.items())
@@ -270,6 +276,8 @@ def score_reasons(score: pl.Expr, min_score: float | None) -> tuple[pl.Expr, pl.
         score: the column, of numbers or of text.
         min_score: the least score; NaN is lower. None: any.
     """
+    import polars as pl
+
     number = score.cast(pl.Float64, strict=False)
     low = number.is_nan() | (number < (float("-inf") if min_score is None else min_score))
     reason = pl.when(number.is_null()).then(pl.lit("no-score")).when(low).then(pl.lit("low-score"))

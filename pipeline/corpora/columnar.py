@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import BinaryIO, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -25,6 +24,9 @@ from pipeline.corpora.lines import MAX_LINE_BYTES, SHOWN_BYTES
 from pipeline.corpora.places import Found, file_units
 from pipeline.corpora.streams import BOMB_BYTES, BOMB_RATIO
 from pipeline.ground.languages import WantedLanguages, choose_codes, other_languages
+
+if TYPE_CHECKING:
+    import polars as pl
 
 BATCH_ROWS = 512
 """Rows unpacked at once: with texts of at most `MAX_LINE_BYTES` in a dictionary, 512 MiB a column."""
@@ -285,6 +287,8 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 def _rows(batch: pa.RecordBatch, group: tuple[str, ...], name: str, line: int, min_score: float | None) -> pl.DataFrame:
     """A batch's rows of one language pair (or language), the first of which is row ``line`` of the file."""
+    import polars as pl
+
     frame = pl.DataFrame(batch)
     lacks = pl.coalesce(pl.when(pl.col(language).is_null()).then(pl.lit(language)) for language in group)
     missing = lacks.is_not_null()

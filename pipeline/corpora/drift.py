@@ -9,10 +9,13 @@ reading fits the lines after it much better than the unshifted one.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MAX_LINES = 5_000_000
 """Longer files are not looked at: the sums below take some 40 bytes a line in memory."""

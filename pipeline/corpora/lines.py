@@ -8,11 +8,13 @@ Blocks of valid UTF-8 are split as a whole; only a block with bad bytes is looke
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from pipeline.corpora.base import CorpusSource
 from pipeline.corpora.streams import read_utf8
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MAX_LINE_BYTES = 1 << 20
 SHOWN_BYTES = 2_000
@@ -25,7 +27,7 @@ DETAILS = {
 }
 """What is said of each reason, unless bytes that can't be decoded are told by their place."""
 
-LINES = pl.Schema({"line": pl.Int64, "text": pl.String, "reason": pl.String, "detail": pl.String})
+LINES = {"line": int, "text": str, "reason": str, "detail": str}
 """A line's number (from 1), its text, and why it can't be used (null: it can)."""
 
 
@@ -62,12 +64,16 @@ def read_lines(source: CorpusSource, encoding: str = "utf-8") -> Iterator[pl.Dat
 
 
 def _too_long(data: bytes, number: int) -> pl.DataFrame:
+    import polars as pl
+
     shown = data[:SHOWN_BYTES].decode("utf-8", "replace")
     return pl.DataFrame([(number, shown, "line-too-long", DETAILS["line-too-long"])], schema=LINES, orient="row")
 
 
 def _frame(data: bytes, number: int) -> pl.DataFrame:
     """Whole lines, the first of which is line ``number``, as a frame of `LINES`."""
+    import polars as pl
+
     try:
         texts, bad = data.decode("utf-8").split("\n"), None
     except UnicodeDecodeError:
@@ -116,6 +122,8 @@ def zip_frames(streams: tuple[Iterator[pl.DataFrame], ...]) -> Iterator[tuple[pl
     Where one stream has more rows than another, the last tuple is of unequal heights: what was left over, and an empty frame
     for each stream that was used up.
     """
+    import polars as pl
+
     held: list[pl.DataFrame | None] = [next(stream, None) for stream in streams]
     while all(frame is not None for frame in held):
         frames = [frame for frame in held if frame is not None]

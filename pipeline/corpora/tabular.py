@@ -9,13 +9,15 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from itertools import chain
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.corpora.base import SCORE, Chunk, CorpusSource, ReadRequest, Unit, batched, complete, score_reasons
 from pipeline.corpora.lines import LINES, MAX_LINE_BYTES, read_lines
 from pipeline.corpora.places import Found
+
+if TYPE_CHECKING:
+    import polars as pl
 
 DELIMITERS = (" ||| ", "|||", "\t", ";", "|", ",")
 """What is found between columns, the surest first."""
@@ -23,7 +25,7 @@ DELIMITERS = (" ||| ", "|||", "\t", ";", "|", ",")
 MAX_RECORD_CHARS = 16 << 20
 """Characters of a CSV record, whose fields may each hold any number of lines."""
 
-RECORDS = pl.Schema({**LINES, "fields": pl.List(pl.String)})
+RECORDS = {**LINES, "fields": list[str]}
 """A record: the line where it starts, its text, why it can't be used (null: it can), and its fields."""
 
 
@@ -114,6 +116,8 @@ def _rows(
     min_score: float | None, name: str,
 ) -> pl.DataFrame:  # fmt: skip
     """One language pair's rows of some records; of those that can't be used side a shows the whole text."""
+    import polars as pl
+
     fields = {key: pl.col("fields").list.get(position, null_on_oob=True) for key, position in positions.items()}
     missing = pl.any_horizontal(fields[key].is_null() for key in (*group, SCORE) if key in fields)
     low, score = score_reasons(fields[SCORE], min_score) if SCORE in fields else (pl.lit(None, pl.String),) * 2
@@ -134,6 +138,8 @@ def _rows(
 
 def _likely(text: pl.Expr, count: pl.Expr, delimiter: str) -> pl.Expr:
     """What is to be said of a line of one column that holds what other files have between columns."""
+    import polars as pl
+
     others = [other for other in DELIMITERS if other not in delimiter]
     cases = [
         pl.when((count == 1) & text.str.contains(other, literal=True)).then(pl.lit(delimiter_advice(other)))
@@ -154,6 +160,8 @@ def csv_frames(source: CorpusSource, encoding: str, delimiter: str) -> Iterator[
     Raises:
         InputError: if a field is longer than 1 MiB, or a record longer than 16 (a quote that is never closed).
     """
+    import polars as pl
+
     # A list of texts for each record would cost more than all the rest: a record travels as one text, its fields joined by
     # NUL, which no field holds whose record can be used.
     fields, text = pl.col("text").str.split("\0"), pl.col("text").str.replace_all("\0", delimiter, literal=True)

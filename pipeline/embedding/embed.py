@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +14,14 @@ import pyarrow as pa
 from pipeline.artifacts.folders import shard_tokens
 from pipeline.artifacts.shards import fixed_list_array, key_array, open_shard, vector_schema, write_shard
 from pipeline.compute.work import Count, Crew, SetUp, Work
-from pipeline.console.errors import ArtifactError
+from pipeline.console.errors import ArtifactError, UserError
 from pipeline.embedding.folders import FolderShard, ShardCounts, ShardFolder, work_through
-from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder
+from pipeline.encoders.identity import EncoderSettings, identity_without_loading
 from pipeline.encoders.resolve import ModelFolder, resolve_model
-from pipeline.store.local import VectorStore
+from pipeline.store.local import VectorStore, stored_identity
+
+if TYPE_CHECKING:
+    from pipeline.encoders.load import ModelEncoder
 
 
 @dataclass
@@ -41,10 +45,24 @@ def vector_metadata(identity: Mapping[str, Any], language: str, artifact: str | 
 
 @dataclass(frozen=True)
 class Embedder:
-    """What a worker has."""
+    """What a worker has: the model is loaded for the first sentence of which the store has no vector."""
 
-    encoder: ModelEncoder
+    identity: Mapping[str, Any]  # the encoder's
     store: VectorStore | None  # where vectors are looked up and kept; None embeds everything
+    load: Callable[[], ModelEncoder]
+
+    @cached_property
+    def encoder(self) -> ModelEncoder:
+        """The encoder, loaded.
+
+        Raises:
+            UserError: if it can't be loaded, or is another one by now.
+        """
+        encoder = self.load()
+        if encoder.identity != self.identity:
+            name = self.identity["model"]
+            raise UserError(f"{name}: its files or the packages that compute it have changed meanwhile; run again")
+        return encoder
 
 
 @dataclass(frozen=True)
@@ -81,10 +99,21 @@ class FolderToEmbed(ShardFolder):
 
 
 def load_embedder(model: EmbeddingModel) -> SetUp[Embedder]:
-    """Load a model and open the store; the set-up of `embed_shard`."""
-    encoder = load_encoder(model.resolve(), model.settings)
-    store = None if model.store is None else VectorStore(model.store, encoder.identity, encoder.dimension)
-    return SetUp(Embedder(encoder, store), encoder.identity)
+    """Open the store, and load the model unless the store knows its identity; the set-up of `embed_shard`."""
+    source = model.resolve()
+
+    def load() -> ModelEncoder:
+        from pipeline.encoders.load import load_encoder  # imports torch
+
+        return load_encoder(source, model.settings)
+
+    told = None if model.store is None else identity_without_loading(source, model.settings)
+    identity = None if model.store is None or told is None else stored_identity(model.store, told)
+    if identity is None:
+        encoder = load()
+        identity, load = encoder.identity, lambda: encoder
+    store = None if model.store is None else VectorStore(model.store, identity, identity["dimension"])
+    return SetUp(Embedder(identity, store, load), identity)
 
 
 def embed_shard(embedder: Embedder, item: FolderShard[FolderToEmbed], advance: Count) -> EmbedCounts:
@@ -97,24 +126,25 @@ def embed_shard(embedder: Embedder, item: FolderShard[FolderToEmbed], advance: C
         ArtifactError: if the tokens are damaged, or another tokenizer's.
     """
     # What the store has, then what it lacks: embedded, and kept before the shard is written.
-    encoder, store = replace(embedder.encoder, advance=advance), embedder.store
+    identity, store = embedder.identity, embedder.store
     shard = open_shard(item.source)
-    if (made_by := shard.made_by.get("tokenizer")) != (own := encoder.tokenizer.content):
+    if (made_by := shard.made_by.get("tokenizer")) != (own := identity["tokenizer"]):
         raise ArtifactError(shard.path, f"tokens of tokenizer {made_by}, expected {own}; run stage tokenize again")
     if store is None:
-        vectors, found = np.zeros((len(shard), encoder.dimension), np.float16), np.zeros(len(shard), np.bool_)
+        vectors, found = np.zeros((len(shard), identity["dimension"]), np.float16), np.zeros(len(shard), np.bool_)
     else:
         vectors, found = store.lookup(shard.keys)
     tokens = shard_tokens(shard)
     advance(int(tokens.lengths[found].sum()))
     missing = np.flatnonzero(~found)
     if len(missing):
+        encoder = replace(embedder.encoder, advance=advance)
         vectors[missing] = encoder.encode_tokens(tokens.select(missing)).astype(np.float16)
         if store is not None:
             store.add(shard.keys[missing], vectors[missing])
     columns = [key_array(shard.keys), fixed_list_array(vectors, pa.float16())]
-    table = pa.Table.from_arrays(columns, schema=vector_schema(encoder.dimension))
-    metadata = vector_metadata(encoder.identity, item.folder.language, item.folder.artifact)
+    table = pa.Table.from_arrays(columns, schema=vector_schema(identity["dimension"]))
+    metadata = vector_metadata(identity, item.folder.language, item.folder.artifact)
     write_shard(item.out, table, metadata, item.of)
     return EmbedCounts(len(shard), len(shard) - len(missing), len(missing))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from torch import Tensor
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.console.errors import InputError, UserError, first_line
-from pipeline.encoders.base import ENCODER_VERSION
 from pipeline.encoders.heads import Head, HeadModule, build_head
+from pipeline.encoders.identity import EncoderSettings as EncoderSettings
+from pipeline.encoders.identity import computing, told_identity
 from pipeline.encoders.layout import ModelLayout, Module, missing_weights, read_layout
 from pipeline.encoders.library import load_library
 from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel, embed, pooled_width
@@ -89,18 +90,6 @@ class ModelEncoder:
         return vectors
 
 
-@dataclass(frozen=True)
-class EncoderSettings:
-    """How a model's folder is used."""
-
-    # ``auto`` reads the folder's own configuration, and is ``mean`` without one
-    pooling: Literal["auto", "mean", "cls", "last"] = "auto"
-    prefix: str = ""  # put before every sentence
-    max_length: int = 128  # tokens kept of a sentence
-    dtype: str = "float32"  # precision of a transformer's weights and activations
-    batch_tokens: int = 4096  # tokens that go through the model at once
-
-
 def default_device() -> torch.device:
     """A CUDA device if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -114,7 +103,6 @@ def load_encoder(source: ModelFolder, settings: EncoderSettings, device: torch.d
     """
     device = device or default_device()
     layout = read_layout(source.path)
-    static = layout.static
     tokenizer = load_tokenizer(source.path, settings.prefix, settings.max_length)
     model = load_model(source.path, settings)
     model.eval().to(device)
@@ -126,28 +114,9 @@ def load_encoder(source: ModelFolder, settings: EncoderSettings, device: torch.d
         log.warning(
             "%s compares vectors by %s; here they are normalised, and compared by the cosine", source.name, measure
         )
-    # All that changes a vector by more than rounding. Of the libraries those that compute: torch (kernels) and transformers
-    # (the models' code); that of tokenizers is in the tokenizer's content. Not the processor, the number of threads or the
-    # batch: on another machine a vector may differ in float16's last bit, and that a store can be shared is worth more.
-    identity = {
-        "encoder": ENCODER_VERSION,
-        "model": source.name,
-        "revision": source.revision,
-        "content": source.content,
-        "tokenizer": tokenizer.content,
-        "pooling": "static" if static else getattr(model, "pooling", "sentence-transformers"),
-        "modules": [module.kind for module in layout.modules],
-        "include_prompt": layout.include_prompt,
-        "truncate_dim": layout.truncate_dim,
-        "prefix": settings.prefix,
-        "max_length": settings.max_length,
-        "dtype": "float32" if static else settings.dtype,
-        "normalised": True,
-        "dimension": model.dimension,
-        "device": device.type,
-        "torch": torch.__version__,
-        **_versions(layout),
-    }
+    versions = {name: str(import_module(name).__version__) for name in computing(layout)}
+    identity = told_identity(source, settings, tokenizer.content, device.type, versions)
+    identity["dimension"] = model.dimension
     return ModelEncoder(model, tokenizer, identity, settings.batch_tokens)
 
 
@@ -285,11 +254,3 @@ def load_transformer(folder: Path, settings: EncoderSettings) -> TransformerMode
     if not layout.include_prompt:
         skip = load_tokenizer(folder, settings.prefix, settings.max_length).prefix_tokens()
     return TransformerModel(backbone, pooling, pad, head, skip)
-
-
-def _versions(layout: ModelLayout) -> dict[str, str | None]:
-    """The versions of the libraries besides torch that compute a model, by name."""
-    if layout.static:
-        return {"transformers": None}
-    names = ("transformers", "sentence_transformers") if layout.library else ("transformers",)
-    return {name: str(import_module(name).__version__) for name in names}

@@ -21,18 +21,20 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from torch import nn
 
 from pipeline.console.errors import InputError, UserError
 from pipeline.encoders.layout import read_layout
-from pipeline.encoders.model import SentenceModel, StaticModel, TransformerModel
 from pipeline.encoders.tokenization import TextTokenizer, load_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+    from pipeline.encoders.model import SentenceModel, TransformerModel
 
 MARKS = re.compile(r"^(##|▁|Ġ)|(</w>)$")
 """How vocabularies mark a token at a word's start, inside a word, or at its end."""
@@ -197,6 +199,11 @@ def cut_token_vectors(model: SentenceModel, folder: Path, tokenizer: TextTokeniz
         UserError: if the tokenizer is another model's, or the model's padding can't stay where positions are counted from.
         InputError: if the model has token vectors that can't be cut.
     """
+    import torch  # a tokenizer is trimmed without it
+    from torch import nn
+
+    from pipeline.encoders.model import StaticModel, TransformerModel
+
     old = load_tokenizer(folder, "", tokenizer.max_length, special_tokens=not read_layout(folder).static).backend
     new = tokenizer.backend
     ids = (old.token_to_id(new.id_to_token(number) or "") for number in range(new.get_vocab_size()))
@@ -212,6 +219,8 @@ def cut_token_vectors(model: SentenceModel, folder: Path, tokenizer: TextTokeniz
 
 
 def _cut_transformer(model: TransformerModel, folder: Path, rows: torch.Tensor) -> None:
+    from torch import nn
+
     backbone = model.backbone
     embedding = backbone.get_input_embeddings()
     new = {old: place for place, old in enumerate(rows.tolist())}

@@ -15,10 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from pipeline.artifacts.table_rows import take_rows
@@ -27,6 +26,9 @@ from pipeline.ground.arrays import CHUNK, Rows
 from pipeline.ground.atomic import atomic_file
 from pipeline.ground.registry import Registry
 from pipeline.mining.retrieval import Candidates
+
+if TYPE_CHECKING:
+    import polars as pl
 
 BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 """Everything that some reader of text files takes for the end of a line."""

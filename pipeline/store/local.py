@@ -158,6 +158,27 @@ def _meets(name: str, first: str, last: str) -> bool:
     return low <= last and rest.partition("-")[0] >= first
 
 
+def stored_identity(root: Path, told: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The identity of an encoder of which a store has vectors.
+
+    Args:
+        root: the store's folder.
+        told: all of the identity but the ``dimension``, which follows from it.
+
+    Returns: the identity as it is stored; None if the store doesn't know it.
+    """
+    for file in sorted(root.glob(f"*/{IDENTITY_FILE}")):
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # `VectorStore` says what is damaged
+        if not isinstance(found, dict) or identity_hash(found) != file.parent.name:
+            continue
+        if isinstance(found.get("dimension"), int) and found == {**told, "dimension": found["dimension"]}:
+            return found
+    return None
+
+
 def open_segment(path: Path, identity: Mapping[str, Any] | None = None) -> Shard:
     """Memory-map a segment of an encoder, checked: its bytes, its place, its content.
 

@@ -21,14 +21,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-
-import fsspec
-from fsspec import AbstractFileSystem
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.console.errors import UserError
 from pipeline.ground.atomic import atomic_file, write_text
 from pipeline.ground.hashing import canonical_json
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +113,8 @@ class RemoteStore:
         Raises:
             StoreError: if nothing here can open such a URL.
         """
+        import fsspec  # most stores are folders
+
         try:
             system, root = fsspec.core.url_to_fs(url)
         except ImportError as error:

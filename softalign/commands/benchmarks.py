@@ -11,12 +11,15 @@ from softalign.interface.benchmark_options import BenchmarkOptions, TaskLanguage
 from softalign.interface.options import command
 from softalign.interface.text_options import language_codes
 
-benchmarks_app = typer.Typer(
-    help="Benchmarks: which there are, fetching their published files, and their sentences.", no_args_is_help=True
-)
+app = typer.Typer(no_args_is_help=True)
 
 
-@benchmarks_app.command("list")
+@app.callback()
+def benchmarks() -> None:
+    """Benchmarks: which there are, fetching their published files, and their sentences."""
+
+
+@app.command("list")
 @command
 def list_benchmarks() -> None:
     """Show the benchmarks that can be read, and how each is had."""
@@ -33,7 +36,7 @@ def list_benchmarks() -> None:
     show(View("benchmarks", (), (Table("published files", columns, tuple(rows), note=note),)))
 
 
-@benchmarks_app.command("fetch")
+@app.command("fetch")
 @command
 def fetch(
     name: Annotated[str, typer.Argument(help="As `softalign benchmarks list` names it.")],
@@ -54,7 +57,7 @@ def fetch(
     show(View(source.name, tuple(facts)))
 
 
-@benchmarks_app.command("texts")
+@app.command("texts")
 @command
 def texts(
     benchmarks: BenchmarkOptions,

@@ -10,12 +10,15 @@ import typer
 from softalign.interface.options import PanelCommand, command
 from softalign.interface.text_options import AlignedTexts, work_folder
 
-bucc_app = typer.Typer(
-    help="BUCC's mining task: make sets of parallel text, measure mined pairs.", no_args_is_help=True
-)
+app = typer.Typer(no_args_is_help=True)
 
 
-@bucc_app.command("make", cls=PanelCommand)
+@app.callback()
+def bucc() -> None:
+    """BUCC's mining task: make sets of parallel text, measure mined pairs."""
+
+
+@app.command("make", cls=PanelCommand)
 @command
 def make(
     texts: AlignedTexts,
@@ -41,7 +44,7 @@ def make(
     show(View("BUCC-like sets", (), (Table("sentences", columns, rows, frozenset(columns[1:])),)))
 
 
-@bucc_app.command("evaluate")
+@app.command("evaluate")
 @command
 def evaluate(
     gold: Annotated[Path, typer.Option("--gold", help="Gold pairs, `id TAB id`.")],

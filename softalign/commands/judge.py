@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from pipeline.inspecting.view import Table
     from pipeline.mining.judging.people import JudgedFile
 
-judge_app = typer.Typer(
-    help="Judge mined pairs by hand, and find the threshold that reaches a precision.", no_args_is_help=True
-)
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def judge() -> None:
+    """Judge mined pairs by hand, and find the threshold that reaches a precision."""
+
 
 PairsArgument = Annotated[Path, typer.Argument(metavar="PAIRS", help="Mined or scored pairs, as Parquet.")]
 
@@ -23,7 +27,7 @@ SHOWN = 12
 """Rows of the curve that are shown."""
 
 
-@judge_app.command("make")
+@app.command("make")
 @command
 def make(
     pairs: PairsArgument,
@@ -57,7 +61,7 @@ def make(
     show(View(str(out), tuple(facts)))
 
 
-@judge_app.command("use")
+@app.command("use")
 @command
 def use(
     pairs: PairsArgument,

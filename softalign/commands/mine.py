@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
-from softalign.interface.mining_view import summary
 from softalign.interface.options import command, options, runs_stage
 from softalign.interface.text_options import (
     KnownOptions,
@@ -130,6 +129,7 @@ def mine_texts(options: MineTexts) -> None:
     from pipeline.console.errors import UserError
     from pipeline.mining.files.mine import Judges, mine_files
     from softalign.interface.console import show
+    from softalign.interface.mining_view import summary
 
     src, trg, model, gold = options.src, options.trg, options.model, options.gold
     if src is None or trg is None or model is None:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.inspecting.view import Table, View
 from softalign.interface.options import ProjectOption, command
+
+if TYPE_CHECKING:
+    from pipeline.inspecting.view import View
 
 
 @command
@@ -101,6 +103,7 @@ def _last_run(project: Any) -> dict[str, float]:
 def _view(
     params: Any, work: Any, units: Any, machines: Any, costs: Sequence[Any], last: dict[str, float] | None
 ) -> View:
+    from pipeline.inspecting.view import Table, View
     from pipeline.planning.devices import ENCODE_SHARE, SEARCH_SHARE, TRAIN_SHARE
     from pipeline.planning.quantities import bytes_text, count_text, duration_text
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from softalign.interface.mining_view import summary
 from softalign.interface.options import command
 from softalign.interface.text_options import (
     AlignedTexts,
@@ -34,6 +33,7 @@ def score(
     """Score every pair of an aligned bitext against the neighbourhoods of both sides, in the order of its lines."""
     from pipeline.mining.files.score import score_files
     from softalign.interface.console import show
+    from softalign.interface.mining_view import summary
 
     section = searched.mine()
     inputs = texts.read()

@@ -34,7 +34,7 @@ def options(panel: str) -> Callable[[type[Kind]], type[Kind]]:
 
     def made(kind: type[Kind]) -> type[Kind]:
         kind.PANEL = panel  # type: ignore[attr-defined]
-        return dataclass(frozen=True, kw_only=True)(kind)
+        return dataclass(frozen=True, kw_only=True, repr=False)(kind)  # a --help waits for each method that is made
 
     return made
 

@@ -6,7 +6,6 @@ Each object holds what was given, as it was given; its methods make of it what `
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -376,6 +375,8 @@ def work_folder(near: Path) -> Iterator[Path]:
     Yields:
         The folder; it is deleted at the end.
     """
+    import tempfile
+
     parent = near.parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".softalign-", dir=parent) as folder:

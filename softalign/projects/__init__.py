@@ -1,1 +1,1 @@
-"""What commands ask of a project: DVC's records, its experiments, its unit costs."""
+"""What commands do with a project: its artifacts, its results, DVC's records, its experiments, its unit costs."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.encoders.identity import EncoderSettings
 from pipeline.encoders.layout import is_static, read_layout
-from pipeline.encoders.load import EncoderSettings
 from pipeline.encoders.resolve import ModelFolder, resolve_model
 from pipeline.encoders.tokenization import TextTokenizer, load_tokenizer
 from stages.running.command import Project

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.base import Choice
-from pipeline.corpora.formats.documents import DocumentsReader
 from stages.running.command import Project
 
 PACKAGE = "package:"
@@ -61,6 +60,8 @@ def _model(project: Project, key: str, model: str | None) -> Iterator[Input]:
 
 def _documents(project: Project) -> Iterator[Input]:
     """Corpora of documents, and the models that align them."""
+    from pipeline.corpora.formats.documents import DocumentsReader  # imports polars, which most stages don't need
+
     for corpus in project.params.prepare.corpora:
         if isinstance(how := corpus.how, DocumentsReader):
             key = f"prepare.corpora: {corpus.name}"

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
@@ -131,7 +132,7 @@ def _read_corpus(kind: str, request: ReadRequest) -> None:
     reader, rows = plain_reader(kind), 0
     for unit in reader.units(request):
         for chunk in reader.read(unit, request):
-            assert chunk.frame.schema == SCHEMA, f"{kind}: {chunk.frame.schema}"
+            assert chunk.frame.schema == pl.Schema(SCHEMA), f"{kind}: {chunk.frame.schema}"
             assert len(chunk.languages) in (1, 2)
             usable = chunk.frame.filter(chunk.frame["reason"].is_null())
             for side in ("a", "b")[: len(chunk.languages)]:
@@ -477,8 +478,8 @@ def _inspected(name: str) -> Target:
     def run(folder: Path, data: bytes) -> None:
         from pipeline.inspecting.inspect import inspect
         from pipeline.inspecting.view import ViewRequest
-        from softalign.commands.inspect import surroundings
         from softalign.interface.console import plain_lines
+        from softalign.projects.inspect import surroundings
 
         root = folder / "project"
         if not root.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from artifacts_made import write_artifacts
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from pipeline.ground.hashing import as_keys, text_key
 from pipeline.store.local import VectorStore
-from softalign.cli import app
+from softalign.app import app
+from softalign.interface.listing import OPTIONS, command_help, command_names, overview
 
 run = CliRunner()
 
@@ -169,18 +172,92 @@ def test_store_prune_says_who_uses_what_it_keeps(stored: Path):
     assert f"{store.folder}: in use by process {os.getpid()} on " in said
 
 
-def test_help_needs_none_of_the_heavy_libraries():
-    code = (
-        "import sys; from softalign.cli import app; "
-        "heavy = {'numpy', 'polars', 'pyarrow', 'torch', 'transformers', 'pydantic', 'matplotlib', 'faiss', 'ruamel'}; "
-        "sys.exit(','.join(sorted(heavy & set(sys.modules))) or 0)"
+def names() -> list[str]:
+    """Every command, and each of the groups' with its group's name before it."""
+    found = []
+    for name, one in get_command(app).commands.items():
+        found += [name, *(f"{name} {inner}" for inner in getattr(one, "commands", ()))]
+    return found
+
+
+HEAVY = {
+    *("accelerate", "dvc", "faiss", "jinja2", "lxml", "matplotlib", "numpy", "pipeline.config", "polars", "pyarrow"),
+    *(
+        "pydantic",
+        "requests",
+        "rich",
+        "ruamel",
+        "stages.running.command",
+        "tokenizers",
+        "torch",
+        "transformers",
+        "yaml",
+    ),
+}
+HELP = """
+import contextlib, io, json, sys
+from softalign.cli import main
+heavy, found = set(json.loads(sys.argv[1])), {}
+for words in json.loads(sys.argv[2]):
+    sys.argv, before = ["softalign", *words.split(), "--help"], set(sys.modules)
+    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
+        main()
+    explained = said.getvalue().startswith(f"Usage: softalign {words}".rstrip())
+    found[words] = [explained, sorted(heavy & set(sys.modules) - before)]
+print(json.dumps(found))
+"""
+
+
+def explained(heavy: set[str], commands: list[str]) -> dict[str, list[object]]:
+    """Of each command whether its ``--help`` explains it, and which modules that was the first to import."""
+    done = subprocess.run(
+        [sys.executable, "-c", HELP, json.dumps(sorted(heavy)), json.dumps(commands)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    found: dict[str, list[object]] = json.loads(done.stdout)
+    return found
 
 
-@pytest.mark.parametrize("command", ["inspect", "results", "init", "mine", "prepare", "report"])
-def test_every_command_explains_itself(command: str):
-    done = run.invoke(app, [command, "--help"])
-    assert done.exit_code == 0
-    assert "Options" in done.stdout
+def test_no_help_imports_anything_heavy():
+    commands = names()
+    assert {"prepare", "report", "mine", "judge make", "bucc evaluate", "store prune", "verify"} <= set(commands)
+    assert explained(HEAVY, commands) == {name: [True, []] for name in commands}
+
+
+def test_the_overview_does_without_typer_and_says_what_typer_s_group_says():
+    assert explained({*HEAVY, "click", "typer", "softalign.app"}, [""]) == {"": [True, []]}
+    assert run.invoke(app, ["--help"]).stdout == overview()
+    assert {option.opts[0] for option in get_command(app).params} | {"-h, --help"} == set(OPTIONS)
+
+
+def test_the_overview_names_every_command_with_the_first_line_of_its_help():
+    listed = command_help()
+    assert list(listed) == command_names() == list(get_command(app).commands)
+    for name, one in get_command(app).commands.items():
+        assert listed[name]
+        assert one.help.splitlines()[0] == listed[name]
+        assert name in overview()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["mien"], "No such command 'mien'. Did you mean 'mine', 'mend'?"),
+        (["../app"], "No such command '../app'."),
+        (["__init__"], "No such command '__init__'. Did you mean 'init'?"),
+        (["--hulp"], "No such option: --hulp"),
+        (["judge", "mkae"], "No such command 'mkae'. Did you mean 'make'?"),
+        (["judge", "--hulp"], "No such option: --hulp"),
+    ],
+)
+def test_an_unknown_command_or_option_is_one_line_with_what_may_have_been_meant(words: list[str], said: str):
+    done = run.invoke(app, words)
+    assert done.exit_code == 2
+    assert f"Error: {said}" in done.stderr
+
+
+def test_completion_knows_the_commands():
+    words = {"COMP_WORDS": "softalign ver", "COMP_CWORD": "1", "_SOFTALIGN_COMPLETE": "complete_bash"}
+    assert run.invoke(app, [], prog_name="softalign", env=words).stdout.split() == ["verify"]

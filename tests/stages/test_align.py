@@ -20,7 +20,7 @@ from pipeline.encoders.load import save_encoder
 from pipeline.encoders.model import StaticModel
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
 from pipeline.ground.file_checksum import seal
-from softalign.cli import app
+from softalign.app import app
 
 run = CliRunner()
 WORDS = [f"{one}{two}{three}" for one in "bdgk" for two in "aeiou" for three in ("lor", "min", "sat", "ven", "zup")]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
@@ -22,6 +21,9 @@ from pipeline.console.errors import InputError
 from pipeline.corpora.base import Chunk, Reader, ReadRequest, Unit, complete, file_source, score_reasons
 from pipeline.corpora.columnar import BATCH_ROWS
 from pipeline.corpora.named import check_files
+
+if TYPE_CHECKING:
+    import polars as pl
 
 COLUMNS = ("score", "text_a", "text_b", "document", "file_a", "line_a", "file_b", "line_b")
 
@@ -133,6 +135,8 @@ class DocumentsReader(Reader):
 
 def _rows(batch: pa.RecordBatch, swapped: bool, min_score: float | None) -> pl.DataFrame:
     """Alignments as rows of a corpus; swapped, where the project's order of the languages is not that of the documents."""
+    import polars as pl
+
     frame = pl.from_arrow(pa.Table.from_batches([batch]))
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table gives a frame
     reason, detail = score_reasons(pl.col("score"), min_score)

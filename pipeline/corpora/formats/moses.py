@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-import polars as pl
 from pydantic import model_validator
 
 from pipeline.config.base import Language
@@ -25,6 +24,9 @@ from pipeline.corpora.drift import drift_line, log_lengths
 from pipeline.corpora.lines import read_lines, zip_frames
 from pipeline.corpora.named import check_files
 from pipeline.corpora.places import display_name, family_units, find_files, one_a_language
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class MosesReader(Reader):
@@ -92,6 +94,8 @@ def read_aligned(first: CorpusSource, second: CorpusSource, group: tuple[str, ..
 
 def _join(left: pl.DataFrame, right: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
     """Lines of two files side by side; what can't be read in the second file alone stands there."""
+    import polars as pl
+
     both = left.rename({"text": "a"}).with_columns(
         right.select(b="text", line_b="line", reason_b="reason", detail_b="detail"), file_b=pl.lit(second)
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
-
-import polars as pl
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pipeline.console.errors import UserError
 from pipeline.corpora.base import Chunk, Reader, ReadRequest, Unit, complete
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
+
+if TYPE_CHECKING:
+    pass
 
 
 class TextReader(Reader):
@@ -28,6 +29,8 @@ class TextReader(Reader):
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
+        import polars as pl
+
         source = unit.sources[0]
         for frame in read_lines(source, request.encoding):
             named = frame.rename({"text": "a"}).with_columns(file=pl.lit(source.name))

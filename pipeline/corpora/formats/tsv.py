@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, Literal, Self
 
-import polars as pl
 from pydantic import model_validator
 
 from pipeline.corpora.base import Chunk, ReadRequest, Scored, Unit
@@ -37,6 +36,8 @@ class TsvReader(Scored):
 
     def read(self, unit: Unit, request: ReadRequest) -> Iterator[Chunk]:
         """See `pipeline.corpora.base.Reader`."""
+        import polars as pl
+
         delimiter = self.delimiter or "\t"
         frames = read_lines(unit.sources[0], request.encoding)
         records = (frame.with_columns(fields=pl.col("text").str.split(delimiter)) for frame in frames)

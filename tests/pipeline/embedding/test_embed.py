@@ -9,9 +9,18 @@ from small import sentence
 from pipeline.artifacts.folders import TextFolder, TokenFolder, VectorFolder
 from pipeline.artifacts.shards import open_folder, shard_paths
 from pipeline.compute.in_process import here
-from pipeline.console.errors import ArtifactError
-from pipeline.embedding.embed import EmbedCounts, Embedder, FolderToEmbed, embed_folders, embed_shard
+from pipeline.console.errors import ArtifactError, UserError
+from pipeline.embedding.embed import (
+    EmbedCounts,
+    Embedder,
+    EmbeddingModel,
+    FolderToEmbed,
+    embed_folders,
+    embed_shard,
+    load_embedder,
+)
 from pipeline.embedding.tokenize import FolderToTokenize, tokenize_folders, tokenize_shard, training_texts
+from pipeline.encoders import identity
 from pipeline.encoders.load import EncoderSettings, ModelEncoder, load_encoder
 from pipeline.encoders.resolve import resolve_model
 from pipeline.ground.hashing import as_keys, text_key
@@ -37,7 +46,7 @@ def _tokens(encoder: ModelEncoder, write_sentences, folder: Path, texts: list[st
 def embed_folder(
     encoder: ModelEncoder, tokens: Path, out: Path, language: str, store: VectorStore | None, label: str
 ) -> EmbedCounts:
-    crew = here(embed_shard, Embedder(encoder, store))
+    crew = here(embed_shard, Embedder(encoder.identity, store, lambda: encoder))
     (counts,) = embed_folders(crew, [FolderToEmbed(tokens, out, language)], label)
     return counts
 
@@ -99,7 +108,8 @@ def test_what_a_stopped_run_finished_is_not_done_again(encoder, write_sentences,
 
 def test_tokens_of_another_tokenizer_are_refused(encoder, write_sentences, tmp_path: Path):
     tokens = _tokens(encoder, write_sentences, tmp_path, TEXTS)
-    other = replace(encoder, tokenizer=type(encoder.tokenizer)(encoder.tokenizer.backend, "query: ", 16, True))
+    tokenizer = type(encoder.tokenizer)(encoder.tokenizer.backend, "query: ", 16, True)
+    other = replace(encoder, tokenizer=tokenizer, identity={**encoder.identity, "tokenizer": tokenizer.content})
     with pytest.raises(ArtifactError, match=r"00000.arrow: tokens of tokenizer .*run stage tokenize again"):
         embed_folder(other, tokens, tmp_path / "vectors", "en", None, "embed")
 
@@ -136,3 +146,38 @@ def test_the_store_has_each_new_vector_under_its_own_sentence(encoder, write_sen
     embed_folder(encoder, tmp_path / "two" / "tokens", tmp_path / "fresh", "en", None, "embed")
     for stored, fresh in zip(shard_paths(tmp_path / "stored"), shard_paths(tmp_path / "fresh"), strict=True):
         assert stored.read_bytes() == fresh.read_bytes()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="only torch knows the GPU")
+def test_a_model_is_loaded_for_the_first_sentence_that_the_store_lacks(
+    encoder, write_sentences, tiny_teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(identity, "GPU_DRIVERS", ())
+    settings = EncoderSettings(max_length=16, batch_tokens=128)
+    model = EmbeddingModel("teacher.model", str(tiny_teacher), None, tmp_path, settings, tmp_path / "store")
+    loads = []
+
+    def load(*given: object) -> ModelEncoder:
+        loads.append(given)
+        return encoder
+
+    monkeypatch.setattr("pipeline.encoders.load.load_encoder", load)
+
+    def counts(texts: list[str]) -> EmbedCounts:
+        tokens = _tokens(encoder, write_sentences, tmp_path / str(len(texts)), texts)
+        crew = here(embed_shard, load_embedder(model).state)
+        (found,) = embed_folders(crew, [FolderToEmbed(tokens, tmp_path / "vectors", "en")], "embed")
+        return found
+
+    assert (counts(TEXTS[:40]).misses, len(loads)) == (40, 1)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "vectors").iterdir()}
+    assert (counts(TEXTS[:40]).misses, len(loads)) == (0, 1)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "vectors").iterdir()} == before
+    assert (counts(TEXTS[:41]).misses, len(loads)) == (1, 2)
+
+
+def test_a_model_that_has_changed_since_its_identity_was_told_is_refused(encoder, tmp_path: Path):
+    known = {**encoder.identity, "torch": "0.0"}
+    embedder = Embedder(known, VectorStore(tmp_path, known, encoder.dimension), lambda: encoder)
+    with pytest.raises(UserError, match="have changed meanwhile; run again"):
+        _ = embedder.encoder

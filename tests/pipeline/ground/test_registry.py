@@ -133,7 +133,7 @@ def test_a_file_of_the_folder_holds_one_thing_of_its_own_name(things, tmp_path, 
 
 def test_the_command_line_starts_without_any_of_them():
     code = (
-        "import sys, softalign.cli; "
+        "import sys, softalign.app; "
         "print([name for name in sys.modules if name in ('torch', 'polars', 'pydantic', 'importlib.metadata')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -3,7 +3,7 @@ from pathlib import Path
 from tiny_project import write_project
 from typer.testing import CliRunner
 
-from softalign.cli import app
+from softalign.app import app
 
 
 def test_a_dry_run_accounts_for_the_first_units_and_writes_nothing(tmp_path: Path, tiny_teacher: Path):

@@ -11,7 +11,7 @@ from benchmark_files import encode, lines, write_flores, write_stsb, write_tatoe
 from typer.testing import CliRunner
 
 from pipeline.evaluation import fetching
-from softalign.cli import app
+from softalign.app import app
 
 run = CliRunner()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from softalign.cli import app
+from softalign.app import app
 from softalign.projects import read_experiments
 
 run = CliRunner()

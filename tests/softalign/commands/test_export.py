@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from pipeline.encoders.load import save_encoder
 from pipeline.encoders.model import StaticModel
 from pipeline.encoders.tokenization import TextTokenizer, train_tokenizer
-from softalign.cli import app
+from softalign.app import app
 
 run = CliRunner()
 

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 import pipeline
 from pipeline.config.params import Params, load_params
-from softalign.cli import app
-from softalign.commands.init import FILES, heldout_share, project_files
+from softalign.app import app
+from softalign.projects.init import FILES, heldout_share, project_files
 from softalign.projects.stages import TEMPLATES
 
 run = CliRunner()

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from pipeline.config.params import load_params
 from pipeline.mining.judging.people import open_pairs
-from softalign.cli import app
+from softalign.app import app
 
 run = CliRunner()
 NASTY = '</script><script>document.title="broken"</script><!-- & "quoted" \u2028 שלום עולם'

@@ -12,7 +12,7 @@ from small import sentence
 from st_layouts import build
 from typer.testing import CliRunner
 
-from softalign.cli import app
+from softalign.app import app
 
 run = CliRunner()
 NAMES = (

@@ -12,7 +12,7 @@ import pytest
 from dvc.repo import Repo
 
 from pipeline.console.errors import UserError
-from softalign.commands.mend import mend
+from softalign.projects.mend import mend
 
 LOCK = """schema: '2.0'
 stages:

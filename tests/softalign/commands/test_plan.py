@@ -12,7 +12,7 @@ from unit_costs import UNITS
 
 from pipeline.planning import measure
 from pipeline.planning.units import load_units, save_units
-from softalign.cli import app
+from softalign.app import app
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pipeline.ground.hashing import as_keys, text_key
 from pipeline.search.faiss_index import IndexForm, ensure_index
 from pipeline.search.kept_indexes import FOLDER
 from pipeline.store.local import VectorStore
-from softalign.cli import app
+from softalign.app import app
 from softalign.projects.dvc_record import Record, record_defects, remove_bad_copy
 
 run = CliRunner()

@@ -20,7 +20,7 @@ from pipeline.config.base import Choice
 from pipeline.config.params import Params
 from pipeline.config.prepare import TextFile
 from pipeline.console.errors import UserError
-from softalign.cli import app
+from softalign.app import app
 from stages.running.command import Project, reported_errors
 from stages.running.corpus_inputs import corpus_inputs
 from stages.running.declared import check_declared, pipeline_stages, undeclared

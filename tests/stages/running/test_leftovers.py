@@ -13,7 +13,7 @@ from artifacts_made import write_artifacts
 from typer.testing import CliRunner
 
 from pipeline.config.params import check_params
-from softalign.cli import app
+from softalign.app import app
 from stages.running.layout import Layout
 from stages.running.leftovers import LeftOvers, in_words
 
