@@ -25,7 +25,7 @@ ATTENTION = "softalign_packed"
 """The name of `attend` among transformers' attention functions."""
 POSITIONS_FROM_PADDING = {"roberta", "xlm-roberta", "camembert"}
 """Models that count positions from behind the padding's id."""
-KINDS = {"bert"} | POSITIONS_FROM_PADDING
+KINDS = {"bert", "distilbert", "electra"} | POSITIONS_FROM_PADDING
 """Models whose layers know of other tokens by attention over the whole sentence only, and take position ids (tested)."""
 
 

@@ -48,6 +48,33 @@ def test_packed_sentences_have_the_vectors_and_gradients_of_padded_ones(tmp_path
     np.testing.assert_allclose(embed(model, batch, 4096), packed["vectors"], atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["distilbert", "electra"])
+def test_bert_s_relatives_are_packed_too(kind: str):
+    from transformers import DistilBertConfig, DistilBertModel, ElectraConfig, ElectraModel
+
+    torch.manual_seed(3)
+    backbones = {
+        "distilbert": lambda: DistilBertModel(
+            DistilBertConfig(vocab_size=50, dim=32, n_layers=2, n_heads=4, hidden_dim=64)
+        ),
+        "electra": lambda: ElectraModel(
+            ElectraConfig(
+                vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64
+            )
+        ),
+    }
+    model = TransformerModel(backbones[kind](), "mean", 0).eval()
+    lengths = np.random.default_rng(0).integers(1, 12, 20)
+    batch = TokenBatch(np.random.default_rng(1).integers(1, 50, lengths.sum()).astype(np.int32), lengths)
+    assert model.packs
+    packed = _gradients(model, batch)
+    model.packs = False
+    padded = _gradients(model, batch)
+    assert packed.keys() == padded.keys()
+    for name, value in padded.items():
+        torch.testing.assert_close(packed[name], value, atol=1e-6, rtol=1e-4, msg=name)
+
+
 def test_a_sentence_sees_no_other(tiny_teacher: Path):
     model = load_transformer(tiny_teacher, EncoderSettings(max_length=16)).eval()
     batch = _tokens(tiny_teacher)
