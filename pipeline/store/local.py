@@ -20,7 +20,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ SET_ASIDE = ".damaged"
 """How the name of a damaged segment ends, once it was found."""
 
 TRIES = 3
-"""How often a segment is written if its folder is pruned meanwhile."""
+"""How often something is written if its folder is pruned meanwhile."""
 
 
 class VectorStore:
@@ -62,7 +62,7 @@ class VectorStore:
     def __init__(self, root: Path, identity: Mapping[str, Any], dimension: int) -> None:
         self.identity, self.dimension = dict(identity), dimension
         self.folder = root / identity_hash(identity)
-        self._make_folder()
+        _in_spite_of_pruning(self._write_identity)
         with suppress(OSError):  # a store that may only be read
             os.utime(self.folder / IDENTITY_FILE)  # what is only read is used too, and must not be pruned
         self.use = Use(self.folder)
@@ -107,22 +107,19 @@ class VectorStore:
         schema = vector_schema(self.dimension)
         table = pa.Table.from_arrays([key_array(keys), fixed_list_array(vectors, pa.float16())], schema=schema)
         path = self.folder / f"{'-'.join(_range(keys))}-{_content(keys, vectors)}.arrow"
-        for left in reversed(range(TRIES)):
-            try:
-                if self.remote is not None:
-                    self.remote.promise(path)
-                write_shard(path, table, {"kind": "store-segment", "identity": self.identity})
-                self._make_folder()
-                break
-            except FileNotFoundError:  # another process has pruned the folder meanwhile
-                if left == 0:
-                    raise
-                self._make_folder()
+
+        def write() -> None:
+            if self.remote is not None:
+                self.remote.promise(path)
+            write_shard(path, table, {"kind": "store-segment", "identity": self.identity})
+            self._write_identity()
+
+        _in_spite_of_pruning(write)
         if self.remote is not None:
             self.remote.send(path)
 
-    def _make_folder(self) -> None:
-        """The folder, with the identity that its name is the hash of; written again if it is missing or damaged."""
+    def _write_identity(self) -> None:
+        """Make the folder, with the identity that its name is the hash of; written again if it is missing or damaged."""
         expected = canonical_json(self.identity) + "\n"
         path = self.folder / IDENTITY_FILE
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -145,6 +142,17 @@ class VectorStore:
             if path.exists():
                 raise
         return None
+
+
+def _in_spite_of_pruning(write: Callable[[], None]) -> None:
+    """Write something into a folder, again if another process prunes that meanwhile."""
+    for left in reversed(range(TRIES)):
+        try:
+            write()
+            break
+        except FileNotFoundError:
+            if left == 0:
+                raise
 
 
 def _range(keys: Keys) -> tuple[str, str]:

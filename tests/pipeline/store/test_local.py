@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.artifacts.shards import METADATA_KEY
 from pipeline.console.errors import VersionError
 from pipeline.ground.hashing import as_keys, text_key
+from pipeline.store import local
 from pipeline.store.local import IDENTITY_FILE, VectorStore, list_store, prune_store
 
 WORKER = Path(__file__).parents[2] / "helpers" / "store_worker.py"
@@ -197,6 +198,20 @@ def test_a_store_pruned_under_a_process_is_written_anew(tmp_path: Path):
     assert not store.lookup(_keys([1]))[1].any()
     store.add(_keys([1]), _vectors(_keys([1])))
     assert store.lookup(_keys([1]))[1].all()
+    assert [entry.vectors for entry in list_store(tmp_path)] == [1]
+
+
+def test_a_store_that_is_pruned_while_it_is_made_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    written = local.write_text
+
+    def pruned_first(path: Path, text: str) -> None:
+        monkeypatch.setattr(local, "write_text", written)
+        path.parent.rmdir()
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(local, "write_text", pruned_first)
+    store = VectorStore(tmp_path, {"model": "m"}, 4)
+    store.add(_keys([1]), _vectors(_keys([1])))
     assert [entry.vectors for entry in list_store(tmp_path)] == [1]
 
 
