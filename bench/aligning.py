@@ -16,6 +16,9 @@ one side lacks; counted is the peak of what the alignment allocates, besides the
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import importlib
 import itertools
@@ -30,8 +33,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.aligning.align import AlignOptions, align
 from pipeline.aligning.blocks import block_texts, block_vectors, join

@@ -20,12 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from multiprocessing.connection import Connection
-from pathlib import Path
 from statistics import median
 
 import psutil  # type: ignore[import-untyped]
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import pipeline  # noqa: F401  (before torch: how waiting threads wait is read when that loads)
 
 CORES = len(os.sched_getaffinity(0))

@@ -13,17 +13,17 @@ then from pairs whose side b is not used; so more sentences of side b can be.
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import hashlib
 import re
-import sys
 import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.mining.judging.bucc import GOLD_SHARE, BuccSet, Sentences, write_set
 from pipeline.mining.outputs import one_line

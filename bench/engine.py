@@ -12,10 +12,12 @@ All results are compared with the first ones, byte by byte. Prints a line a meas
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import shutil
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +26,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.artifacts.folders import VectorFolder
 from pipeline.artifacts.shards import (

@@ -16,6 +16,9 @@ the teacher's of the English translations, over each dev sentence's 5 nearest an
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import json
 import logging

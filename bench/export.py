@@ -11,6 +11,9 @@ once. Worth: cosines to torch's vectors, and, with aligned text, retrieval accur
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import json
 import os

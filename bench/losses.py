@@ -8,6 +8,9 @@ seed; its best τ on the dev set is then trained with all seeds and measured onc
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import logging
 import platform

@@ -13,6 +13,9 @@ the neighbour search that both peers do, alone; ``search`` is ours.
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import json
 import resource
@@ -27,8 +30,6 @@ from pathlib import Path
 import faiss
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.config.mine import Mine
 from pipeline.mining.mine import mine

@@ -17,6 +17,9 @@ torch); the neighbours that mining returns are shown beside it. Linux only.
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import shutil
 import subprocess
@@ -26,8 +29,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.config.mine import Mine
 from pipeline.mining.mine import mine, search_job

@@ -17,6 +17,9 @@ and the share of them that the search under test has is known then.
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import json
 import resource
@@ -31,8 +34,6 @@ from typing import Any
 import faiss
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipeline.config.mine import Mine
 from pipeline.mining.judging.quality import exact_sample

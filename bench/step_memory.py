@@ -8,6 +8,9 @@ own, whose largest resident size before the step is taken off.
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import resource
 import subprocess
 import sys

@@ -9,6 +9,9 @@ sentences a second on a CPU.
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import time
 from pathlib import Path

@@ -8,6 +8,9 @@ every round; medians and ratios (with their range over rounds) are of these.
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 import time
 from pathlib import Path

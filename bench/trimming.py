@@ -8,6 +8,9 @@ kept, its held-out ones (data/monolingual) are measured: how many have other tok
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  (first: how waiting threads wait is read when torch and NumPy load)
+
+# isort: split
 import argparse
 from dataclasses import replace
 from pathlib import Path

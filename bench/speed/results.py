@@ -117,10 +117,13 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
                 met,
             ]
             lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| row | sizes | seconds by contestant, median | outputs | command |", "|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| row | sizes | seconds by contestant, median (cores busy) | outputs | command |",
+        "|---|---|---|---|---|",
+    ]
     for result in ordered:
-        spent = {name: statistics.median_high(of["seconds"]) for name, of in result["spent"].items() if of["seconds"]}
-        seconds = ", ".join(f"{name} {value:.3g}" for name, value in spent.items())
+        seconds = ", ".join(_seconds(name, of) for name, of in result["spent"].items() if of["seconds"])
         sizes = ", ".join(f"{name} {value:,g}" for name, value in result["sizes"].items())
         agreement = json.dumps(_rounded(result["agreement"]), ensure_ascii=False)[1:-1].replace('"', "")
         lines.append(f"| {result['row']} | {sizes} | {seconds} | {agreement} | `{result['command']}` |")
@@ -130,6 +133,12 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
         on = f"{found['processor']}, {found['cores']} cores, {found['threads']} threads, {found['memory_gib']} GiB"
         lines += ["", f"{on}; Python {found['python']}; {versions}. Seed {ordered[0]['seed']}."]
     return "\n".join(lines) + "\n"
+
+
+def _seconds(name: str, spent: Mapping[str, list[float]]) -> str:
+    """A contestant's median seconds, and how many cores it kept busy in them: a peer that leaves cores idle shows."""
+    cores = statistics.median(cpu / wall for cpu, wall in zip(spent["cpu"], spent["seconds"], strict=True))
+    return f"{name} {statistics.median_high(spent['seconds']):.3g} ({cores:.1f})"
 
 
 def _range(value: Mapping[str, float] | None) -> str:

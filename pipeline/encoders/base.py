@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts.tokens import TokenBatch
 
-ENCODER_VERSION = 4
+ENCODER_VERSION = 5
 """Part of every identity: raised when a change of this package changes vectors."""
 
 

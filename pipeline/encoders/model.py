@@ -91,10 +91,7 @@ class StaticModel(SentenceModel):
 
     def plan(self, lengths: NDArray[np.int64], batch_tokens: int) -> Sequence[NDArray[np.int64]]:
         """Rows in order, as many as make up about ``batch_tokens`` tokens, or `STATIC_TOKENS`: it holds no activations."""
-        if len(lengths) == 0:
-            return []
-        steps = np.cumsum(lengths) // max(batch_tokens, STATIC_TOKENS)
-        return np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(steps)) + 1)
+        return cut(lengths, max(batch_tokens, STATIC_TOKENS))
 
 
 def fresh_static(vocabulary: int, dimension: int, seed: int) -> StaticModel:
@@ -133,18 +130,22 @@ class TransformerModel(SentenceModel):
 
     def forward(self, batch: TokenBatch) -> Tensor:
         """See `SentenceModel.forward`; sentences of like lengths go together, so that little padding is computed."""
-        # Packed or in groups only without other processes: FSDP wants equally many passes of all.
-        alone, device = not torch.distributed.is_initialized(), self.device
-        packs = alone and device.type == "cpu" and self.packs and not torch.is_inference_mode_enabled()
-        if packs and len(batch):
+        if self._packs_now and len(batch):
             return normalise(self.head(packed_vectors(self.backbone, batch, self.pooling, self.pad, self.skip or 0)))
-        # Else one pass for each group of like lengths; their rows are put back in the batch's order.
+        # Else one pass for each group of like lengths; their rows are put back in the batch's order. With other processes
+        # all go together: FSDP wants equally many passes of each.
+        device = self.device
         cost = GROUP_TOKENS if device.type == "cpu" else GPU_GROUP_TOKENS
-        groups = alike(batch.lengths, cost) if alone else []
+        groups = [] if torch.distributed.is_initialized() else alike(batch.lengths, cost)
         if len(groups) <= 1:
             return self._together(batch)
         vectors = torch.cat([self._together(batch.select(rows)) for rows in groups])
         return vectors[on_device(np.argsort(np.concatenate(groups)), device)]
+
+    @property
+    def _packs_now(self) -> bool:
+        """Whether sentences go through it packed: on a CPU, without other processes."""
+        return self.packs and self.device.type == "cpu" and not torch.distributed.is_initialized()
 
     def _together(self, batch: TokenBatch) -> Tensor:
         """Vectors of sentences that are all padded to the longest."""
@@ -161,14 +162,17 @@ class TransformerModel(SentenceModel):
         return normalise(self.head(pool(hidden, mask_tensor, self.pooling, self.skip or 0)))
 
     def plan(self, lengths: NDArray[np.int64], batch_tokens: int) -> Sequence[NDArray[np.int64]]:
-        """Rows of equal length together, shortest first: there is no padding, and attention needs no mask.
+        """Rows by length, shortest first, cut at about ``batch_tokens``; of equal length together, where they aren't packed.
 
-        A matrix product's row depends on no other row, so a sentence's vector has the same bits whichever sentences share
-        its batch; but only if rows come by `row_step`. So a batch that isn't full ends with copies of its last row.
+        Then there is no padding, and attention needs no mask. A matrix product's row depends on no other row, so a
+        sentence's vector has the same bits whichever sentences share its batch; but only if rows come by `row_step`. So a
+        batch of equal length that isn't full ends with copies of its last row.
         """
         by = row_step(next(self.parameters()))
         padded = padded_lengths(lengths)
         order = np.argsort(padded, kind="stable")
+        if self._packs_now:
+            return [order[rows] for rows in cut(padded[order], batch_tokens)]
         batches: list[NDArray[np.int64]] = []
         sizes, firsts = np.unique(padded[order], return_index=True)
         # For each length: batches of as many rows as make a multiple of the kernels' step in tokens.
@@ -179,6 +183,18 @@ class TransformerModel(SentenceModel):
                 part = rows[start : start + step]
                 batches.append(np.concatenate([part, np.repeat(part[-1:], -len(part) % unit)]))
         return batches
+
+
+def cut(lengths: NDArray[np.int64], tokens: int) -> list[NDArray[np.int64]]:
+    """Rows [n] in order, in batches of about so many tokens.
+
+    >>> [rows.tolist() for rows in cut(np.array([4, 4, 5, 9]), 8)]
+    [[0, 1], [2], [3]]
+    """
+    if len(lengths) == 0:
+        return []
+    steps = (np.cumsum(lengths) - 1) // tokens
+    return np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(steps)) + 1)
 
 
 def pooled_width(backbone: Any, pooling: Pooling) -> int:

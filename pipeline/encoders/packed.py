@@ -1,9 +1,10 @@
 """Sentences through a transformer one after the other, without padding: every layer is one product for the whole batch.
 
 Only attention and pooling know sentences. They are taken in order of length, so that sentences of equal length lie together
-and are attended to as one [n, length] block, by the plain formula: on a CPU the backward pass of torch's fused attention
-costs more than all products of a small model's layers (measured; `bench/transformer_step.py`). The token vectors' gradient
-is made once, where padded groups make one of the whole vocabulary for each.
+and are attended to as one [n, length] block: by torch's fused attention without gradients, with them by the plain formula,
+because the fused one's backward pass costs more than all products of a small model's layers on a CPU (measured;
+`bench/transformer_step.py`). The token vectors' gradient is made once, where padded groups make one of the whole vocabulary
+for each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.base import padded_lengths
 from pipeline.encoders.pooling import Pooling, pool
+from pipeline.ground.matmul import row_step
 
 ATTENTION = "softalign_packed"
 """The name of `attend` among transformers' attention functions."""
@@ -30,24 +32,30 @@ KINDS = {"bert"} | POSITIONS_FROM_PADDING
 class Packing:
     """The order in which n sentences follow each other; one without tokens is one token of padding.
 
+    Args:
+        batch: the sentences.
+        step: tokens come by so many in all: sentences of one token of padding behind the others fill it up.
+
     Attributes:
         order: rows [n], shortest first.
-        blocks: how many sentences are of which length, in order.
+        blocks: how many sentences are of which length, in order; what fills up is the last, if it is needed.
         tokens: tokens of each block.
     """
 
-    def __init__(self, batch: TokenBatch) -> None:
+    def __init__(self, batch: TokenBatch, step: int = 1) -> None:
         self.batch, self._widths = batch, padded_lengths(batch.lengths)
         self.order: NDArray[np.int64] = np.argsort(self._widths, kind="stable")
         lengths, counts = np.unique(self._widths, return_counts=True)
         self.blocks: list[tuple[int, int]] = list(zip(counts.tolist(), lengths.tolist(), strict=True))
+        if missing := -int(self._widths.sum()) % step:
+            self.blocks.append((missing, 1))
         self.tokens = [count * length for count, length in self.blocks]
 
     def ids(self, pad: int) -> NDArray[np.int64]:
         """Token ids [t], all sentences in order."""
-        ids = np.full(int(self._widths.sum()), pad, dtype=np.int64)
+        ids = np.full(sum(self.tokens), pad, dtype=np.int64)
         there = np.repeat(self.batch.lengths[self.order] > 0, self._widths[self.order])
-        ids[there] = self.batch.select(self.order).tokens
+        ids[: len(there)][there] = self.batch.select(self.order).tokens
         return ids
 
     def positions(self) -> NDArray[np.int64]:
@@ -73,9 +81,9 @@ def packed_vectors(backbone: nn.Module, batch: TokenBatch, pooling: Pooling, pad
     """Pooled vectors [n, d] of one or more sentences, in their order, with gradients; not yet normalised.
 
     Holds the activations of all sentences. The ``backbone`` is one that `can_pack`; of each sentence the first ``skip``
-    tokens are not pooled.
+    tokens are not pooled. In inference mode a sentence's vector has the same bits whichever others there are.
     """
-    packing = Packing(batch)
+    packing = Packing(batch, row_step(next(backbone.parameters())) if torch.is_inference_mode_enabled() else 1)
     device = next(backbone.parameters()).device
     config: Any = backbone.config
     first = pad + 1 if config.model_type in POSITIONS_FROM_PADDING else 0
@@ -86,6 +94,7 @@ def packed_vectors(backbone: nn.Module, batch: TokenBatch, pooling: Pooling, pad
         packing=packing,
     ).last_hidden_state[0]
     lengths = torch.from_numpy(batch.lengths[packing.order].astype(np.int64)).to(device)
+    lengths = torch.cat([lengths, lengths.new_zeros(sum(count for count, _ in packing.blocks) - len(lengths))])
     # Block by block one vector a sentence; then the rows in the batch's order.
     pooled, done = [], 0
     for (count, length), tokens in zip(packing.blocks, torch.split(hidden, packing.tokens), strict=True):
@@ -132,12 +141,20 @@ def attend(
     heads, width = query.shape[1], query.shape[3]
     scale = width**-0.5 if scaling is None else scaling
     # Each of q, k, v by block [tokens, heads, e]; in a block every sentence attends to itself [count, heads, length, e].
-    parts = [torch.split(tensor[0].transpose(0, 1), packing.tokens) for tensor in (query * scale, key, value)]
+    parts = [torch.split(tensor[0].transpose(0, 1), packing.tokens) for tensor in (query, key, value)]
     results = []
     for (count, length), q, k, v in zip(packing.blocks, *parts, strict=True):
         q, k, v = (part.reshape(count, length, heads, width).transpose(1, 2) for part in (q, k, v))
-        weights = nn.functional.softmax(q @ k.transpose(2, 3), dim=-1)
-        if dropout:
-            weights = nn.functional.dropout(weights, dropout)
-        results.append((weights.to(v.dtype) @ v).transpose(1, 2).reshape(count * length, heads, width))
+        found = _within(q, k, v, scale, dropout)
+        results.append(found.transpose(1, 2).reshape(count * length, heads, width))
     return torch.cat(results)[None], None
+
+
+def _within(q: Tensor, k: Tensor, v: Tensor, scale: float, dropout: float) -> Tensor:
+    """Attention of each of some sentences of equal length to itself, all [count, heads, length, e]."""
+    if not torch.is_grad_enabled():
+        return nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scale)
+    weights = nn.functional.softmax((q * scale) @ k.transpose(2, 3), dim=-1)
+    if dropout:
+        weights = nn.functional.dropout(weights, dropout)
+    return weights.to(v.dtype) @ v

@@ -1,10 +1,11 @@
-"""sentence-transformers: its encode with each backend, and its trainer."""
+"""sentence-transformers: its encode with torch and ONNX Runtime, and its trainer."""
 
 from __future__ import annotations
 
 import copy
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 from speed.contestants import read
 from speed.worker import Clock, Work
 
+Encode = Callable[[list[str], int], Any]
+"""Sentences and a batch size to vectors."""
 BATCH_SIZES = (8, 16, 32, 64, 128)
 SAMPLE = 256
 """Sentences by which a batch size is chosen."""
@@ -33,30 +36,18 @@ def teach_onnx(options: dict[str, Any]) -> Work:
 
     session = onnxruntime.SessionOptions()
     session.intra_op_num_threads = options["threads"]
-    plain, folder = _exported(options, "onnx")
+    plain, folder = exported(options, "onnx")
     name = "model.onnx"
     if not options.get("float32"):
         kind = "avx512_vnni" if torch.cpu.get_capabilities().get("avx512_vnni") else "avx2"
         export_dynamic_quantized_onnx_model(plain, kind, str(folder))
         name = next(path.name for path in sorted(folder.glob("onnx/*int8*.onnx")))
     settings = {"file_name": f"onnx/{name}", "session_options": session, "provider": "CPUExecutionProvider"}
-    return _encoding(_reopened(folder, "onnx", settings), options)
+    return _encoding(reopened(folder, "onnx", settings), options)
 
 
-def teach_openvino(options: dict[str, Any]) -> Work:
-    """Its OpenVINO backend: float32, or static int8 quantisation that is calibrated on the row's own sentences."""
-    settings = {"INFERENCE_NUM_THREADS": options["threads"], "PERFORMANCE_HINT": "THROUGHPUT"}
-    plain, folder = _exported(options, "openvino")
-    name = "openvino_model.xml"
-    if options.get("float32"):
-        settings["INFERENCE_PRECISION_HINT"] = "f32"
-    else:
-        name = "openvino_model_qint8.xml"
-        _quantise_openvino(plain, folder / "openvino", read(options)[:300])
-    return _encoding(_reopened(folder, "openvino", {"file_name": f"openvino/{name}", "ov_config": settings}), options)
-
-
-def _exported(options: dict[str, Any], backend: str) -> tuple[Any, Path]:
+def exported(options: dict[str, Any], backend: str) -> tuple[Any, Path]:
+    """The model by another backend, and the folder of its export."""
     from sentence_transformers import SentenceTransformer
 
     folder = Path(options["folder"]) / f"sentence-transformers-{backend}"
@@ -65,44 +56,37 @@ def _exported(options: dict[str, Any], backend: str) -> tuple[Any, Path]:
     return plain, folder
 
 
-def _reopened(folder: Path, backend: str, settings: dict[str, Any]) -> Any:
+def reopened(folder: Path, backend: str, settings: dict[str, Any]) -> Any:
+    """An export, with settings of its backend."""
     from sentence_transformers import SentenceTransformer
 
     return SentenceTransformer(str(folder), backend=backend, device="cpu", model_kwargs=settings)
 
 
-def _quantise_openvino(model: Any, folder: Path, sentences: list[str]) -> None:
-    """NNCF's post-training quantisation, as sentence-transformers' own exporter does it, but without a data set hub."""
-    import nncf
-    import openvino
-
-    graph = openvino.Core().read_model(folder / "openvino_model.xml")
-    names = {port.get_any_name() for port in graph.inputs}
-
-    def prepared(sentence: str) -> dict[str, Any]:
-        found = model.tokenizer(sentence, return_tensors="np", truncation=True, max_length=128)
-        return {name: value for name, value in found.items() if name in names}
-
-    kind = nncf.parameters.ModelType.TRANSFORMER
-    quantised = nncf.quantize(graph, nncf.Dataset(sentences, prepared), model_type=kind, subset_size=len(sentences))
-    openvino.save_model(quantised, folder / "openvino_model_qint8.xml")
-
-
 def _encoding(model: Any, options: dict[str, Any]) -> Work:
+    """Its encode at the best batch size."""
+    return best_of({"encode": encoded_by(model, options)}, options)
+
+
+def encoded_by(model: Any, options: dict[str, Any]) -> Encode:
+    """Its encode."""
     model.max_seq_length = options["max_length"]
-    sentences = read(options)
+    return lambda part, size: model.encode(part, batch_size=size, show_progress_bar=False, normalize_embeddings=True)
 
-    def encode(part: list[str], size: int) -> Any:
-        return model.encode(part, batch_size=size, show_progress_bar=False, normalize_embeddings=True)
 
-    sample, seconds = sentences[:SAMPLE], {}
-    encode(sample, BATCH_SIZES[0])
-    for size in BATCH_SIZES:
-        start = time.process_time()
-        encode(sample, size)
-        seconds[size] = time.process_time() - start
-    best = min(seconds, key=lambda size: seconds[size])
-    return lambda clock: {"output": encode(sentences, best), "batch_size": np.asarray(best)}
+def best_of(ways: dict[str, Encode], options: dict[str, Any]) -> Work:
+    """The way and the batch size that take the least time for a sample, each after a first run."""
+    sentences, seconds = read(options), {}
+    for name, encode in ways.items():
+        for size in BATCH_SIZES:
+            encode(sentences[:SAMPLE], size)
+            start = time.perf_counter()
+            encode(sentences[:SAMPLE], size)
+            seconds[name, size] = time.perf_counter() - start
+    name, size = min(seconds, key=lambda found: seconds[found])
+    return lambda clock: {
+        "output": ways[name](sentences, size), "batch_size": np.asarray(size), "way": np.asarray(name),
+    }  # fmt: skip
 
 
 def static(options: dict[str, Any]) -> Work:

@@ -56,18 +56,44 @@ def test_a_sentence_sees_no_other(tiny_teacher: Path):
         torch.testing.assert_close(model(batch.select(np.array([row])))[0], together[row], atol=1e-6, rtol=1e-5)
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=30))
-def test_every_token_is_packed_once_and_in_its_sentence(lengths: list[int]):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_vector_of_a_wide_model_has_the_same_bits_in_any_company(threads: int, dtype: torch.dtype):
+    """Of a width at which the kernels take several rows at once."""
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    shape = {"hidden_size": 384, "num_hidden_layers": 2, "num_attention_heads": 12, "intermediate_size": 1536}
+    backbone = BertModel(BertConfig(vocab_size=99, **shape), add_pooling_layer=False)
+    model = TransformerModel(backbone.to(dtype), "mean", 0).eval()
+    assert model.packs
+    lengths = np.random.default_rng(1).integers(1, 70, 40)
+    batch = TokenBatch(np.random.default_rng(2).integers(1, 99, lengths.sum()).astype(np.int32), lengths)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        together = embed(model, batch, 512)
+        for rows in (np.arange(3), np.arange(9)[::-1].copy(), *np.split(np.arange(40), 40)):
+            assert np.array_equal(embed(model, batch.select(rows), 512), together[rows])
+    finally:
+        torch.set_num_threads(before)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.sampled_from([1, 8]))
+def test_every_token_is_packed_once_and_in_its_sentence(lengths: list[int], step: int):
     counts = np.array(lengths, dtype=np.int64)
     batch = TokenBatch(np.arange(1, counts.sum() + 1, dtype=np.int32), counts)
-    packing = Packing(batch)
+    packing = Packing(batch, step)
     ids, positions = packing.ids(0), packing.positions()
-    assert len(ids) == len(positions) == sum(packing.tokens) == np.maximum(counts, 1).sum()
+    there = int(np.maximum(counts, 1).sum())
+    assert len(ids) == len(positions) == sum(packing.tokens) == -(-there // step) * step
     assert sorted(ids[ids > 0].tolist()) == batch.tokens.tolist()
     starts = np.flatnonzero(positions == 0)
-    for row, sentence_ids in zip(packing.order, np.split(ids, starts[1:]), strict=True):
+    sentences = np.split(ids, starts[1:])
+    for row, sentence_ids in zip(packing.order, sentences, strict=False):
         expected = batch.select(np.array([row])).tokens.tolist()
         assert sentence_ids.tolist() == (expected or [0])
+    assert [filler.tolist() for filler in sentences[len(counts) :]] == [[0]] * (len(ids) - there)
 
 
 def test_attention_by_hand():

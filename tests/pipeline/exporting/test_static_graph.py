@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: no graph can be made")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: no graph can be run")
 
+from pipeline.artifacts.tokens import TokenBatch  # noqa: E402
 from pipeline.exporting.graph import clean  # noqa: E402
 from pipeline.exporting.runtime import OnnxModel  # noqa: E402
 from pipeline.exporting.static_graph import quantise_rows, static_graph  # noqa: E402
@@ -55,9 +56,15 @@ def test_quantised_rows_are_within_half_a_step(weight):
     assert not whole[~weight.any(axis=1)].any()
 
 
-def test_threads_that_wait_sleep(tmp_path):
-    graph = static_graph(WEIGHT, False)
+def test_batches_are_of_one_thread_each_and_the_same_by_any_number_of_them(tmp_path):
+    graph = static_graph(WEIGHT, True)
     clean(graph, {})
     (tmp_path / "model.onnx").write_bytes(graph.SerializeToString())
-    options = OnnxModel(tmp_path / "model.onnx", 0).session.get_session_options()
-    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    tokens = np.random.default_rng(0).integers(0, 3, 300).astype(np.int32)
+    batch = TokenBatch(tokens, np.tile(np.array([7, 0, 3, 5], dtype=np.int64), 20))
+    models = [OnnxModel(tmp_path / "model.onnx", 0, threads) for threads in (1, 3)]
+    assert all(model.session.get_session_options().intra_op_num_threads == 1 for model in models)
+    one, several = (model.encode_tokens(batch, 16) for model in models)
+    assert np.array_equal(one, several)
+    norms = np.linalg.norm(one, axis=1)
+    np.testing.assert_allclose(norms, batch.lengths > 0, atol=1e-6)
