@@ -35,20 +35,10 @@ NEEDED = {
     "tokenize": {"tokenizers"},
     "teach": {"tokenizers"},  # all vectors are stored: the model is not loaded
     "neighborhoods": {"faiss", "torch"},  # searches
-    "train": {
-        "accelerate",
-        "dvc",
-        "dvclive",
-        "fsspec",
-        "polars",
-        "rich",
-        "safetensors",
-        "scipy",
-        "tokenizers",
-        "torch",
-    },
+    # builds the model and takes its weights from the last checkpoint; DVCLive writes the series anew
+    "train": {"accelerate", "dvc", "dvclive", "fsspec", "safetensors", "tokenizers", "torch"},
     "embed": {"safetensors", "tokenizers", "torch"},  # a static student's vectors are not stored
-    "mine": {"faiss", "polars", "torch"},  # searches
+    "mine": {"faiss", "polars", "torch"},  # searches, and reads the texts of pairs
     "evaluate": set(),
     "report": {"jinja2", "matplotlib", "polars"},  # reads pairs, draws
 }

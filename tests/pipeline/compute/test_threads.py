@@ -99,6 +99,7 @@ WAYS = {
     "a module of it": "import pipeline.ground.matmul",
     "Python": "import softalign",
     "the command line": "import softalign.cli",
+    "a command": "import softalign.app",
     "stages, all of which run this first": "import stages",
     "a stage that imports torch itself": "import stages.train",
     "a worker of this machine": "import pipeline.compute.processes",
