@@ -6,5 +6,5 @@ from speed.rows import encoding, neighbors, project, training
 from speed.rows.base import Row
 
 ROWS: dict[str, Row] = {
-    row.name: row for row in (project.HELP, *encoding.ROWS, *training.ROWS, *neighbors.ROWS, *project.LAST)
+    row.name: row for row in (*project.FIRST, *encoding.ROWS, *training.ROWS, *neighbors.ROWS, *project.LAST)
 }
