@@ -90,7 +90,7 @@ class StaticModel(SentenceModel):
         return normalise(self.head(nn.functional.embedding_bag(tokens, self.weight, starts, mode="mean")))
 
     def plan(self, lengths: NDArray[np.int64], batch_tokens: int) -> Sequence[NDArray[np.int64]]:
-        """Rows in order, as many as make up about ``batch_tokens`` tokens, or `STATIC_TOKENS`: it holds no activations."""
+        """Rows in order, as many as make up ``batch_tokens`` tokens, or `STATIC_TOKENS`: it holds no activations."""
         return cut(lengths, max(batch_tokens, STATIC_TOKENS))
 
 
@@ -162,7 +162,7 @@ class TransformerModel(SentenceModel):
         return normalise(self.head(pool(hidden, mask_tensor, self.pooling, self.skip or 0)))
 
     def plan(self, lengths: NDArray[np.int64], batch_tokens: int) -> Sequence[NDArray[np.int64]]:
-        """Rows by length, shortest first, cut at about ``batch_tokens``; of equal length together, where they aren't packed.
+        """Rows by length, shortest first, cut at ``batch_tokens``; of equal length together, where they aren't packed.
 
         Then there is no padding, and attention needs no mask. A matrix product's row depends on no other row, so a
         sentence's vector has the same bits whichever sentences share its batch; but only if rows come by `row_step`. So a
@@ -186,15 +186,18 @@ class TransformerModel(SentenceModel):
 
 
 def cut(lengths: NDArray[np.int64], tokens: int) -> list[NDArray[np.int64]]:
-    """Rows [n] in order, in batches of about so many tokens.
+    """Rows [n] in order, in batches of at most so many tokens; a longer sentence is a batch of its own.
 
-    >>> [rows.tolist() for rows in cut(np.array([4, 4, 5, 9]), 8)]
-    [[0, 1], [2], [3]]
+    >>> [rows.tolist() for rows in cut(np.array([4, 4, 5, 9, 1]), 8)]
+    [[0, 1], [2], [3], [4]]
     """
-    if len(lengths) == 0:
-        return []
-    steps = (np.cumsum(lengths) - 1) // tokens
-    return np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(steps)) + 1)
+    ends, batches, first = np.cumsum(lengths), list[NDArray[np.int64]](), 0
+    while first < len(lengths):
+        most = tokens + (int(ends[first - 1]) if first else 0)
+        stop = max(first + 1, int(np.searchsorted(ends, most, side="right")))
+        batches.append(np.arange(first, stop))
+        first = stop
+    return batches
 
 
 def pooled_width(backbone: Any, pooling: Pooling) -> int:
