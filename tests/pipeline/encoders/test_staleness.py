@@ -92,7 +92,7 @@ def test_a_setting(model: Path, tmp_path: Path, change: dict):
 @pytest.mark.parametrize(
     "name",
     [
-        "pipeline.encoders.load.ENCODER_VERSION",
+        "pipeline.encoders.identity.ENCODER_VERSION",
         "torch.__version__",
         "transformers.__version__",
         "tokenizers.__version__",
