@@ -47,10 +47,10 @@ def _nothing(run: Run, sizes: Mapping[str, Any]) -> Measured:
     root, python = run.folder / "project", Path(sys.executable)
     os.environ["PATH"] = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
     texts = ["--src", run.folder / "en.txt", "--trg", run.folder / "fr.txt", "--languages", "en,fr"]
-    subprocess.run([python, "-m", "softalign", "init", root, *texts], check=True, capture_output=True)
+    subprocess.run(["git", "init", "-q", root], check=True, capture_output=True)
+    subprocess.run([python, "-m", "softalign", "init", root, *texts, "--dvc"], check=True, capture_output=True)
     _shorten(root / "params.yaml")
-    for command in (["git", "init", "-q"], [python, "-m", "dvc", "init", "-q"], [python, "-m", "dvc", "repro"]):
-        subprocess.run(command, cwd=root, check=True, capture_output=True)
+    subprocess.run([python, "-m", "dvc", "repro"], cwd=root, check=True, capture_output=True)
     return _seconds(run, [sys.executable, "-m", "dvc", "repro"], root, 1.5)
 
 
