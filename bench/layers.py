@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from speed.rows.encoding import PAIRS, model_folder
+from speed.contestants.matrix import products
+from speed.rows.encoding import PAIRS, layer_flop, model_folder
 from speed.text import SEED, read_sentences
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
@@ -58,9 +59,8 @@ def seconds(work: Callable[[], object]) -> float:
 def matrix_rate() -> float:
     """Operations/s of the machine's float32 product."""
     a, times = torch.randn(2048, 2048), 4
-    kernels = (lambda: a @ a, lambda: torch.ops.mkldnn._linear_pointwise(a, a, None, "none", [], ""))
     found = []
-    for kernel in kernels:
+    for kernel in products(a, a).values():
         kernel()
         found.append(2.0 * 2048**3 * times / seconds(lambda: [kernel() for _ in range(times)]))  # noqa: B023
     return max(found)
@@ -77,10 +77,10 @@ def floors(config: Any, lengths: np.ndarray, train: bool, rate: float, memory: f
     """The least seconds of each kind, for sentences of these lengths."""
     d, inner, layers, tokens = config.hidden_size, config.intermediate_size, config.num_hidden_layers, lengths.sum()
     # Backwards, a product is two (for either side's gradient); the others read what they read before, and a gradient.
-    products, gelu, norm, add = (3, 2 + 3, 2 + 3, 3 + 3) if train else (1, 2, 2, 3)
+    times, gelu, norm, add = (3, 2 + 3, 2 + 3, 3 + 3) if train else (1, 2, 2, 3)
     return {
-        "products": products * layers * tokens * (8 * d * d + 4 * d * inner) / rate,
-        "attention": layers * (products * 4 * d * (lengths**2).sum() / rate + products * 16 * d * tokens / memory),
+        "products": times * layers * tokens * (8 * d * d + 4 * d * inner) / rate,
+        "attention": layers * (times * 4 * d * (lengths**2).sum() / rate + times * 16 * d * tokens / memory),
         "GELU": layers * gelu * 4 * inner * tokens / memory,
         "norms": (2 * layers + 1) * norm * 4 * d * tokens / memory,
         "sums": 2 * layers * add * 4 * d * tokens / memory,
@@ -140,12 +140,10 @@ def report(
 ) -> None:
     """Print the table; of the profile only shares are used, since profiling takes time too."""
     config, rate = model.backbone.config, rates[0]
-    least = floors(config, batch.lengths.astype(np.float64), options.train, rate, memory_rate(2048, config.hidden_size))
-    part, all_taken = (
-        {name: sum(taken.pop(key, 0.0) for key in keys) for name, keys in KINDS.items()},
-        sum(taken.values()),
-    )
-    all_taken += sum(part.values())
+    lengths = batch.lengths.astype(np.float64)
+    least = floors(config, lengths, options.train, rate, memory_rate(2048, config.hidden_size))
+    all_taken = sum(taken.values())
+    part = {name: sum(taken.pop(key, 0.0) for key in keys) for name, keys in KINDS.items()}
     part["copies and the rest"] = all_taken - sum(part.values())
     d, what = config.hidden_size, "forwards and backwards" if options.train else "embedding"
     print(f"{what}: {config.num_hidden_layers} layers of {d} dimensions, {len(batch):,} sentences of ", end="")
@@ -159,14 +157,8 @@ def report(
         spent, floor = whole * micro / all_taken, least.get(name)
         tail = f"{1000 * floor:.0f} | {floor / spent:.0%} |" if floor else "- | - |"
         print(f"| {name} | {micro / all_taken:.1%} | {1000 * spent:.0f} | {tail}")
-    flop = (
-        (3 if options.train else 1)
-        * config.num_hidden_layers
-        * (
-            batch.lengths * (8 * d * d + 4 * d * config.intermediate_size)
-            + 4 * d * batch.lengths.astype(np.float64) ** 2
-        ).sum()
-    )
+    layers = (3 if options.train else 1) * config.num_hidden_layers
+    flop = layers * layer_flop(d, config.intermediate_size, lengths)
     print(f"| all | | {1000 * whole:.0f} | {1000 * flop / rate:.0f} (products alone) | **{flop / rate / whole:.0%}** |")
     largest = sorted(taken.items(), key=lambda item: -item[1])[:8]
     print("\nthe rest:", ", ".join(f"{key} {micro / all_taken:.1%}" for key, micro in largest))

@@ -44,7 +44,7 @@ def told_identity(
         settings: how it is used.
         tokenizer: the tokenizer's content hash.
         device: the kind of device that computes (``cpu``).
-        versions: of the packages of `computing`.
+        versions: the version of each package of `computing`.
     """
     layout = read_layout(source.path)
     pooling = layout.pooling if settings.pooling == "auto" else settings.pooling

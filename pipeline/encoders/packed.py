@@ -40,22 +40,25 @@ class Packing:
         order: rows [n], shortest first.
         blocks: how many sentences are of which length, in order; what fills up is the last, if it is needed.
         tokens: tokens of each block.
+        lengths: each sentence's own tokens, in order; what fills up has none.
     """
 
     def __init__(self, batch: TokenBatch, step: int = 1) -> None:
-        self.batch, self._widths = batch, padded_lengths(batch.lengths)
-        self.order: NDArray[np.int64] = np.argsort(self._widths, kind="stable")
-        lengths, counts = np.unique(self._widths, return_counts=True)
+        widths = padded_lengths(batch.lengths)
+        self.batch, missing = batch, -int(widths.sum()) % step
+        self.order: NDArray[np.int64] = np.argsort(widths, kind="stable")
+        self.lengths = np.append(batch.lengths[self.order].astype(np.int64), np.zeros(missing, dtype=np.int64))
+        lengths, counts = np.unique(widths, return_counts=True)
         self.blocks: list[tuple[int, int]] = list(zip(counts.tolist(), lengths.tolist(), strict=True))
-        if missing := -int(self._widths.sum()) % step:
+        if missing:
             self.blocks.append((missing, 1))
         self.tokens = [count * length for count, length in self.blocks]
 
     def ids(self, pad: int) -> NDArray[np.int64]:
         """Token ids [t], all sentences in order."""
-        ids = np.full(sum(self.tokens), pad, dtype=np.int64)
-        there = np.repeat(self.batch.lengths[self.order] > 0, self._widths[self.order])
-        ids[: len(there)][there] = self.batch.select(self.order).tokens
+        there = np.repeat(self.lengths > 0, padded_lengths(self.lengths))
+        ids = np.full(len(there), pad, dtype=np.int64)
+        ids[there] = self.batch.select(self.order).tokens
         return ids
 
     def positions(self) -> NDArray[np.int64]:
@@ -93,8 +96,7 @@ def packed_vectors(backbone: nn.Module, batch: TokenBatch, pooling: Pooling, pad
         position_ids=torch.from_numpy(packing.positions() + first).to(device)[None],
         packing=packing,
     ).last_hidden_state[0]
-    lengths = torch.from_numpy(batch.lengths[packing.order].astype(np.int64)).to(device)
-    lengths = torch.cat([lengths, lengths.new_zeros(sum(count for count, _ in packing.blocks) - len(lengths))])
+    lengths = torch.from_numpy(packing.lengths).to(device)
     # Block by block one vector a sentence; then the rows in the batch's order.
     pooled, done = [], 0
     for (count, length), tokens in zip(packing.blocks, torch.split(hidden, packing.tokens), strict=True):

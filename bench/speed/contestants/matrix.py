@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,22 @@ import numpy as np
 from speed.worker import Clock, Work
 
 
+def products(a: Any, b: Any) -> dict[str, Callable[[], Any]]:
+    """A product of two square matrices by each of torch's libraries."""
+    import torch
+
+    return {
+        "MKL": lambda: torch.mm(a, b),
+        "oneDNN": lambda: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], ""),
+    }
+
+
 def product(options: dict[str, Any]) -> Work:
     """What the machine's float32 matrix product reaches: a square one by MKL or by oneDNN, whichever is faster."""
     import torch
 
     side, times = options["side"], options["times"]
-    a, b = torch.randn(side, side), torch.randn(side, side)
-    kernels = {
-        "MKL": lambda: torch.mm(a, b),
-        "oneDNN": lambda: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], ""),
-    }
+    kernels = products(torch.randn(side, side), torch.randn(side, side))
     seconds = {}
     for name, kernel in kernels.items():
         kernel()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speed.contestants import write
 from speed.project import TEACHER
@@ -49,16 +50,21 @@ def _given(run: Run, sizes: Mapping[str, Any], copies: int = 1) -> tuple[list[st
 
 
 def transformer_flop(texts: list[str], folder: Path, max_length: int) -> float:
-    """Floating-point operations that the sentences need, without padding: matrix products only.
-
-    Of a token in a layer: 4 products with [d, d] and 2 with [d, i], two operations each; attention: 4·length·d.
-    """
+    """Floating-point operations that the sentences need, without padding: matrix products only."""
     from pipeline.encoders.tokenization import load_tokenizer
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     d, inner, layers = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
     lengths = load_tokenizer(folder, "", max_length)(texts).lengths.astype(np.float64)
-    return float(layers * (lengths * (8 * d * d + 4 * d * inner) + 4 * d * lengths**2).sum())
+    return layers * layer_flop(d, inner, lengths)
+
+
+def layer_flop(d: int, inner: int, lengths: NDArray[np.float64]) -> float:
+    """Of one layer, for sentences of so many tokens.
+
+    Of a token: 4 products with [d, d] and 2 with [d, i], two operations each; attention: 4·length·d.
+    """
+    return float((lengths * (8 * d * d + 4 * d * inner) + 4 * d * lengths**2).sum())
 
 
 def _teach(run: Run, sizes: Mapping[str, Any]) -> Measured:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pipeline.console.errors import UserError
 from pipeline.corpora.base import Chunk, Reader, ReadRequest, Unit, complete
 from pipeline.corpora.lines import read_lines
 from pipeline.corpora.places import find_files
-
-if TYPE_CHECKING:
-    pass
 
 
 class TextReader(Reader):

@@ -31,13 +31,8 @@ def _gradients(model: TransformerModel, batch: TokenBatch) -> dict[str, torch.Te
     return found | {"vectors": vectors.detach()}
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
-@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
-def test_packed_sentences_have_the_vectors_and_gradients_of_padded_ones(tmp_path: Path, kind: str, pooling: Pooling):
-    folder = make_transformer(tmp_path / "model", kind=kind)
-    model = load_transformer(folder, EncoderSettings(pooling=pooling, max_length=16)).eval()
-    batch = _tokens(folder, special=False)
-    assert (batch.lengths == 0).any()
+def _packed_as_padded(model: TransformerModel, batch: TokenBatch) -> dict[str, torch.Tensor]:
+    """Packed vectors and gradients, which have to be those of padded sentences; the model pads from here on."""
     assert model.packs
     packed = _gradients(model, batch)
     model.packs = False
@@ -45,6 +40,17 @@ def test_packed_sentences_have_the_vectors_and_gradients_of_padded_ones(tmp_path
     assert packed.keys() == padded.keys()
     for name, value in padded.items():
         torch.testing.assert_close(packed[name], value, atol=1e-6, rtol=1e-4, msg=name)
+    return packed
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+def test_packed_sentences_have_the_vectors_and_gradients_of_padded_ones(tmp_path: Path, kind: str, pooling: Pooling):
+    folder = make_transformer(tmp_path / "model", kind=kind)
+    model = load_transformer(folder, EncoderSettings(pooling=pooling, max_length=16)).eval()
+    batch = _tokens(folder, special=False)
+    assert (batch.lengths == 0).any()
+    packed = _packed_as_padded(model, batch)
     np.testing.assert_allclose(embed(model, batch, 4096), packed["vectors"], atol=1e-6)
 
 
@@ -66,13 +72,7 @@ def test_bert_s_relatives_are_packed_too(kind: str):
     model = TransformerModel(backbones[kind](), "mean", 0).eval()
     lengths = np.random.default_rng(0).integers(1, 12, 20)
     batch = TokenBatch(np.random.default_rng(1).integers(1, 50, lengths.sum()).astype(np.int32), lengths)
-    assert model.packs
-    packed = _gradients(model, batch)
-    model.packs = False
-    padded = _gradients(model, batch)
-    assert packed.keys() == padded.keys()
-    for name, value in padded.items():
-        torch.testing.assert_close(packed[name], value, atol=1e-6, rtol=1e-4, msg=name)
+    _packed_as_padded(model, batch)
 
 
 def test_a_sentence_sees_no_other(tiny_teacher: Path):
