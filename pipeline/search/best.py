@@ -1,10 +1,9 @@
 """The k best of many lines of similarities, kept while tiles of similarities come and go.
 
 Exact neighbours of both directions cost one matrix product, and the selection has to be cheap beside it: on a CPU a
-product of 384 dimensions takes about 4 ns an entry, and a top-k over every entry takes more than that. So each tile is
-looked at through the maxima of blocks of 32 entries (one vectorised pass, 0.05 ns an entry), which are compared with
-each line's k-th best so far; only the few blocks that can hold something better are opened. A line sees about
-k·ln(n/k) improvements in all.
+product of 384 dimensions takes about 4 ns an entry, and a top-k over every entry takes more than that. So of each tile only
+the entries better than their line's k-th best so far are looked for (`pipeline.search.lines`). A line sees about k·ln(n/k)
+improvements in all.
 
 A candidate is one int64: the similarity's bits, mapped so that they sort as integers, above the complement of the
 other side's row. The greatest keys are then the best similarities with ties broken by the lower row, in whatever order
@@ -17,8 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-BLOCK = 32
-"""Entries that share one maximum."""
+from pipeline.search.lines import Lines
 
 EMPTY = torch.iinfo(torch.int64).min
 """The key of no candidate; below every other."""
@@ -71,31 +69,21 @@ class Best:
         self.keys = torch.full((lines, k), EMPTY, dtype=torch.int64, device=device)
         self.floor = torch.full((lines,), float("-inf"), dtype=torch.float32, device=device)
 
-    def update(self, first: int, blocks: torch.Tensor, maxima: torch.Tensor, rows: torch.Tensor) -> None:
+    def update(self, first: int, lines: Lines, start: int) -> None:
         """Take a tile into account.
 
         Args:
             first: the line that the tile's first line is.
-            blocks: the tile [lines, BLOCK, b]: b blocks of BLOCK similarities of each line (any strides); -inf is
-                nothing.
-            maxima: their maxima [lines, b].
-            rows: the other side's rows [BLOCK, b] that they belong to.
+            lines: the tile's lines; -inf is nothing.
+            start: the other side's row at the lines' first place.
         """
-        floor = self._raised(self.floor[first : first + len(maxima)], maxima)
-        line, block = (maxima > floor.unsqueeze(1)).nonzero(as_tuple=True)
-        if len(line) == 0:
-            return
-        opened = blocks[line, :, block]
-        hit, place = (opened > floor[line].unsqueeze(1)).nonzero(as_tuple=True)
-        keys = encode(opened[hit, place], rows[place, block[hit]])
-        self.merge(first, line[hit], keys)
-
-    def _raised(self, floor: torch.Tensor, maxima: torch.Tensor) -> torch.Tensor:
-        """A first floor for lines without one: k blocks have maxima at or above the k-th greatest maximum."""
-        if maxima.shape[1] < self.k or not bool(torch.isneginf(floor).any()):
-            return floor
-        kth = maxima.topk(self.k, dim=1).values[:, -1].to(floor.dtype)
-        return torch.maximum(floor, torch.nextafter(kth, torch.full_like(kth, float("-inf"))))
+        floor = self.floor[first : first + lines.count]
+        # Lines that hold less than k yet: what k of the tile's entries reach is a first floor.
+        if bool(torch.isneginf(floor).any()) and (reached := lines.reached(self.k)) is not None:
+            floor = torch.maximum(floor, torch.nextafter(reached, torch.full_like(reached, float("-inf"))))
+        line, place, similarity = lines.above(floor)
+        if len(line):
+            self.merge(first, line, encode(similarity, place + start))
 
     def merge(self, first: int, line: torch.Tensor, keys: torch.Tensor) -> None:
         """Merge candidates, in ascending order of their lines, with what those lines hold."""

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 
 import torch
 
-from pipeline.search.best import BLOCK, Best, encode
+from pipeline.search.best import Best, encode
 from pipeline.search.int8_vectors import DEVIATIONS, LOWEST, byte_products, multiplies_bytes, rotation
+from pipeline.search.lines import BLOCK, ColumnLines, Lines, RowLines
 from pipeline.search.tiles import Plan, Tiler
 
 ROUNDING = 1e-5
@@ -88,8 +89,8 @@ class BoundedTiler(Tiler):
         """Vectors of length 1 [r, d] with their sketches; holds d bytes a vector more."""
         sketch = torch.empty(unit.shape, dtype=torch.int8, device=unit.device)
         error = torch.empty(len(unit), dtype=torch.float32, device=unit.device)
-        for start in range(0, len(unit), len(self.offsets)):
-            part = slice(start, start + len(self.offsets))
+        for start in range(0, len(unit), self.tile_rows):
+            part = slice(start, start + self.tile_rows)
             turned = unit[part] @ self.rotation
             rounded = turned.round().clamp_(-127, 127)
             sketch[part] = rounded.to(torch.int8)
@@ -122,47 +123,28 @@ class BoundedTiler(Tiler):
         self.hidden = list(cells)
         super().hide(self.hidden)
 
-    def _update(
-        self,
-        best: Best,
-        first: int,
-        blocks: torch.Tensor,
-        maxima: torch.Tensor,
-        places: torch.Tensor,
-        start: int,
-        lines_are_rows: bool,
-    ) -> None:
+    def _update(self, best: Best, first: int, lines: Lines, start: int) -> None:
         """Compute what may be better than a line's k-th best, and keep what is."""
-        lines, others = (self.strip, self.other) if lines_are_rows else (self.other, self.strip)
+        are_rows, count = isinstance(lines, RowLines), lines.count
         if self._is_dense(best.k):
-            self._update_plainly(best, first, start, len(maxima), lines_are_rows)
+            self._update_plainly(best, first, start, count, are_rows)
             return
-        lines = lines[: len(maxima)]
-        slack = lines.slack(others)
-        floor = self._raised(best, best.floor[first : first + len(maxima)], maxima, slack)
-        least = ((floor - slack) * self.scale**2).clamp_min(LOWEST)
-        line, block = (maxima > least.unsqueeze(1)).nonzero(as_tuple=True)
-        opened = blocks[line, :, block]
-        hit, place = (opened > least[line].unsqueeze(1)).nonzero(as_tuple=True)
-        own, other = line[hit], places[place, block[hit]]
+        these, others = (self.strip, self.other) if are_rows else (self.other, self.strip)
+        these = these[:count]
+        slack = these.slack(others)
+        floor = best.floor[first : first + count]
+        # Lines that hold less than k yet: k pairs have at least what their products reach, less slack.
+        if bool(torch.isneginf(floor).any()) and (reached := lines.reached(best.k)) is not None:
+            floor = torch.maximum(floor, reached / self.scale**2 - slack)
+        own, other, _ = lines.above(((floor - slack) * self.scale**2).clamp_min(LOWEST))
         similarity = torch.empty(len(own), dtype=torch.float32, device=self.device)
         for begin in range(0, len(own), AT_ONCE):
             part = slice(begin, begin + AT_ONCE)
-            gathered = lines.unit.index_select(0, own[part])
+            gathered = these.unit.index_select(0, own[part])
             similarity[part] = gathered.mul_(others.unit.index_select(0, other[part])).sum(dim=1)
         kept = similarity > floor[own]
         if kept.any():
             best.merge(first, own[kept], encode(similarity[kept], other[kept] + start))
-
-    def _raised(self, best: Best, floor: torch.Tensor, maxima: torch.Tensor, slack: torch.Tensor) -> torch.Tensor:
-        """A first floor for lines without one: k blocks hold something of at least the k-th greatest maximum less slack."""
-        if maxima.shape[1] < best.k or not bool(torch.isneginf(floor).any()):
-            return floor
-        return torch.maximum(floor, self._kth(best.k, maxima) - slack)
-
-    def _kth(self, k: int, maxima: torch.Tensor) -> torch.Tensor:
-        kth: torch.Tensor = maxima.topk(k, dim=1).values[:, -1].to(torch.float32)
-        return kth / self.scale**2
 
     def _is_dense(self, k: int) -> bool:
         """Whether many pairs may be among the k best of a row or a column, whatever was found before.
@@ -170,19 +152,18 @@ class BoundedTiler(Tiler):
         Asked once a tile, so that both directions have the same bits of a pair.
         """
         if self.dense is None:
-            height, width = self.tile.shape
             # The first lines: they lie together, also those of columns.
-            rows = self.tile[: max(height // SAMPLED, 1)].view(-1, BLOCK, width // BLOCK)
-            columns = self.tile[:, : max(width // SAMPLED, 1)].t().reshape(-1, BLOCK, height // BLOCK)
+            height, width = (max(size // SAMPLED, 1) for size in self.tile.shape)
+            rows = RowLines(self.tile, min(height, len(self.strip)))
+            columns = ColumnLines(self.tile, min(width, len(self.other)))
             self.dense = self._many(k, rows, self.strip, self.other) or self._many(k, columns, self.other, self.strip)
         return self.dense
 
-    def _many(self, k: int, blocks: torch.Tensor, lines: Sketched, others: Sketched) -> bool:
-        lines, blocks = lines[: len(blocks)], blocks[: len(lines)]
-        if blocks.shape[2] < k:
+    def _many(self, k: int, sample: Lines, lines: Sketched, others: Sketched) -> bool:
+        if (reached := sample.reached(k)) is None:
             return False
-        least = (self._kth(k, blocks.amax(dim=1)) - 2 * lines.slack(others)) * self.scale**2
-        return int((blocks > least.view(-1, 1, 1)).sum()) * DENSE > blocks.numel()
+        found, _, _ = sample.above(reached - 2 * lines[: sample.count].slack(others) * self.scale**2)
+        return len(found) * DENSE > sample.count * sample.length
 
     def _update_plainly(self, best: Best, first: int, start: int, count: int, lines_are_rows: bool) -> None:
         if not self.plain_is_current:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from pipeline.ground.matmul import goes_through_onednn, product
-from pipeline.search.best import BLOCK, Best
+from pipeline.search.best import Best
+from pipeline.search.lines import BLOCK, ColumnLines, Lines, RowLines
 
 CPU_TILE = 2048
 GPU_TILE = 8192
@@ -60,10 +61,9 @@ class Tiler:
     lowest = float("-inf")
 
     def __init__(self, plan: Plan, device: torch.device) -> None:
-        self.device = device
+        self.device, self.tile_rows = device, plan.tile
         self.buffer = torch.empty(plan.tile * plan.tile, dtype=torch.float32, device=device)
         self.tile = self.buffer[:0].view(0, 0)
-        self.offsets = torch.arange(plan.tile, device=device)
 
     def rows(self, unit: torch.Tensor) -> Any:
         """Vectors of length 1 [r, d] as `product` wants its rows; may be sliced."""
@@ -97,34 +97,15 @@ class Tiler:
             self.tile[rows, columns] = self.lowest
 
     def update_rows(self, best: Best, first: int, y_start: int, lines: int | None = None) -> None:
-        """The tile's rows are lines, those from ``first`` on; a block is every (width / BLOCK)-th column.
-
-        Such blocks reduce fastest. Padding is cut off past the last line, or past ``lines`` of them.
-        """
-        height, width = self.tile.shape
-        blocks = self.tile.view(height, BLOCK, width // BLOCK)
-        count = min(height, len(best.keys) - first) if lines is None else lines
-        places = self.offsets[:width].view(BLOCK, width // BLOCK)
-        self._update(best, first, blocks[:count], blocks.amax(dim=1)[:count], places, y_start, lines_are_rows=True)
+        """The tile's rows are lines, those from ``first`` on; padding is cut off past the last, or past ``lines`` of them."""
+        count = min(len(self.tile), len(best.keys) - first) if lines is None else lines
+        self._update(best, first, RowLines(self.tile, count), y_start)
 
     def update_columns(self, best: Best, first: int, line: int, lines: int | None = None) -> None:
-        """The tile's columns are lines, those from ``line`` on; a block is BLOCK rows. ``lines`` as for rows."""
-        height, width = self.tile.shape
-        blocks = self.tile.view(height // BLOCK, BLOCK, width)
-        count = min(width, len(best.keys) - line) if lines is None else lines
-        places = self.offsets[:height].view(height // BLOCK, BLOCK).t()
-        opened, maxima = blocks.permute(2, 1, 0)[:count], blocks.amax(dim=1).t()[:count]
-        self._update(best, line, opened, maxima, places, first, lines_are_rows=False)
+        """The tile's columns are lines, those from ``line`` on; ``lines`` as for rows."""
+        count = min(self.tile.shape[1], len(best.keys) - line) if lines is None else lines
+        self._update(best, line, ColumnLines(self.tile, count), first)
 
-    def _update(
-        self,
-        best: Best,
-        first: int,
-        blocks: torch.Tensor,
-        maxima: torch.Tensor,
-        places: torch.Tensor,
-        start: int,
-        lines_are_rows: bool,
-    ) -> None:
-        """See `Best.update`; the others' rows are their places [BLOCK, b] in the tile, from ``start`` on."""
-        best.update(first, blocks, maxima, places + start)
+    def _update(self, best: Best, first: int, lines: Lines, start: int) -> None:
+        """See `Best.update`."""
+        best.update(first, lines, start)

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline.search.best import BLOCK, MAX_ROWS, Best, decode_row, decode_similarity, encode
+from pipeline.search.best import MAX_ROWS, Best, decode_row, decode_similarity, encode
+from pipeline.search.lines import BLOCK, RowLines
 
 similarities = hnp.arrays(np.float32, st.integers(1, 30), elements=st.floats(-2, 2, width=32))
 
@@ -27,8 +28,7 @@ def test_the_greatest_row_survives():
 
 def test_nothing_taken_is_nothing_held():
     best = Best(3, 2, torch.device("cpu"))
-    tile = torch.full((3, BLOCK, 1), float("-inf"))
-    best.update(0, tile, tile.amax(1), torch.arange(BLOCK).view(BLOCK, 1))
+    best.update(0, RowLines(torch.full((BLOCK, BLOCK), float("-inf")), 3), 0)
     similarity, row = best.result()
     assert np.all(np.isneginf(similarity))
     assert np.all(row == -1)
