@@ -131,7 +131,9 @@ class TransformerModel(SentenceModel):
     def forward(self, batch: TokenBatch) -> Tensor:
         """See `SentenceModel.forward`; sentences of like lengths go together, so that little padding is computed."""
         if self._packs_now and len(batch):
-            return normalise(self.head(packed_vectors(self.backbone, batch, self.pooling, self.pad, self.skip or 0)))
+            pieces = self._pieces(batch)
+            pooled = packed_vectors(self.backbone, batch, self.pooling, self.pad, self.skip or 0, pieces)
+            return normalise(self.head(pooled))
         # Else one pass for each group of like lengths; their rows are put back in the batch's order. With other processes
         # all go together: FSDP wants equally many passes of each.
         device = self.device
@@ -146,6 +148,18 @@ class TransformerModel(SentenceModel):
     def _packs_now(self) -> bool:
         """Whether sentences go through it packed: on a CPU, without other processes."""
         return self.packs and self.device.type == "cpu" and not torch.distributed.is_initialized()
+
+    def _pieces(self, batch: TokenBatch) -> int:
+        """Into how many pieces a batch is cut for as many threads; 1 where these share every operation.
+
+        So where a piece would be too small, and with dropout: all threads draw from one generator, each when it comes to it.
+        Embedding has cut its batches before.
+        """
+        threads = 1 if torch.is_inference_mode_enabled() else torch.get_num_threads()
+        if threads == 1 or batch.lengths.sum() < threads * THREAD_TOKENS:
+            return 1
+        drops = self.training and any(isinstance(part, nn.Dropout) and part.p > 0 for part in self.backbone.modules())
+        return 1 if drops else threads
 
     def _together(self, batch: TokenBatch) -> Tensor:
         """Vectors of sentences that are all padded to the longest."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pipeline.artifacts.tokens import TokenBatch
 from pipeline.encoders.base import padded_lengths
+from pipeline.encoders.pieces import in_pieces
 from pipeline.encoders.pooling import Pooling, pool
 from pipeline.ground.matmul import row_step
 
@@ -80,30 +81,62 @@ def can_pack(backbone: nn.Module) -> bool:
     return True
 
 
-def packed_vectors(backbone: nn.Module, batch: TokenBatch, pooling: Pooling, pad: int, skip: int = 0) -> Tensor:
+def packed_vectors(
+    backbone: nn.Module, batch: TokenBatch, pooling: Pooling, pad: int, skip: int = 0, pieces: int = 1
+) -> Tensor:
     """Pooled vectors [n, d] of one or more sentences, in their order, with gradients; not yet normalised.
 
-    Holds the activations of all sentences. The ``backbone`` is one that `can_pack`; of each sentence the first ``skip``
-    tokens are not pooled. In inference mode a sentence's vector has the same bits whichever others there are.
+    Holds the activations of all sentences. In inference mode a sentence's vector has the same bits in any company.
+
+    Args:
+        backbone: a model that `can_pack`.
+        batch: the sentences.
+        pooling: how token vectors become one.
+        pad: the id of the token that a sentence without tokens has.
+        skip: how many of each sentence's first tokens are not pooled.
+        pieces: into how many packings of about as many tokens the sentences are cut, which go through the layers side by side
+            (`in_pieces`).
     """
-    packing = Packing(batch, row_step(next(backbone.parameters())) if torch.is_inference_mode_enabled() else 1)
-    device = next(backbone.parameters()).device
+    # Dealt out from the longest to the shortest, so that each piece has about as many tokens.
+    order = np.argsort(-padded_lengths(batch.lengths), kind="stable")
+    parts = [order[first::pieces] for first in range(pieces)]
+    step = row_step(next(backbone.parameters())) if torch.is_inference_mode_enabled() else 1
+    packings = [Packing(batch.select(part), step) for part in parts]
+    # All tokens' own vectors at once: their gradient has the size of the vocabulary, whatever a piece has of it.
+    ids = torch.from_numpy(np.concatenate([packing.ids(pad) for packing in packings])).to(_device(backbone))
+    words = torch.split(backbone.get_input_embeddings()(ids), [sum(packing.tokens) for packing in packings])  # type: ignore[operator]
+
+    def compute(number: int, own_words: Tensor) -> Tensor:
+        return _one_packing(backbone, packings[number], own_words, pooling, pad, skip)
+
+    pooled = [compute(0, words[0])] if pieces == 1 else in_pieces(compute, words, list(backbone.parameters()))
+    # Each packing's own order, then the order of all.
+    rows = np.concatenate([part[packing.order] for part, packing in zip(parts, packings, strict=True)])
+    return torch.cat(pooled)[torch.from_numpy(np.argsort(rows)).to(ids.device)]
+
+
+def _device(backbone: nn.Module) -> torch.device:
+    return next(backbone.parameters()).device
+
+
+def _one_packing(backbone: nn.Module, packing: Packing, words: Tensor, pooling: Pooling, pad: int, skip: int) -> Tensor:
+    """Pooled vectors [n, d] of a packing, in its order, from its tokens' own vectors [t, e]."""
     config: Any = backbone.config
     first = pad + 1 if config.model_type in POSITIONS_FROM_PADDING else 0
     # All tokens as one sentence [1, t] through the layers; `attend` gets the packing along.
     hidden = backbone(
-        input_ids=torch.from_numpy(packing.ids(pad)).to(device)[None],
-        position_ids=torch.from_numpy(packing.positions() + first).to(device)[None],
+        inputs_embeds=words[None],
+        position_ids=torch.from_numpy(packing.positions() + first).to(words.device)[None],
         packing=packing,
     ).last_hidden_state[0]
-    lengths = torch.from_numpy(packing.lengths).to(device)
-    # Block by block one vector a sentence; then the rows in the batch's order.
+    lengths = torch.from_numpy(packing.lengths).to(words.device)
+    # Block by block one vector a sentence; what fills up, the last block, is none.
     pooled, done = [], 0
     for (count, length), tokens in zip(packing.blocks, torch.split(hidden, packing.tokens), strict=True):
-        mask = (torch.arange(length, device=device) < lengths[done : done + count, None]).long()
+        mask = (torch.arange(length, device=words.device) < lengths[done : done + count, None]).long()
         pooled.append(pool(tokens.view(count, length, -1), mask, pooling, skip))
         done += count
-    return torch.cat(pooled)[torch.from_numpy(np.argsort(packing.order)).to(device)]
+    return torch.cat(pooled)[: len(packing.order)]
 
 
 def attend(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,14 @@ from hypothesis import strategies as st
 from small import make_transformer, sentence
 
 from pipeline.artifacts.tokens import TokenBatch
+from pipeline.config.models import Lora
 from pipeline.encoders.load import EncoderSettings, load_tokenizer, load_transformer, save_encoder
+from pipeline.encoders.lora import add_adapters
 from pipeline.encoders.model import TransformerModel, embed
-from pipeline.encoders.packed import Packing, attend, can_pack
+from pipeline.encoders.packed import Packing, attend, can_pack, packed_vectors
+from pipeline.encoders.pieces import in_pieces
 from pipeline.encoders.pooling import Pooling
+from pipeline.training.build import set_dropout
 
 
 def _tokens(folder: Path, special: bool = True) -> TokenBatch:
@@ -121,6 +126,131 @@ def test_every_token_is_packed_once_and_in_its_sentence(lengths: list[int], step
         expected = batch.select(np.array([row])).tokens.tolist()
         assert sentence_ids.tolist() == (expected or [0])
     assert [filler.tolist() for filler in sentences[len(counts) :]] == [[0]] * (len(ids) - there)
+
+
+@pytest.fixture
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two threads, of which each takes a piece however small it is."""
+    monkeypatch.setattr("pipeline.encoders.model.THREAD_TOKENS", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def _pieces_seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many inputs each call of `in_pieces` had, as it goes on."""
+    seen: list[int] = []
+
+    def noted(compute, inputs, parameters):
+        seen.append(len(inputs))
+        return in_pieces(compute, inputs, parameters)
+
+    monkeypatch.setattr("pipeline.encoders.packed.in_pieces", noted)
+    return seen
+
+
+@pytest.mark.parametrize("frozen", ["nothing", "tokens", "layers", "all but tokens"])
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+def test_a_thread_s_own_piece_changes_neither_vectors_nor_gradients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two_threads: None, kind: str, frozen: str
+):
+    model = load_transformer(make_transformer(tmp_path / "model", kind=kind), EncoderSettings(max_length=16)).eval()
+    tokens = model.backbone.get_input_embeddings()
+    if frozen in ("layers", "all but tokens"):
+        model.backbone.encoder.requires_grad_(False)
+    if frozen == "all but tokens":
+        model.backbone.requires_grad_(False)
+    tokens.requires_grad_(frozen != "tokens")
+    batch, seen = _tokens(tmp_path / "model", special=False), _pieces_seen(monkeypatch)
+    apart, again = _gradients(model, batch), _gradients(model, batch)
+    assert seen == [2, 2]
+    torch.set_num_threads(1)
+    together = _gradients(model, batch)
+    assert seen == [2, 2]
+    assert apart.keys() == again.keys() == together.keys()
+    for name, value in together.items():
+        torch.testing.assert_close(apart[name], value, atol=1e-6, rtol=1e-4, msg=name)
+        assert torch.equal(apart[name], again[name]), name
+    with torch.no_grad():
+        torch.set_num_threads(2)
+        alone = model(batch)
+    assert not alone.requires_grad
+    torch.testing.assert_close(alone, together["vectors"], atol=1e-6, rtol=1e-5)
+
+
+def test_adapters_have_the_same_gradients_in_pieces(tmp_path: Path, two_threads: None):
+    torch.manual_seed(0)
+    model = load_transformer(make_transformer(tmp_path / "model"), EncoderSettings(max_length=16))
+    add_adapters(model, Lora(rank=2), train_tokens=True)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    batch = _tokens(tmp_path / "model")
+    apart = _gradients(model.eval(), batch)
+    torch.set_num_threads(1)
+    together = _gradients(model, batch)
+    assert apart.keys() == together.keys() and any("lora_A" in name for name in apart)
+    for name, value in together.items():
+        torch.testing.assert_close(apart[name], value, atol=1e-5, rtol=1e-3, msg=name)
+
+
+def test_threads_of_their_own_pieces_compute_in_the_caller_s_precision(tmp_path: Path, two_threads: None):
+    model = load_transformer(make_transformer(tmp_path / "model"), EncoderSettings(max_length=16)).eval()
+    batch, products = _tokens(tmp_path / "model"), list[torch.dtype]()
+    model.backbone.encoder.layer[0].attention.self.query.register_forward_hook(
+        lambda module, given, result: products.append(result.dtype)
+    )
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        apart = _gradients(model, batch)
+    assert products == [torch.bfloat16] * 2
+    torch.set_num_threads(1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        together = _gradients(model, batch)
+    torch.testing.assert_close(apart["vectors"], together["vectors"], atol=2e-2, rtol=2e-2)
+    products.clear()
+    torch.set_num_threads(2)
+    _gradients(model, batch)
+    assert products == [torch.float32] * 2
+
+
+def test_what_is_drawn_at_random_is_drawn_in_one_thread(
+    tiny_teacher: Path, monkeypatch: pytest.MonkeyPatch, two_threads: None
+):
+    model, batch = load_transformer(tiny_teacher, EncoderSettings(max_length=16)), _tokens(tiny_teacher)
+    seen, found = _pieces_seen(monkeypatch), []
+    for _ in range(3):
+        torch.manual_seed(1)
+        found.append(model.train()(batch).detach())
+    assert seen == []
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+    set_dropout(model, 0.0)
+    model(batch)
+    assert seen == [2]
+
+
+def test_embedding_s_batches_are_not_cut_again(tiny_teacher: Path, monkeypatch: pytest.MonkeyPatch, two_threads: None):
+    model, batch = load_transformer(tiny_teacher, EncoderSettings(max_length=16)).eval(), _tokens(tiny_teacher)
+    seen = _pieces_seen(monkeypatch)
+    embed(model, batch, 100_000)
+    assert seen == []
+
+
+def test_what_fills_up_a_piece_is_no_sentence_of_the_next(tiny_teacher: Path, monkeypatch: pytest.MonkeyPatch):
+    model, batch = load_transformer(tiny_teacher, EncoderSettings(max_length=16)).eval(), _tokens(tiny_teacher)
+    monkeypatch.setattr("pipeline.encoders.packed.row_step", lambda weight: 8)
+    with torch.inference_mode():
+        one, three = (packed_vectors(model.backbone, batch, "mean", model.pad, pieces=pieces) for pieces in (1, 3))
+    torch.testing.assert_close(one, three, atol=1e-6, rtol=1e-5)
+
+
+def test_small_batches_are_not_cut(tiny_teacher: Path, monkeypatch: pytest.MonkeyPatch, two_threads: None):
+    model, batch = load_transformer(tiny_teacher, EncoderSettings(max_length=16)).eval(), _tokens(tiny_teacher)
+    seen, tokens = _pieces_seen(monkeypatch), int(batch.lengths.sum())
+    for least, expected in ((tokens // 2, [2]), (tokens // 2 + 1, [2])):
+        monkeypatch.setattr("pipeline.encoders.model.THREAD_TOKENS", least)
+        model(batch)
+        assert seen == expected
 
 
 def test_attention_by_hand():
