@@ -2,9 +2,8 @@
 
 Only attention and pooling know sentences. They are taken in order of length, so that sentences of equal length lie together
 and are attended to as one [n, length] block: by torch's fused attention without gradients, with them by the plain formula,
-because the fused one's backward pass costs more than all products of a small model's layers on a CPU (measured;
-`bench/transformer_step.py`). The token vectors' gradient is made once, where padded groups make one of the whole vocabulary
-for each.
+because the fused one's backward pass costs more than all products of a small model's layers on a CPU (measured). The token
+vectors' gradient is made once, where padded groups make one of the whole vocabulary for each.
 """
 
 from __future__ import annotations

@@ -90,6 +90,20 @@ def test_bars_by_hand():
         cosines({**outputs, "b": {"output": np.array([[1.0, 0.0], [0.8, 0.6]])}}, "a", "b", 0.9999)
 
 
+def test_miners_must_link_the_same_pairs(tmp_path: Path):
+    from speed.contestants import scored_pairs
+    from speed.rows.neighbors import _same_pairs
+
+    (tmp_path / "pairs.tsv").write_text("1.25\ta0\tb7\n1.5\ta3\tb2\n")
+    found = scored_pairs(tmp_path / "pairs.tsv")
+    assert found["pair"].tolist() == [[0, 7], [3, 2]]
+    near = {**found, "score": found["score"] + 5e-5}
+    assert _same_pairs({"a": found, "b": near}, "a", "b")["both"] == 2
+    for other in ({**found, "score": found["score"] + 2e-4}, {**found, "pair": np.array([[0, 7], [3, 1]])}):
+        with pytest.raises(AssertionError, match="a links 2 pairs, b 2, both"):
+            _same_pairs({"a": found, "b": other}, "a", "b")
+
+
 def test_results_become_a_table_between_its_marks(tmp_path: Path):
     from speed.results import BEGIN, END, read_results, write_result, write_table
     from speed.rows import ROWS
@@ -124,7 +138,7 @@ def test_every_row_s_contestants_are_there():
         named |= set(re.findall(r'"(speed\.contestants\.\w+:\w+)"', path.read_text()))
     assert len(named) >= 15
     assert all(callable(find(name)) for name in named)
-    assert {name for row in ROWS.values() for name in row.needs} <= {"onnx", "autofaiss"}
+    assert {name for row in ROWS.values() for name in row.needs} <= {"onnx"}
 
 
 def test_flop_by_hand(tmp_path: Path):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from speed.contestants import read
+from speed.contestants import read, scored_pairs, side
 from speed.worker import Clock, Work
 
 Encode = Callable[[list[str], int], Any]
@@ -95,6 +95,44 @@ def static(options: dict[str, Any]) -> Work:
 
     model, sentences = SentenceTransformer(options["path"], device="cpu"), read(options)
     return lambda clock: model.encode(sentences, batch_size=2048, show_progress_bar=False, normalize_embeddings=True)
+
+
+def mining(options: dict[str, Any]) -> Work:
+    """Its bitext mining example from vectors in files on, exact search; what is around its functions is Apache-2.0."""
+    import sys
+
+    sys.path.insert(0, options["example"])
+    from bitext_mining_utils import kNN, score_candidates  # type: ignore[import-not-found]
+
+    out = Path(options["folder"]) / "example.tsv"
+
+    def work(clock: Clock) -> Any:
+        (x, texts_a), (y, texts_b) = (side(options, name) for name in "ab")
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        y = y / np.linalg.norm(y, axis=1, keepdims=True)
+        x2y_sim, x2y_ind = kNN(x, y, options["k"])
+        y2x_sim, y2x_ind = kNN(y, x, options["k"])
+        x2y_mean, y2x_mean = x2y_sim.mean(axis=1), y2x_sim.mean(axis=1)
+        fwd = score_candidates(x, y, x2y_ind, x2y_mean, y2x_mean, lambda a, b: a / b)
+        bwd = score_candidates(y, x, y2x_ind, y2x_mean, x2y_mean, lambda a, b: a / b)
+        fwd_best = x2y_ind[np.arange(len(x)), fwd.argmax(axis=1)]
+        bwd_best = y2x_ind[np.arange(len(y)), bwd.argmax(axis=1)]
+        first = np.concatenate([np.arange(len(x)), bwd_best])
+        second = np.concatenate([fwd_best, np.arange(len(y))])
+        scores = np.concatenate([fwd.max(axis=1), bwd.max(axis=1)])
+        seen_a: set[int] = set()
+        seen_b: set[int] = set()
+        with out.open("w", encoding="utf-8") as opened:
+            for i in np.argsort(-scores):
+                a, b = int(first[i]), int(second[i])
+                if a not in seen_a and b not in seen_b:
+                    seen_a.add(a)
+                    seen_b.add(b)
+                    opened.write(f"{scores[i]:.4f}\t{texts_a[a]}\t{texts_b[b]}\n")
+        with clock.paused():
+            return scored_pairs(out)
+
+    return work
 
 
 def steps(options: dict[str, Any]) -> Work:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from speed.contestants import label_vectors, read, without_own
+from speed.contestants import label_vectors, read, scored_pairs, side, without_own
 from speed.worker import Clock, Work
 
 
@@ -109,6 +109,36 @@ def neighbors_slice(options: dict[str, Any]) -> Work:
         with sampling(vectors, vectors, SearchJob(options["k"] + 1, device="cpu")) as sampler:
             similarity, row = sampler(True, rows)
         return without_own(similarity, row, rows)
+
+    return work
+
+
+def mining(options: dict[str, Any]) -> Work:
+    """Exact mining as the command line does it, from vectors in files to a file of pairs."""
+    from pipeline.config.mine import Mine
+    from pipeline.mining.mine import mine
+    from pipeline.mining.outputs import OutputSide, PairsToWrite, format_of
+
+    out = Path(options["folder"]) / "softalign.tsv"
+
+    def work(clock: Clock) -> Any:
+        (x, texts_a), (y, texts_b) = (side(options, name) for name in "ab")
+        pairs = mine(x, y, Mine(k=options["k"], search="exact"))
+        format_of(out).write(out, PairsToWrite(pairs, OutputSide.of("en", texts_a), OutputSide.of("fr", texts_b)))
+        with clock.paused():
+            return scored_pairs(out)
+
+    return work
+
+
+def both_directions(options: dict[str, Any]) -> Work:
+    """The search of both directions, alone."""
+    from pipeline.search.job import SearchJob
+    from pipeline.search.search import search
+
+    def work(clock: Clock) -> Any:
+        search(side(options, "a")[0], side(options, "b")[0], SearchJob(options["k"], backend="exact"))
+        return np.zeros(0)
 
     return work
 

@@ -5,6 +5,4 @@ from __future__ import annotations
 from speed.rows import encoding, neighbors, project, training
 from speed.rows.base import Row
 
-ROWS: dict[str, Row] = {
-    row.name: row for row in (*project.FIRST, *encoding.ROWS, *training.ROWS, *neighbors.ROWS, *project.LAST)
-}
+ROWS: dict[str, Row] = {row.name: row for row in (*encoding.ROWS, *training.ROWS, *neighbors.ROWS, *project.ROWS)}

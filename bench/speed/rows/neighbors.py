@@ -1,4 +1,4 @@
-"""Rows of neighbourhoods: label vectors of real sentences, k = 64."""
+"""Rows of search: neighbourhoods of label vectors, k = 64, and exact mining, k = 4; vectors of real sentences."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from speed.rows.base import OURS, Measured, Row, Run, duel, faster, race
+from speed.rows.base import OURS, SBERT, Measured, Row, Run, duel, faster, race
 from speed.rows.encoding import PAIRS
 from speed.rows.training import cheap_teacher
-from speed.text import read_sentences
+from speed.text import read_pairs, read_sentences
 from speed.turns import Contestant, Outputs
 
-K = 64
+K, MINED = 64, 4
+"""Neighbours of a point, and of a sentence that is mined."""
+MINED_PAIR = "en-fr"
 TOLERANCE = 1e-4
 """Cosines that differ by less are the same; both sides compute in float32."""
 
@@ -97,9 +99,74 @@ def _index(run: Run, sizes: Mapping[str, Any]) -> Measured:
     return Measured(spent, agreement, [bar])
 
 
+LASER, EXAMPLE = "LASER", "parallel-sentence-mining"
+"""Folders under ``--peers``: LASER's ``source``, and sentence-transformers' example; who has none goes without."""
+
+
+def _mining(run: Run, sizes: Mapping[str, Any]) -> Measured:
+    """Mining with and without linking, against two searches of FAISS and those of LASER and the example, where they are."""
+    options = {"k": MINED, "dimension": _write_sides(run, sizes["rows"])}
+    ours, theirs = "softalign, search", "two searches of FAISS"
+    contestants = [
+        Contestant(ours, "speed.contestants.softalign:both_directions", options),
+        Contestant(theirs, "speed.contestants.faiss:both_directions", options),
+        Contestant(OURS, "speed.contestants.softalign:mining", options),
+    ]
+    if (laser := run.peers / LASER / "mine_bitexts.py").is_file():
+        contestants.append(Contestant(LASER, "speed.contestants.laser:mining", {**options, "laser": str(laser.parent)}))
+    if (example := run.peers / EXAMPLE).is_dir():
+        name = f"{SBERT}' example"
+        contestants.append(
+            Contestant(name, "speed.contestants.sentence_transformers:mining", {**options, "example": str(example)})
+        )
+    miners = [contestant.name for contestant in contestants[2:]]
+    spent, agreement = race(
+        run, contestants, lambda outputs: {name: _same_pairs(outputs, OURS, name) for name in miners[1:]}
+    )
+    bars = [faster(f"search: times as fast as {theirs}", spent, ours, theirs, 1.5)]
+    bars += [faster(f"mining: times as fast as {name}", spent, OURS, name, 1.5) for name in miners[1:]]
+    return Measured(spent, agreement, bars)
+
+
+def _write_sides(run: Run, rows: int) -> int:
+    """Vectors of both sides of the first pairs, each in an order of its own, with texts that name their row; returns d."""
+    from pipeline.encoders.load import EncoderSettings, load_encoder
+    from pipeline.encoders.resolve import resolve_model
+
+    source = resolve_model("teacher", str(cheap_teacher(run.folder / "teacher")), None, Path())
+    encoder = load_encoder(source, EncoderSettings(batch_tokens=65_536))
+    pairs = read_pairs(run.text, MINED_PAIR)[:rows]
+    for number, name in enumerate("ab"):
+        vectors = encoder.encode_tokens(encoder.tokenize([pair[number] for pair in pairs]))
+        vectors = np.unique(vectors[vectors.any(axis=1)], axis=0)
+        np.random.default_rng(number).permutation(vectors).tofile(run.folder / f"{name}.f32")
+        lines = "".join(f"{name}{row}\n" for row in range(len(vectors)))
+        (run.folder / f"{name}.txt").write_text(lines, encoding="utf-8")
+    return int(vectors.shape[1])
+
+
+def _same_pairs(outputs: Outputs, ours: str, theirs: str) -> dict[str, Any]:
+    """How many pairs both have, and by how much their scores differ.
+
+    Raises:
+        AssertionError: if one in a thousand is missing from the other's, or a score differs by more than `TOLERANCE`.
+    """
+    one, other = (
+        dict(zip(map(tuple, outputs[name]["pair"].tolist()), outputs[name]["score"].tolist(), strict=True))
+        for name in (ours, theirs)
+    )
+    shared = one.keys() & other.keys()
+    off = max(abs(one[pair] - other[pair]) for pair in shared)
+    if min(len(shared) / len(one), len(shared) / len(other)) < 0.999 or off > TOLERANCE:
+        found = f"{ours} links {len(one):,} pairs, {theirs} {len(other):,}, both {len(shared):,}"
+        raise AssertionError(f"{found}; scores differ by at most {off:.1e}")
+    return {"pairs": len(one), "theirs": len(other), "both": len(shared), "scores differ by at most": off}
+
+
 MANY = {"points": 500_000, "queries": 2048}
 ROWS = (
     Row("neighbors-exact", "neighbourhoods, exact, all points", {"points": 60_000}, _exact),
     Row("neighbors-slice", "neighbourhoods, exact, some points against all", MANY, _slice),
+    Row("mining-exact", "mining, exact, both directions", {"rows": 40_000}, _mining),
     Row("neighbors-index", "neighbourhoods through an index", {**MANY, "recall": 0.95}, _index),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rows of a whole project: start-up, `dvc repro` with nothing to do, and a second run with 1 % new text."""
+"""Rows of a whole project: start-up with nothing to do, and a second run with 1 % new text."""
 
 from __future__ import annotations
 
@@ -6,44 +6,57 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from speed.project import STAGES, run_stage, write_pairs, write_project
-from speed.rows.base import OURS, Bar, Measured, Row, Run, race
+from speed.rows.base import Bar, Measured, Row, Run, race
 from speed.text import read_pairs
 from speed.turns import Contestant, Ratio, Spent
 
 PAIR = "en-fr"
+COMMAND = "speed.contestants.softalign:command"
+COMMANDS = {"--help": 0.1, "mine --help": 0.15, "verify --help": 0.15}
+"""softalign's commands, and how many seconds each may take."""
+REPRO, STAGE = 1.5, 1.0
+"""Seconds that `dvc repro` with nothing to do may take, and a stage that has run before."""
 
 
-def _seconds(run: Run, command: list[str], folder: Path, most: float) -> Measured:
-    """A command's seconds against a bar in seconds, not a ratio; one run more than timed comes first."""
-    options = {"command": command, "cwd": str(folder)}
-    contestant = Contestant(OURS, "speed.contestants.softalign:command", options)
-    spent, _ = race(run, [contestant], lambda _: {})
-    ours, ones = spent[OURS], [1.0] * run.rounds
-    bar = Bar("seconds", Ratio.of(ours.seconds, ones), most=most, cpu=Ratio.of(ours.cpu, ones))
-    return Measured(spent, {}, [bar])
+def _start_up(run: Run, sizes: Mapping[str, Any]) -> Measured:
+    """Whole processes: commands, `dvc repro` with nothing to do, then the stages once more, which write what they wrote."""
+    from softalign.projects.stages import stage_names
+
+    root = _finished(run, sizes["pairs"])
+    most = {f"softalign {words}": seconds for words, seconds in COMMANDS.items()}
+    commands = {f"softalign {words}": ["softalign", *words.split()] for words in COMMANDS}
+    most["dvc repro"], commands["dvc repro"] = REPRO, ["dvc", "repro"]
+    # DVC hashes anew what stages wrote again, so these come behind it.
+    stages = {
+        f"stage {name}": [f"stages.{name}", *(["--pair", PAIR] if name == "mine" else [])] for name in stage_names()
+    }
+    spent: dict[str, Spent] = {}
+    for turn in (commands, stages):
+        contestants = [
+            Contestant(name, COMMAND, {"command": [sys.executable, "-m", *words], "cwd": str(root)})
+            for name, words in turn.items()
+        ]
+        spent |= race(run, contestants, lambda _: {})[0]
+    ones = [1.0] * run.rounds
+    bars = [
+        Bar(f"{name}, seconds", Ratio.of(of.seconds, ones), most=most.get(name, STAGE), cpu=Ratio.of(of.cpu, ones))
+        for name, of in spent.items()
+    ]
+    return Measured(spent, {}, bars)
 
 
-def _help(words: str, most: float) -> Callable[[Run, Mapping[str, Any]], Measured]:
-    return lambda run, sizes: _seconds(run, [sys.executable, "-m", *words.split()], run.folder, most)
-
-
-FIRST = tuple(
-    Row(name, words, {}, _help(words, most))
-    for name, words, most in (("help", "softalign --help", 0.1), ("mine-help", "softalign mine --help", 0.15))
-)
-
-
-def _nothing(run: Run, sizes: Mapping[str, Any]) -> Measured:
-    rows = read_pairs(run.text, PAIR)[: sizes["pairs"]]
-    (run.folder / "en.txt").write_text("".join(f"{a}\n" for a, _ in rows), encoding="utf-8")
-    (run.folder / "fr.txt").write_text("".join(f"{b}\n" for _, b in rows), encoding="utf-8")
+def _finished(run: Run, pairs: int) -> Path:
+    """A project of so many pairs as `softalign init --dvc` makes it, in which everything has run."""
+    rows = read_pairs(run.text, PAIR)[:pairs]
+    for name, side in zip(PAIR.split("-"), zip(*rows, strict=True), strict=True):
+        (run.folder / f"{name}.txt").write_text("".join(f"{text}\n" for text in side), encoding="utf-8")
     root, python = run.folder / "project", Path(sys.executable)
     os.environ["PATH"] = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
     texts = ["--src", run.folder / "en.txt", "--trg", run.folder / "fr.txt", "--languages", "en,fr"]
@@ -51,7 +64,7 @@ def _nothing(run: Run, sizes: Mapping[str, Any]) -> Measured:
     subprocess.run([python, "-m", "softalign", "init", root, *texts, "--dvc"], check=True, capture_output=True)
     _shorten(root / "params.yaml")
     subprocess.run([python, "-m", "dvc", "repro"], cwd=root, check=True, capture_output=True)
-    return _seconds(run, [sys.executable, "-m", "dvc", "repro"], root, 1.5)
+    return root
 
 
 def _shorten(params: Path) -> None:
@@ -93,7 +106,7 @@ def _share(title: str, spent: Mapping[str, Spent], stages: tuple[str, ...], most
     return Bar(title, wall, most=most, cpu=cpu)
 
 
-LAST = (
-    Row("nothing-to-do", "dvc repro with nothing to do", {"pairs": 600}, _nothing),
+ROWS = (
+    Row("start-up", "start-up, with nothing to do", {"pairs": 600}, _start_up),
     Row("second-run", "a second run with 1 % new text", {"pairs": 200_000}, _second),
 )
