@@ -16,7 +16,7 @@ from pipeline.config.params import Params
 from pipeline.planning.devices import ENCODE_SHARE, SEARCH_SHARE, TRAIN_SHARE, Device
 from pipeline.planning.units import UnitCosts
 from pipeline.search.best import MAX_ROWS
-from pipeline.search.faiss_index import FLAT_ROWS, POINTS_PER_LIST, choose_factory
+from pipeline.search.faiss_index import FLAT_ROWS, MANY, POINTS_PER_LIST, choose_factory
 from pipeline.search.job import SearchJob
 from pipeline.search.search import chosen
 
@@ -129,7 +129,7 @@ def build_seconds(rows: int, dimension: int, index_bytes: int, units: UnitCosts,
     """Time to train an index of rows, which one machine does, and to fill it."""
     if rows <= FLAT_ROWS:
         return 0.0
-    lists = _lists(choose_factory(rows, dimension, index_bytes))
+    lists = _lists(rows, dimension, index_bytes)
     sample = min(rows, lists * POINTS_PER_LIST)
     return 2.0 * dimension * lists * (sample * KMEANS_ROUNDS + rows / workers) / units.matrix_flops
 
@@ -138,18 +138,19 @@ def ask_seconds(rows: int, queries: int, dimension: int, index_bytes: int, units
     """Time to look queries up in an index of rows: products with centroids, and codes looked at."""
     if rows <= FLAT_ROWS:
         return 2.0 * rows * queries * dimension / units.search_flops / workers
-    lists = _lists(choose_factory(rows, dimension, index_bytes))
+    lists = _lists(rows, dimension, index_bytes)
     products = 2.0 * dimension * lists * queries
     codes = queries * rows * min(VISITED_LISTS / lists, 1.0)
     return (products / units.matrix_flops + codes / units.scan_codes) / workers
 
 
-def index_memory(rows: int, dimension: int, index_bytes: int) -> float:
-    """What an index holds: its lists, up to ``index_bytes``, and the sample that it is trained on, float32."""
+def index_memory(rows: int, dimension: int, index_bytes: int, k: int) -> float:
+    """What an index for k neighbours holds: its lists, up to ``index_bytes``, and the sample of its training, float32."""
     if rows <= FLAT_ROWS:
         return rows * dimension * 4.0
-    lists = _lists(choose_factory(rows, dimension, index_bytes))
-    return min(rows * (dimension / 4 + 8), float(index_bytes)) + min(rows, lists * POINTS_PER_LIST) * dimension * 4.0
+    lists = _lists(rows, dimension, index_bytes)
+    code = dimension / (2 if k > MANY else 4)
+    return min(rows * (code + 8), float(index_bytes)) + min(rows, lists * POINTS_PER_LIST) * dimension * 4.0
 
 
 def vector_bytes(rows: float, dimension: int) -> float:
@@ -157,7 +158,8 @@ def vector_bytes(rows: float, dimension: int) -> float:
     return rows * (KEY + 2 * dimension)
 
 
-def _lists(factory: str) -> int:
+def _lists(rows: int, dimension: int, index_bytes: int) -> int:
+    factory = choose_factory(rows, dimension, index_bytes, 1)
     return next((int(part[3:].split("_")[0]) for part in factory.split(",") if part.startswith("IVF")), 1)
 
 
@@ -208,7 +210,7 @@ def _neighborhoods(work: Workload, units: UnitCosts, params: Params, machines: M
     else:
         how = "through an index"
         one = index_seconds(points, points, dimension, options.index_bytes, units, 1)
-        memory = index_memory(points, dimension, options.index_bytes)
+        memory = index_memory(points, dimension, options.index_bytes, options.k)
     disk = work.language_pairs * points * (KEY + options.k * (KEY + 8.0))
     seconds = START_SECONDS + work.language_pairs * one + disk / units.disk_bytes
     note = f"{how}, one language pair after the other, on one machine"
@@ -268,7 +270,7 @@ def _mine(work: Workload, units: UnitCosts, params: Params, machines: Machines) 
         one = 2 * ask_seconds(side, side, dimension, index_bytes, units, workers)
         sampled = SAMPLE_SEARCHES * min(options.sample, side)
         one += search_seconds(sampled, side, dimension, units, Machines(workers=workers))
-        memory += 2 * index_memory(side, dimension, index_bytes)
+        memory += 2 * index_memory(side, dimension, index_bytes, options.k)
         note += ", through indexes"
     if side > MAX_ROWS and exact:
         note += f"; at most {MAX_ROWS:,} can be searched at once"

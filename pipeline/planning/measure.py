@@ -235,7 +235,7 @@ def _search_flops(dimension: int) -> float:
 def _scan_codes(dimension: int, folder: Path) -> float:
     """Codes looked at a second, all lists being visited."""
     vectors = _vectors(INDEX_ROWS, dimension, 2)
-    factory = choose_factory(10 * FLAT_ROWS, dimension, 1 << 30).split(",")[1]
+    factory = choose_factory(10 * FLAT_ROWS, dimension, 1 << 30, Mine().k).split(",")[1]
     index = build_index(folder / "index", vectors, IndexForm(f"IVF{INDEX_LISTS},{factory}", 1 << 30))
     index.effort = INDEX_LISTS
     queries = _vectors(512, dimension, 3).astype(np.float32)

@@ -27,6 +27,7 @@ from pipeline.ground.arrays import Rows
 from pipeline.ground.atomic import atomic_folder
 from pipeline.ground.file_checksum import KEY, blank, file_digest, seal
 from pipeline.ground.hashing import canonical_json, identity_hash
+from pipeline.ground.matmul import product
 from pipeline.search.filling import FILL_ROWS, Fillers, fill, fill_in_parts, list_bytes, lists_of, separable
 from pipeline.search.kept_indexes import ABOUT_FILE, INDEX_FILE, LISTS_FILE, IndexFolderError, check_index, read_about
 from pipeline.search.neighbors import Found, ordered
@@ -50,8 +51,14 @@ ROTATION_ROWS = 16_384
 GRAPH_LISTS = 1 << 15
 """From so many lists on, a vector finds its lists by a graph of their centroids (HNSW)."""
 
-CANDIDATES = 8_192
-"""Candidates that are scored again at once."""
+CANDIDATES, SCORED = 8_192, 16
+"""Candidates that are scored again at once, at most, and queries whose they are."""
+
+PROPOSED = 1 << 21
+"""Candidates of a search of FAISS, at most, beyond which its queries are cut: 12 bytes each."""
+
+MANY = 16
+"""For more neighbours than this a code for every single number costs less than so many more candidates would."""
 
 OVER_QUERIES = 3
 """FAISS' way of sharing a search among threads that assigns all queries to lists at once: how doesn't depend on threads."""
@@ -72,25 +79,28 @@ class IndexForm:
     seed: int = 0
 
 
-def choose_factory(rows: int, dimension: int, index_bytes: int) -> str:
-    """The FAISS factory string for so many vectors.
+def choose_factory(rows: int, dimension: int, index_bytes: int, k: int) -> str:
+    """The FAISS factory string for k neighbours among so many vectors.
 
     All vectors as they are (``Flat``) for few. Else lists around centroids (``IVF``), about 2·√rows of them, and codes
-    of four bits for every two, four, … numbers that FAISS looks up in a processor's registers (fast scan,
-    ``x4fs``). Where these don't fit into ``index_bytes``, codes of a byte after a rotation (``OPQ``, ``PQ``), whose
-    lists can lie on the disk.
+    of four bits for every one (of many neighbours), two, three, … numbers that FAISS looks up in a processor's registers
+    (fast scan, ``x4fs``). Coded is what a vector differs by from its centroid (``r``): where all vectors are alike, as many
+    encoders make them, codes of the vectors themselves don't tell neighbours apart. Where these don't fit into
+    ``index_bytes``, codes of a byte after a rotation (``OPQ``, ``PQ``), whose lists can lie on the disk.
 
-    >>> choose_factory(5_000, 384, 1 << 30), choose_factory(100_000, 384, 1 << 30), choose_factory(10**8, 384, 1 << 30)
-    ('Flat', 'IVF512,PQ192x4fs', 'OPQ64,IVF16384,PQ64')
+    >>> [choose_factory(rows, 384, 1 << 30, 4) for rows in (5_000, 100_000, 10**8)]
+    ['Flat', 'IVF512,PQ192x4fsr', 'OPQ64,IVF16384,PQ64']
+    >>> choose_factory(100_000, 384, 1 << 30, 64)
+    'IVF512,PQ384x4fsr'
     """
     if rows <= FLAT_ROWS:
         return "Flat"
     lists = 2 ** round(np.log2(2 * rows**0.5) - 0.25)
     coarse = f"IVF{lists}" + ("_HNSW32" if lists >= GRAPH_LISTS else "")
-    for numbers in (2, 3, 4, 6, 8):
+    for numbers in (1, 2, 3, 4, 6, 8) if k > MANY else (2, 3, 4, 6, 8):
         parts = dimension // numbers
         if dimension % numbers == 0 and rows * (parts / 2 + 8) <= index_bytes:
-            return f"{coarse},PQ{parts}x4fs"
+            return f"{coarse},PQ{parts}x4fsr"
     parts = next((m for m in (64, 48, 32, 24, 16, 8, 4, 2) if dimension % m == 0), 1)
     return f"OPQ{parts},{coarse},PQ{parts}"
 
@@ -112,12 +122,14 @@ class Index:
         vectors: the vectors that it holds, to score candidates again.
         about: factory string, fingerprint, sample, seed: what a saved index must agree with.
         folder: the folder in which it is kept.
+        more: candidates that it proposes beyond those of `proposed`, if it is compressed.
     """
 
     searcher: Any
     vectors: VectorSource
     about: dict[str, Any]
     folder: Path
+    more: int = 0
 
     @property
     def exact_scores(self) -> bool:
@@ -127,23 +139,37 @@ class Index:
 
     def search(self, queries: torch.Tensor, k: int) -> Found:
         """The k best that it finds for queries [q, d] of length 1; -inf and -1 where there are fewer."""
-        wanted = k if self.exact_scores else proposed(k)
-        similarity, row = self.searcher.search(queries.numpy(), min(wanted, max(len(self.vectors), 1)))
-        similarity = np.where(row >= 0, similarity, -np.inf).astype(np.float32)
+        wanted = min(k if self.exact_scores else proposed(k) + self.more, max(len(self.vectors), 1))
+        step = max(1, PROPOSED // wanted)
+        parts = [
+            ordered(*self.propose(queries[start : start + step], wanted), k) for start in range(0, len(queries), step)
+        ]
+        similarity, row = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return similarity, row
+
+    def propose(self, queries: torch.Tensor, count: int) -> Found:
+        """Its first candidates [q, count] as its codes order them, with their cosines; -inf and -1 where there are fewer."""
+        similarity, row = self.searcher.search(queries.numpy(), count)
         if not self.exact_scores:
-            similarity = self._scored_again(queries, row)
-        return ordered(similarity, row, k)
+            return self._scored_again(queries, row), row
+        return np.where(row >= 0, similarity, -np.inf).astype(np.float32), row
 
     def _scored_again(self, queries: torch.Tensor, row: Rows) -> NDArray[np.float32]:
         similarity = np.full(row.shape, -np.inf, np.float32)
-        step = max(1, CANDIDATES // row.shape[1])
+        step = max(1, min(SCORED, CANDIDATES // row.shape[1]))
         for start in range(0, len(row), step):
             part = row[start : start + step]
             rows, place = np.unique(np.where(part >= 0, part, 0), return_inverse=True)
-            others = gathered(self.vectors, rows, "the index", CPU)[torch.from_numpy(place.reshape(-1))]
-            scores = torch.bmm(others.view(*part.shape, -1), queries[start : start + step].unsqueeze(2)).squeeze(2)
-            similarity[start : start + step] = np.where(part >= 0, scores.numpy(), -np.inf)
+            # All of them with all candidates: that is sooner done than the candidates are copied, each for its own query.
+            scores = product(gathered(self.vectors, rows, "the index", CPU), queries[start : start + step]).numpy()
+            own = scores[place.reshape(part.shape), np.arange(len(part))[:, None]]
+            similarity[start : start + step] = np.where(part >= 0, own, -np.inf)
         return similarity
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether it visits lists of vectors."""
+        return lists_of(self.searcher) is not None
 
     @property
     def effort(self) -> int:

@@ -131,23 +131,25 @@ class KeptForm:
         folder: the folder in which it is kept.
         about: what it says of itself.
         effort: the index' effort, as in `Index`.
+        more: its candidates beyond `proposed`'s, as in `Index`.
     """
 
     folder: Path
     about: dict[str, Any]
     effort: int
+    more: int
 
     @classmethod
     def of(cls, index: Index) -> KeptForm:
         """An index as it is now."""
-        return cls(index.folder.absolute(), index.about, index.effort)
+        return cls(index.folder.absolute(), index.about, index.effort, index.more)
 
     def opened(self, sides: Sides, vectors: VectorSource) -> Index:
         """The index of these vectors, opened at its first use."""
 
         def open_it() -> Index:
             index = read_index(self.folder, vectors, self.about, mapped=True)
-            index.effort = self.effort
+            index.effort, index.more = self.effort, self.more
             return replace(index, searcher=on_gpu(index.searcher))
 
         found: Index = sides.once(f"index {self.folder}", open_it)

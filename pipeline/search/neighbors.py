@@ -117,12 +117,20 @@ def neighbor_recall(exact: NDArray[np.float32], found: NDArray[np.float32]) -> f
 
 def neighbor_recalls(exact: NDArray[np.float32], found: NDArray[np.float32]) -> tuple[float, float]:
     """The share of exact neighbours [q, k] that were found, as of `neighbor_recall`, and its standard error over the rows."""
-    there = np.isfinite(exact)
-    counts = there.sum(axis=1)
+    return share_of(as_near(exact, found).sum(axis=1), np.isfinite(exact).sum(axis=1))
+
+
+def as_near(exact: NDArray[np.float32], found: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of what was found [q, c] is as near as the last of the exact neighbours [q, k]."""
+    kth = np.where(np.isfinite(exact), exact, np.inf).min(axis=1, keepdims=True)
+    near: NDArray[np.bool_] = np.isfinite(found) & (found >= kth - TOLERANCE)
+    return near
+
+
+def share_of(hits: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[float, float]:
+    """The share of rows' neighbours [q] of which so many were found [q], and its standard error; 1 of none."""
     if not counts.any():
         return 1.0, 0.0
-    kth = np.where(there, exact, np.inf).min(axis=1, keepdims=True)
-    hits = (np.isfinite(found) & (found >= kth - TOLERANCE)).sum(axis=1)
     share = hits.sum() / counts.sum()
     # The standard error of a ratio of two means over the rows.
     error = np.sqrt(((hits - share * counts) ** 2).sum() / max(len(hits) - 1, 1) / len(hits)) / counts.mean()

@@ -12,6 +12,7 @@ are looked up in registers (fast scan), within lists around centroids, the best 
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ import numpy as np
 from pipeline.search.backend import SearchBackend
 from pipeline.search.blocks import row_ranges
 from pipeline.search.copies import OwnRows
-from pipeline.search.faiss_index import IndexForm, choose_factory, ensure_index
+from pipeline.search.faiss_index import MANY, IndexForm, choose_factory, ensure_index, proposed
 from pipeline.search.filling import Fillers
 from pipeline.search.job import SearchJob
 from pipeline.search.look_up import QUERY_ROWS, KeptForm, LookUp
@@ -33,6 +34,8 @@ from pipeline.search.samples import Sampler
 from pipeline.search.tuning import tune_effort
 from pipeline.search.vectors import VectorSource
 from pipeline.search.workers import Sides, ranges_wanted, searching
+
+log = logging.getLogger(__name__)
 
 LOOKED_UP = 16 * QUERY_ROWS
 """Rows of an item of work, at most."""
@@ -96,16 +99,20 @@ def _looking_up(
 
         def look_up(of_a: bool) -> _Direction:
             queries, others, copies = sides.turned(of_a)
-            form = _form(others, job)
-            kept, tuned = None, None
-            about: dict[str, Any] = {"factory": form.factory}
-            if form.factory != "Flat" and len(others):
+            exact, kept, tuned = Sampler(sides, workers, wanted), None, None
+            about: dict[str, Any] = {"factory": "Flat"}
+            for form in _forms(others, job):
                 fillers = None if job.workers is None else Fillers(workers, not of_a, wanted)
                 index = ensure_index(root, others, form, fillers)
-                exact = Sampler(sides, workers, wanted)
                 tuned = tune_effort(index, queries, job, copies, lambda rows: exact(of_a, rows))
-                about = {**index.about, "effort": tuned.effort, "sample_recall": round(tuned.recall, 6)}
+                about = {**index.about, "effort": tuned.effort, "candidates": proposed(job.k) + index.more}
+                about["sample_recall"] = round(tuned.recall, 6)
                 kept = KeptForm.of(index)
+                if tuned.recall >= job.recall:
+                    break
+            else:
+                if tuned is not None:
+                    _say_missed(about["factory"], tuned, job)
             name = "a" if of_a else "b"
             similarity = job.scratch.array(f"similarity-{name}", np.float32, (len(queries), job.k))
             row = job.scratch.array(f"row-{name}", np.int64, (len(queries), job.k))
@@ -118,12 +125,22 @@ def _looking_up(
         yield look_up
 
 
-def _form(vectors: VectorSource, job: SearchJob) -> IndexForm:
-    """The index of a side that a job asks for."""
-    factory = job.index or "auto"
-    if factory == "auto":
-        factory = choose_factory(len(vectors), vectors.shape[1], job.index_bytes)
-    return IndexForm(factory, job.index_bytes, job.seed)
+def _forms(vectors: VectorSource, job: SearchJob) -> list[IndexForm]:
+    """The index of a side that a job asks for; if chosen by size, also the one with the finest codes; none for ``Flat``."""
+    asked = job.index or "auto"
+    names = [asked]
+    if asked == "auto":
+        size = len(vectors), vectors.shape[1], job.index_bytes
+        names = list(dict.fromkeys(choose_factory(*size, k) for k in (job.k, MANY + 1)))
+    return [IndexForm(name, job.index_bytes, job.seed) for name in names if name != "Flat" and len(vectors)]
+
+
+def _say_missed(factory: str, tuned: Tuned, job: SearchJob) -> None:
+    log.warning(
+        "the index %s finds %.1f %% of a sample's neighbours, expected %.1f %% (recall); the index Flat, or search exact, "
+        "finds all",
+        factory, 100 * tuned.recall, 100 * job.recall,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -102,13 +102,14 @@ def test_more_of_anything_never_costs_less():
 
 
 def test_an_index_by_hand():
-    # 1M rows: IVF2048,PQ192x4fs
+    # 1M rows: IVF2048,PQ192x4fsr
     assert index_seconds(10**6, 1_000, 384, 4 << 30, UNITS, 1) == pytest.approx(
         2 * 384 * 2048 * (2048 * 64 * 10 + 10**6 + 1_000) / 1e11 + 1_000 * 10**6 * 64 / 2048 / 1e8
     )
-    assert index_memory(10**6, 384, 4 << 30) == 10**6 * (96 + 8) + 2048 * 64 * 384 * 4
+    assert index_memory(10**6, 384, 4 << 30, 4) == 10**6 * (96 + 8) + 2048 * 64 * 384 * 4
+    assert index_memory(10**6, 384, 4 << 30, 64) == 10**6 * (192 + 8) + 2048 * 64 * 384 * 4
     assert index_seconds(10**9, 1, 384, 1 << 40, UNITS, 1) > 0  # 65,536 lists, found by a graph
-    assert index_memory(5_000, 384, 4 << 30) == 5_000 * 384 * 4
+    assert index_memory(5_000, 384, 4 << 30, 4) == 5_000 * 384 * 4
 
 
 def test_approximate_mining_by_hand():
@@ -123,7 +124,7 @@ def test_approximate_mining_by_hand():
     assert found.seconds == pytest.approx(
         3 * (train + fill / 4) + 2 * (START_SECONDS + (2 * ask + samples) / 4) + written
     )
-    assert found.memory == 3 * (512 << 20) + 50 * 10**6 + 2 * index_memory(10**6, 384, 4 << 30)
+    assert found.memory == 3 * (512 << 20) + 50 * 10**6 + 2 * index_memory(10**6, 384, 4 << 30, 4)
     assert "through indexes" in found.note
 
 

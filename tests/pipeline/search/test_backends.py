@@ -175,6 +175,33 @@ def test_auto_follows_its_table(monkeypatch, given: dict[str, Any], rows: tuple[
     assert chosen(SearchJob(4), (500_001, 500_000), 384).backend == "faiss"
 
 
+def test_a_recall_that_an_index_can_t_reach_is_said(caplog: pytest.LogCaptureFixture, monkeypatch):
+    x, y = sides()
+    monkeypatch.setattr("pipeline.search.tuning.MOST_CANDIDATES", 256)
+    job = SearchJob(4, backend="faiss", index="PCA2,IVF16,PQ2x4fs", recall=0.9)
+    found = search(x, y, job)
+    assert min(one.recall for one in found.tuned) < 0.9
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    shares = [f"{100 * one.recall:.1f} %" for one in found.tuned]
+    for line, share in zip(said, shares, strict=True):
+        assert line.startswith(f"the index PCA2,IVF16,PQ2x4fs finds {share} of a sample's neighbours, expected 90.0 %")
+    caplog.clear()
+    assert min(one.recall for one in search(x, y, replace(job, index="IVF16,Flat")).tuned) >= 0.9
+    assert caplog.text == ""
+
+
+def test_an_index_chosen_by_size_has_the_finest_codes_if_others_don_t_do(monkeypatch: pytest.MonkeyPatch, caplog):
+    own = [np.random.default_rng(seed).standard_normal((600, 32)) for seed in (1, 2)]
+    x, y = ((side + 6 * np.random.default_rng(9).standard_normal(32)).astype(np.float16) for side in own)
+    monkeypatch.setattr("pipeline.search.faiss_index.FLAT_ROWS", 500)
+    monkeypatch.setattr("pipeline.search.tuning.MOST_CANDIDATES", 60)
+    job = SearchJob(1, backend="faiss", index="auto", recall=0.95, sample=600)
+    found = search(x, y, job)
+    assert found.about["of_a"]["factory"] == found.about["of_b"]["factory"] == "IVF32,PQ32x4fsr"
+    assert min(one.recall for one in found.tuned) >= 0.95 and caplog.text == ""
+    assert search(x, y, replace(job, recall=0.3)).about["of_a"]["factory"] == "IVF32,PQ16x4fsr"
+
+
 def test_the_index_is_kept_and_used_again(tmp_path: Path, monkeypatch):
     x, y = sides()
     job = SearchJob(4, backend="faiss", index="IVF16,PQ16x4fs", recall=0.9, indexes=tmp_path)

@@ -1,4 +1,5 @@
 import json
+from itertools import product
 
 import faiss
 import numpy as np
@@ -7,6 +8,7 @@ from exact_search import mutual_neighbors, one_way
 from search_sides import sides
 
 from pipeline.console.errors import ParamsError
+from pipeline.search.copies import OwnRows
 from pipeline.search.faiss_index import (
     CPU,
     IndexFolderError,
@@ -19,6 +21,7 @@ from pipeline.search.faiss_index import (
     proposed,
 )
 from pipeline.search.job import SearchJob
+from pipeline.search.look_up import search_rows
 from pipeline.search.neighbors import neighbor_recall, neighbor_recalls
 from pipeline.search.tuning import tune_effort
 from pipeline.search.vectors import PickedVectors, VectorError, normalised
@@ -171,6 +174,53 @@ def test_effort_reaches_the_recall_asked_for(tmp_path):
     assert tuned(whole, x, y, 0.9, 64).recall >= 0.9
 
 
+def much_alike(rows: int, seed: int) -> np.ndarray:
+    """Vectors as many encoders make them: all in one direction, and little of each its own."""
+    own = np.random.default_rng(seed).standard_normal((rows, 32))
+    return (own + 2 * np.random.default_rng(99).standard_normal(32)).astype(np.float16)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_codes_that_tell_little_propose_more_candidates(tmp_path, copied):
+    x, y = much_alike(400, 1), much_alike(2000, 2)
+    if copied:
+        x, y = y[:400], y
+    index = build_index(tmp_path / "y", y, form("IVF16,PQ16x4fs"))
+    job, copies = SearchJob(4, BIG, recall=0.95, sample=400), OwnRows() if copied else None
+    exact = one_way(x, np.arange(400), y, 4, BIG, copies=copies)[0]
+
+    def found() -> float:
+        asked = normalised(x, 0, 400, "x", CPU)
+        return neighbor_recall(exact, search_rows(index, asked, np.arange(400), 4, copies)[0])
+
+    index.effort = index.most_effort
+    assert found() < 0.9  # 32 candidates for 4 neighbours, of all lists
+    result = tune_effort(index, x, job, copies, lambda rows: (exact[rows], rows))
+    assert index.more > 0
+    assert found() == pytest.approx(result.recall) and result.recall >= 0.95
+    # No more than that: with a quarter less, codes miss more than half of what may be missed.
+    index.effort, index.more = index.most_effort, (index.more + 32) * 4 // 5 - 32 - 2
+    assert found() < 0.975
+
+
+def test_candidates_come_as_the_codes_order_them_and_in_any_cut(tmp_path, monkeypatch):
+    x, y = much_alike(100, 1), much_alike(1500, 2)
+    index = build_index(tmp_path / "y", y, form("IVF16,PQ8x4fs"))
+    index.effort, asked = index.most_effort, normalised(x, 0, 100, "x", CPU)
+    cosines, rows = index.propose(asked, 60)
+    fewer = index.propose(asked, 40)
+    # All but some of those that the codes can't tell apart.
+    assert np.mean([len(np.intersect1d(*pair)) for pair in zip(rows[:, :40], fewer[1], strict=True)]) > 39
+    expected = np.einsum("qd,qcd->qc", asked.numpy(), normalised(y, 0, 1500, "y", CPU).numpy()[rows])
+    np.testing.assert_allclose(cosines, expected, atol=1e-6)
+    index.more = 28  # with 32 for 4 neighbours
+    whole = index.search(asked, 4)
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :4]
+    np.testing.assert_allclose(whole[0], np.take_along_axis(cosines, order, axis=1), atol=1e-6)
+    monkeypatch.setattr("pipeline.search.faiss_index.PROPOSED", 60 * 7)
+    np.testing.assert_array_equal(index.search(asked, 4)[1], whole[1])
+
+
 def test_a_small_sample_has_to_be_surer_than_a_large_one(tmp_path):
     """The share less 1.645 standard errors has to reach what is asked for; a sample of all rows has no error."""
     x, y = sides(1500, 1200, seed=4)
@@ -196,20 +246,24 @@ def test_recall_and_its_error_by_hand():
 
 
 def test_factory_by_size_and_memory():
-    assert choose_factory(10_000, 384, BIG) == "Flat"
-    assert choose_factory(1_000_000, 384, BIG) == "IVF2048,PQ192x4fs"
-    assert choose_factory(11_000_000, 384, BIG) == "IVF4096,PQ128x4fs"
-    assert choose_factory(50_000_000, 384, BIG) == "OPQ64,IVF16384,PQ64"
-    assert choose_factory(400_000_000, 384, 1 << 40).startswith("IVF32768_HNSW32,PQ192x4fs")
-    assert choose_factory(5_000_000, 100, 1 << 20).startswith("OPQ4,")
-    assert choose_factory(20_000, 7, BIG) == "OPQ1,IVF256,PQ1"
+    assert choose_factory(10_000, 384, BIG, 4) == "Flat"
+    assert choose_factory(1_000_000, 384, BIG, 4) == "IVF2048,PQ192x4fsr"
+    assert choose_factory(11_000_000, 384, BIG, 4) == "IVF4096,PQ128x4fsr"
+    assert choose_factory(50_000_000, 384, BIG, 4) == "OPQ64,IVF16384,PQ64"
+    assert choose_factory(400_000_000, 384, 1 << 40, 4).startswith("IVF32768_HNSW32,PQ192x4fsr")
+    assert choose_factory(5_000_000, 100, 1 << 20, 4).startswith("OPQ4,")
+    assert choose_factory(20_000, 7, BIG, 4) == "OPQ1,IVF256,PQ1"
+    assert choose_factory(1_000_000, 384, BIG, 16) == "IVF2048,PQ192x4fsr"
+    assert choose_factory(1_000_000, 384, BIG, 17) == "IVF2048,PQ384x4fsr"
+    assert choose_factory(11_000_000, 384, BIG, 64) == "IVF4096,PQ128x4fsr"
     assert [proposed(k) for k in (1, 4, 8, 64)] == [8, 32, 48, 160]
 
 
 @pytest.mark.parametrize("dimension", [2, 6, 64, 100])
 def test_every_form_that_is_chosen_can_be_made(dimension):
-    for index_bytes in (1 << 20, BIG):
-        faiss.index_factory(dimension, choose_factory(1_000_000, dimension, index_bytes), faiss.METRIC_INNER_PRODUCT)
+    for index_bytes, k in product((1 << 20, BIG), (4, 64)):
+        factory = choose_factory(1_000_000, dimension, index_bytes, k)
+        faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
 
 
 def test_a_factory_string_that_faiss_refuses(tmp_path):

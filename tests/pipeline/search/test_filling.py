@@ -114,7 +114,7 @@ def test_a_vector_without_direction_is_named_and_no_index_is_left(tmp_path: Path
 
 def test_an_index_that_is_gone_is_one_line(tmp_path: Path):
     x, y = folder(tmp_path / "a", 300, 1), folder(tmp_path / "b", 200, 2)
-    item = look_up.LookUp(True, (0, 10), look_up.KeptForm(tmp_path / "pruned", {}, 1))
+    item = look_up.LookUp(True, (0, 10), look_up.KeptForm(tmp_path / "pruned", {}, 1, 0))
     with pytest.raises(IndexFolderError, match="FAISS can't read it") as caught:
         item.do(filling.Sides(x, y, SearchJob(4, 1 << 20)), lambda _: None)
     assert "\n" not in str(caught.value)
