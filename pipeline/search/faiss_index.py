@@ -167,9 +167,9 @@ class Index:
         return similarity
 
     @property
-    def has_lists(self) -> bool:
-        """Whether it visits lists of vectors."""
-        return lists_of(self.searcher) is not None
+    def is_graph(self) -> bool:
+        """Whether vectors are found by a walk from one to its neighbours."""
+        return lists_of(self.searcher) is None and _graph(self.searcher) is not None
 
     @property
     def effort(self) -> int:

@@ -64,7 +64,8 @@ def tune_effort(
         shares[effort] = share
         return surely(share, error)
 
-    if index.has_lists and not index.exact_scores:
+    # A graph's walk finds its candidates itself.
+    if not index.exact_scores and not index.is_graph:
         for candidates, share, error in _shares_by_candidates(index, exact, asked, rows, job.k, copies):
             index.more = candidates - proposed(job.k)
             if surely(share, error) >= (1 + job.recall) / 2:

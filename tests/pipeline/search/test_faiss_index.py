@@ -180,12 +180,14 @@ def much_alike(rows: int, seed: int) -> np.ndarray:
     return (own + 2 * np.random.default_rng(99).standard_normal(32)).astype(np.float16)
 
 
-@pytest.mark.parametrize("copied", [False, True])
-def test_codes_that_tell_little_propose_more_candidates(tmp_path, copied):
+@pytest.mark.parametrize(
+    ("factory", "copied"), [("IVF16,PQ16x4fs", False), ("IVF16,PQ16x4fs", True), ("PQ16x4fs", False)]
+)
+def test_codes_that_tell_little_propose_more_candidates(tmp_path, factory, copied):
     x, y = much_alike(400, 1), much_alike(2000, 2)
     if copied:
         x, y = y[:400], y
-    index = build_index(tmp_path / "y", y, form("IVF16,PQ16x4fs"))
+    index = build_index(tmp_path / "y", y, form(factory))
     job, copies = SearchJob(4, BIG, recall=0.95, sample=400), OwnRows() if copied else None
     exact = one_way(x, np.arange(400), y, 4, BIG, copies=copies)[0]
 
