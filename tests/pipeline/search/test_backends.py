@@ -21,6 +21,7 @@ from pipeline.mining.mine import mine, search_job
 from pipeline.search import search as front
 from pipeline.search.copies import Copies
 from pipeline.search.job import SearchJob, SearchWorkers
+from pipeline.search.neighbors import neighbor_recall
 from pipeline.search.scratch import ScratchArrays
 from pipeline.search.search import BACKENDS, chosen, search, search_itself
 from pipeline.search.vectors import VectorError
@@ -188,6 +189,21 @@ def test_a_recall_that_an_index_can_t_reach_is_said(caplog: pytest.LogCaptureFix
     caplog.clear()
     assert min(one.recall for one in search(x, y, replace(job, index="IVF16,Flat")).tuned) >= 0.9
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("workers", [False, True])
+def test_what_a_sample_needed_is_what_all_rows_get(workers: bool, tmp_path: Path):
+    """Lists and candidates: the share found is that of the sample, here of all rows."""
+    own = [np.random.default_rng(seed).standard_normal((900, 32)) for seed in (1, 2)]
+    x, y = ((side + 2 * np.random.default_rng(9).standard_normal(32)).astype(np.float16) for side in own)
+    crew = SearchWorkers(Several()) if workers else None
+    job = SearchJob(4, backend="faiss", index="IVF16,PQ16x4fs", recall=0.95, sample=900, workers=crew, indexes=tmp_path)
+    found, exact = search(x, y, job), search(x, y, replace(job, backend="exact")).neighbors
+    assert found.about["of_a"]["candidates"] > 32
+    pairs = ("forward", exact.forward_similarity), ("backward", exact.backward_similarity)
+    for tuned, (name, true) in zip(found.tuned, pairs, strict=True):
+        share = neighbor_recall(true, getattr(found.neighbors, f"{name}_similarity"))
+        assert share == pytest.approx(tuned.recall, abs=1e-3) and share >= 0.95
 
 
 def test_an_index_chosen_by_size_has_the_finest_codes_if_others_don_t_do(monkeypatch: pytest.MonkeyPatch, caplog):

@@ -220,7 +220,15 @@ def test_candidates_come_as_the_codes_order_them_and_in_any_cut(tmp_path, monkey
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :4]
     np.testing.assert_allclose(whole[0], np.take_along_axis(cosines, order, axis=1), atol=1e-6)
     monkeypatch.setattr("pipeline.search.faiss_index.PROPOSED", 60 * 7)
+    sizes, propose = list[int](), index.propose
+
+    def noted(queries, count):
+        sizes.append(len(queries))
+        return propose(queries, count)
+
+    monkeypatch.setattr(index, "propose", noted)
     np.testing.assert_array_equal(index.search(asked, 4)[1], whole[1])
+    assert sizes == [7] * 14 + [2]
 
 
 def test_a_small_sample_has_to_be_surer_than_a_large_one(tmp_path):
