@@ -102,7 +102,9 @@ def packed_vectors(
     step = row_step(next(backbone.parameters())) if torch.is_inference_mode_enabled() else 1
     packings = [Packing(batch.select(part), step) for part in parts]
     # All tokens' own vectors at once: their gradient has the size of the vocabulary, whatever a piece has of it.
-    ids = torch.from_numpy(np.concatenate([packing.ids(pad) for packing in packings])).to(_device(backbone))
+    ids = torch.from_numpy(np.concatenate([packing.ids(pad) for packing in packings])).to(
+        next(backbone.parameters()).device
+    )
     words = torch.split(backbone.get_input_embeddings()(ids), [sum(packing.tokens) for packing in packings])  # type: ignore[operator]
 
     def compute(number: int, own_words: Tensor) -> Tensor:
@@ -112,10 +114,6 @@ def packed_vectors(
     # Each packing's own order, then the order of all.
     rows = np.concatenate([part[packing.order] for part, packing in zip(parts, packings, strict=True)])
     return torch.cat(pooled)[torch.from_numpy(np.argsort(rows)).to(ids.device)]
-
-
-def _device(backbone: nn.Module) -> torch.device:
-    return next(backbone.parameters()).device
 
 
 def _one_packing(backbone: nn.Module, packing: Packing, words: Tensor, pooling: Pooling, pad: int, skip: int) -> Tensor:

@@ -8,6 +8,7 @@ while these are in the cache.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -23,20 +24,42 @@ Above = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class RowLines:
-    """The first rows of a tile."""
+class Lines(ABC):
+    """The first rows of a tile, or its first columns."""
 
     tile: torch.Tensor  # contiguous [h, w]
-    count: int  # how many rows
+    count: int  # how many lines
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """Entries of a line."""
+
+    @abstractmethod
+    def fine_maxima(self) -> torch.Tensor:
+        """The maxima of each line's blocks of `FINE` entries [count, length / FINE]."""
+
+    @abstractmethod
+    def above(self, least: torch.Tensor) -> Above:
+        """The entries greater than their line's ``least`` [count]."""
+
+    def reached(self, k: int) -> torch.Tensor | None:
+        """What at least k entries of each line reach [count]; None where a line has too few blocks to tell."""
+        maxima = self.fine_maxima()
+        return maxima.topk(k, dim=1).values[:, -1] if k <= maxima.shape[1] else None
+
+
+class RowLines(Lines):
+    """The first rows of a tile."""
 
     @property
     def length(self) -> int:
         """Entries of a line."""
         return self.tile.shape[1]
 
-    def reached(self, k: int) -> torch.Tensor | None:
-        """What at least k entries of each line reach [count]; None where a line has too few blocks to tell."""
-        return _kth(self.tile[: self.count].view(self.count, -1, FINE).amax(dim=2), k)
+    def fine_maxima(self) -> torch.Tensor:
+        """See `Lines.fine_maxima`."""
+        return self.tile[: self.count].view(self.count, -1, FINE).amax(dim=2)
 
     def above(self, least: torch.Tensor) -> Above:
         """The entries greater than their line's ``least`` [count]."""
@@ -47,12 +70,8 @@ class RowLines:
         return line[hit], block[hit] * BLOCK + place, opened[hit, place]
 
 
-@dataclass(frozen=True)
-class ColumnLines:
-    """The first columns of a tile; see `RowLines`."""
-
-    tile: torch.Tensor  # contiguous [h, w]
-    count: int  # how many columns
+class ColumnLines(Lines):
+    """The first columns of a tile."""
 
     @property
     def length(self) -> int:
@@ -62,9 +81,9 @@ class ColumnLines:
     def _blocks(self) -> torch.Tensor:
         return self.tile.view(-1, FINE, self.tile.shape[1])[:, :, : self.count]
 
-    def reached(self, k: int) -> torch.Tensor | None:
-        """What at least k entries of each line reach [count]; None where a line has too few blocks to tell."""
-        return _kth(self._blocks().amax(dim=1).t(), k)
+    def fine_maxima(self) -> torch.Tensor:
+        """See `Lines.fine_maxima`."""
+        return self._blocks().amax(dim=1).t()
 
     def above(self, least: torch.Tensor) -> Above:
         """The entries greater than their line's ``least`` [count]."""
@@ -75,11 +94,3 @@ class ColumnLines:
         lines, order = torch.sort(line[hit], stable=True)
         hit, place = hit[order], place[order]
         return lines, block[hit] * FINE + place, opened[hit, place]
-
-
-Lines = RowLines | ColumnLines
-
-
-def _kth(maxima: torch.Tensor, k: int) -> torch.Tensor | None:
-    """The k-th greatest of each line's maxima [lines, b], which so many different entries are."""
-    return maxima.topk(k, dim=1).values[:, -1] if k <= maxima.shape[1] else None

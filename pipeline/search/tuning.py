@@ -70,8 +70,7 @@ def tune_effort(
             index.more = candidates - proposed(job.k)
             if surely(share, error) >= (1 + job.recall) / 2:
                 break
-    most = index.most_effort
-    if most == 0:
+    if (most := index.most_effort) == 0:
         reached(0)
         return Tuned(0, shares[0])
     high, found = 1, reached(1)
