@@ -30,15 +30,20 @@ def _given(run: Run, sizes: Mapping[str, Any], *options: str) -> dict[str, Any]:
     return {"k": K, **{name: sizes[name] for name in ("points", *options)}}
 
 
-def _write_vectors(run: Run, points: int) -> None:
-    """Vectors of different real sentences, all languages, as the cheap static teacher gives them."""
+def _encoder(run: Run) -> Any:
+    """The cheap static teacher."""
     from pipeline.encoders.load import EncoderSettings, load_encoder
     from pipeline.encoders.resolve import resolve_model
 
+    source = resolve_model("teacher", str(cheap_teacher(run.folder / "teacher")), None, Path())
+    return load_encoder(source, EncoderSettings(batch_tokens=65_536))
+
+
+def _write_vectors(run: Run, points: int) -> None:
+    """Vectors of different real sentences, all languages, as the cheap static teacher gives them."""
     texts = sorted({text for side in (0, 1) for text in read_sentences(run.text, PAIRS, side)})
     order = np.random.default_rng(0).permutation(len(texts))
-    source = resolve_model("teacher", str(cheap_teacher(run.folder / "teacher")), None, Path())
-    encoder = load_encoder(source, EncoderSettings(batch_tokens=65_536))
+    encoder = _encoder(run)
     parts, found = [], 0
     for start in range(0, len(order), 50_000):
         vectors = encoder.encode_tokens(encoder.tokenize([texts[row] for row in order[start : start + 50_000]]))
@@ -130,11 +135,7 @@ def _mining(run: Run, sizes: Mapping[str, Any]) -> Measured:
 
 def _write_sides(run: Run, rows: int) -> int:
     """Vectors of both sides of the first pairs, each in an order of its own, with texts that name their row; returns d."""
-    from pipeline.encoders.load import EncoderSettings, load_encoder
-    from pipeline.encoders.resolve import resolve_model
-
-    source = resolve_model("teacher", str(cheap_teacher(run.folder / "teacher")), None, Path())
-    encoder = load_encoder(source, EncoderSettings(batch_tokens=65_536))
+    encoder = _encoder(run)
     pairs = read_pairs(run.text, MINED_PAIR)[:rows]
     for number, name in enumerate("ab"):
         vectors = encoder.encode_tokens(encoder.tokenize([pair[number] for pair in pairs]))
